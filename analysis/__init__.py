@@ -1,0 +1,1 @@
+"""Judge recorded runs: runs -> window -> metrics -> summary -> compare -> charts, report, gate."""
