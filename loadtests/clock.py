@@ -8,6 +8,7 @@ can still be woken on the microsecond.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import time
@@ -92,10 +93,8 @@ class Timer:
 
     def clear(self) -> None:
         """Take note that it was readable; harmless where it was not."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self.fd, 8)
-        except BlockingIOError:
-            pass
 
     def close(self) -> None:
         """Give the descriptor back."""

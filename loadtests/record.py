@@ -12,13 +12,10 @@ Schema history:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SCHEMA_VERSION: Final = 1
 
@@ -278,7 +275,7 @@ def derive(raw: pa.Table, run_wide: dict[str, str]) -> pa.Table:
     Returns:
         The same rows with `requests_schema`, in order of scheduled_ns, then arm, then seq.
     """
-    raw = raw.combine_chunks()
+    raw = raw.sort_by([("scheduled_ns", "ascending"), ("arm", "ascending"), ("seq", "ascending")]).combine_chunks()
     derived = _derived(raw)
     arrays = []
     for column in REQUEST_COLUMNS:
@@ -289,8 +286,7 @@ def derive(raw: pa.Table, run_wide: dict[str, str]) -> pa.Table:
         else:
             array = raw.column(column.name)
         arrays.append(array.cast(column.type) if array.type != column.type else array)
-    table = pa.table(arrays, schema=requests_schema())
-    return table.sort_by([("scheduled_ns", "ascending"), ("arm", "ascending"), ("seq", "ascending")])
+    return pa.table(arrays, schema=requests_schema())
 
 
 def _float(table: pa.Table, name: str) -> np.ndarray:

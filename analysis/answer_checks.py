@@ -1,0 +1,214 @@
+"""The checks of load, answers and record: was it the planned load, who answered what, and is it all there?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from analysis import series, stats
+from analysis.check import Check, Evidence, Rule, is_new_connection, percentile
+from analysis.metrics import is_ok, is_stream
+from analysis.runs import flagged, numbers, seconds, where
+from analysis.units import digits
+from analysis.window import LEAST_S, held_back_by_stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+
+# The load.
+
+
+def unsent(seen: Evidence) -> Check:
+    """3: arrivals that never went out."""
+    advice = "The load was less than planned: raise --max-in-flight, or heed what the provider asks to wait."
+    rule = Rule(3, "unsent arrivals", advice, 0.0, 0.1, " %")
+    meant = seen.all[~held_back_by_stop(seen.all)]
+    return rule.judge_share(int(where(meant, "outcome", "unsent").sum()), len(meant), slack=0)
+
+
+def rate(seen: Evidence) -> Check:
+    """4: the rate that went out against the schedule's."""
+    advice = "The client did not keep the rate: more --workers, or a lower rate."
+    rule = Rule(4, "rate sent, off the plan by", advice, 1.0, 3.0, " %")
+    if not seen.run.is_open:
+        return rule.skip("closed loop: the answers set the rate")
+    meant = seen.all[~held_back_by_stop(seen.all)]
+    scheduled, sent = seconds(meant, "scheduled_ns"), seconds(meant, "sent_ns")
+    went = sent[~np.isnan(sent)]
+    if went.size < stats.least_count(0.9):
+        return rule.skip(f"{went.size} requests, need ≥ {stats.least_count(0.9)}")
+    planned = len(meant) / max(np.ptp(scheduled), 1e-9)
+    achieved = went.size / max(np.ptp(went), 1e-9)
+    return rule.judge(100 * abs(achieved / planned - 1), f"{digits(achieved)}/s of {digits(planned)}/s")
+
+
+def little(seen: Evidence) -> Check:
+    """12: requests in flight = rate x time in the system, over a steady window."""
+    advice = "The window is not steady, or rows are missing: a longer run, or a lower rate."
+    rule = Rule(12, "Little's law gap", advice, 2.0, 5.0, " %")
+    start, length = seen.window.start_s, seen.window.length_s
+    if length < LEAST_S or not seen.window.steady:
+        return rule.skip(f"needs a steady window of ≥ {LEAST_S:.0f} s")
+    sent, end = series.lifetimes(seen.run.requests)
+    inside = (sent >= start) & (sent < seen.window.end_s) & np.isfinite(end)
+    if not inside.any():
+        return rule.skip("nothing was sent in the window")
+    stay = float(np.mean(end[inside] - sent[inside]))
+    if length < 20 * stay:
+        return rule.skip(f"needs a window of 20 mean stays, {digits(20 * stay)} s")
+    seen_in_flight = float(series.in_flight(seen.run.requests, np.array([start, seen.window.end_s]))[0])
+    expected = inside.sum() / length * stay
+    return rule.judge(100 * abs(seen_in_flight - expected) / max(seen_in_flight, 1e-9))
+
+
+def caps(seen: Evidence) -> Check:
+    """25: arrivals that a cap held back."""
+    advice = "A cap cut the load's peaks, so the tail looks better than it is: raise --max-in-flight."
+    rule = Rule(25, "held back by a cap", advice, 0.0, 1.0, " %")
+    held = where(seen.all, "outcome", "unsent") & ~held_back_by_stop(seen.all) & ~flagged(seen.all, "paused")
+    return rule.judge_share(int(held.sum()), len(seen.all), slack=0)
+
+
+def new_connections(seen: Evidence) -> Check:
+    """21: connections opened beyond those the load needs at once."""
+    advice = "Connections don't last: TTFT holds handshakes. Ask why the server closes them, or say --new-connections."
+    rule = Rule(21, "connections opened beyond the peak in flight", advice, 1.0, 20.0, " %")
+    if seen.run.plan.get("new_connections"):
+        return rule.skip("--new-connections asks for them")
+    sent = seen.run.requests[~np.isnan(seconds(seen.run.requests, "sent_ns"))]
+    surplus = sum(_surplus(group) for _, group in sent.groupby("worker", observed=True))
+    return rule.judge_share(surplus, len(sent), slack=2, note="the pool of each worker has to fill once")
+
+
+def _surplus(sent: pd.DataFrame) -> int:
+    began, end = seconds(sent, "started_ns"), seconds(sent, "end_ns")
+    peak = series.peak_in_flight(began, np.where(np.isnan(end), np.inf, end))
+    return max(0, int(is_new_connection(sent).sum()) - peak)
+
+
+# The answers.
+
+
+def certified(seen: Evidence) -> Check:
+    """13: how far up percentiles are printed."""
+    rule = Rule(13, "highest percentile printed", "", 0.0, None, limit="as the answers allow")
+    n = int(is_ok(seen.rows).sum())
+    if n < stats.least_count(0.9):
+        return rule.state("p50", "not_judged", f"{n} answers; p90 needs ≥ {stats.least_count(0.9)}")
+    top = stats.highest_supported(n, 0.999)
+    above = [p for p in stats.LADDER if p > top]
+    why = f"{n} answers; {percentile(above[0])} needs ≥ {stats.least_count(above[0]):,}" if above else f"{n} answers"
+    return rule.state(percentile(top), "ok", why)
+
+
+def errors(seen: Evidence) -> Check:
+    """14: the share of failures."""
+    advice = "Latencies are those of the survivors, so they are biased: see the errors by kind."
+    rule = Rule(14, "failed requests", advice, 0.5, 5.0, " %")
+    failed = int(where(seen.rows, "outcome", "error", "lost").sum())
+    return rule.judge_share(failed, failed + int(is_ok(seen.rows).sum()), slack=0)
+
+
+def models(seen: Evidence) -> Check:
+    """16: who answered."""
+    rule = Rule(16, "models that answered", "", 1.0, None, limit="the one asked for")
+    answered = sorted(str(word) for word in seen.rows["model_answered"].dropna().unique())
+    if not answered:
+        return rule.skip("no answer names its model")
+    asked = str(seen.run.manifest.get("model") or "")
+    value = ", ".join(answered[:3]) + (" …" if len(answered) > 3 else "")
+    if len(answered) > 1:
+        why = "Several models answered, so the numbers mix them: ask for one by its full name."
+        return rule.state(value, "invalid" if any(_is_named(asked, name) for name in answered) else "doubtful", why)
+    if not asked or _is_named(asked, answered[0]):
+        return rule.state(value, "ok")
+    return rule.state(value, "doubtful", f"Asked for {asked}: an alias, or another model than you think.")
+
+
+def _is_named(asked: str, answered: str) -> bool:
+    """An answer may name a dated or a shortened form of what was asked for."""
+    a, b = (name.lower().rsplit("/", 1)[-1] for name in (asked, answered))
+    return a.startswith(b) or b.startswith(a)
+
+
+def cached(seen: Evidence) -> Check:
+    """17: prompt tokens that the server had already."""
+    advice = "Prompts were cached, so TTFT flatters the server: use prompts with a nonce."
+    rule = Rule(17, "cached prompt tokens", advice, 1.0, 10.0, " %")
+    first = seen.rows[~(numbers(seen.rows, "turn") > 0)]
+    known = first[~np.isnan(numbers(first, "cached_tokens")) & (numbers(first, "input_tokens") > 0)]
+    if known.empty:
+        return rule.skip("the provider doesn't tell")
+    return rule.judge(100 * numbers(known, "cached_tokens").sum() / numbers(known, "input_tokens").sum())
+
+
+def usage(seen: Evidence) -> Check:
+    """19: where token counts are from."""
+    advice = "Token counts come from several sources: TPOT and tokens/s mix them."
+    rule = Rule(19, "answers without usage", advice, 1.0, 1.0, " %")
+    ok = seen.rows[is_ok(seen.rows)]
+    missing = int((~where(ok, "tokens_from", "usage", "usage_alt")).sum())
+    if len(ok) and missing == len(ok):
+        why = "The provider sends no usage: output tokens are estimates, and so are TPOT and tokens/s."
+        return rule.state(f"100 % ({missing} of {missing})", "doubtful", why)
+    return rule.judge_share(missing, len(ok))
+
+
+def throttled(seen: Evidence) -> Check:
+    """23: the provider's rate limit."""
+    advice = "The provider's limiter was measured, not its model: lower the rate or raise the quota."
+    rule = Rule(23, "throttled (429)", advice, 0.0, 1.0, " %")
+    hit = where(seen.all, "error_kind", "throttled") | (numbers(seen.all, "status") == 429)
+    return rule.judge_share(int(hit.sum()), len(seen.all), slack=0)
+
+
+def buffered(seen: Evidence) -> Check:
+    """29: streams that came in one piece."""
+    advice = "Something between gathers the stream: TTFT is the whole answer's. Look for a buffering proxy."
+    rule = Rule(29, "buffered streams", advice, 5.0, 50.0, " %")
+    streams = seen.rows[is_stream(seen.rows) & is_ok(seen.rows)]
+    chunks, tokens = numbers(streams, "chunks"), numbers(streams, "output_tokens")
+    took = seconds(streams, "last_token_ns") - seconds(streams, "first_token_ns")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at_once = ((chunks == 1) & (tokens > 8)) | ((chunks >= 3) & (took / (chunks - 1) < 50e-6))
+    found = at_once | flagged(streams, "buffered", "not_streamed")
+    return rule.judge_share(int(found.sum()), len(streams))
+
+
+# The record.
+
+
+def complete(seen: Evidence) -> Check:
+    """28: every planned arrival has its row, and the run came to its end."""
+    rule = Rule(28, "rows of planned arrivals", "", 0.0, None, limit="all, and the run ended")
+    recorded, manifest = len(seen.run.requests), seen.run.manifest
+    planned = manifest.get("planned")
+    value = f"{recorded:,} of {planned:,}" if isinstance(planned, int) else f"{recorded:,}"
+    lost = int(where(seen.run.requests, "outcome", "lost").sum())
+    if recorded == 0 and planned != 0:
+        return rule.state(value, "invalid", "Nothing was recorded.")
+    if isinstance(planned, int) and recorded < planned and manifest.get("ended", True):
+        return rule.state(
+            value, "invalid", "Rows are missing without a reason: a flaw of firsttoken, please report it."
+        )
+    if lost:
+        return rule.state(value, "doubtful", f"A process was killed; {lost:,} of its requests were lost on the way.")
+    if not manifest.get("ended", True):
+        return rule.state(value, "doubtful", "The run did not come to its end; these are the rows it had written.")
+    if manifest.get("stop"):
+        return rule.state(value, "doubtful", f"The run was stopped early: {_reason(manifest['stop'])}.")
+    return rule.state(value, "ok")
+
+
+def _reason(stop: Any) -> str:
+    return str(stop.get("reason") or "no reason given") if isinstance(stop, dict) else str(stop)
+
+
+CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (
+    unsent, rate, little, certified, errors, models, cached, usage, new_connections, throttled, caps, complete,
+    buffered,
+)  # fmt: skip

@@ -1,0 +1,131 @@
+"""The run over time: small panels with one time axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from analysis import series
+from analysis.charts.frame import BLUE, GREEN, GREY, ORANGE, PALE, WIDTH, label_end
+from analysis.metrics import is_ok
+from analysis.runs import numbers, seconds, where
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from analysis.charts.frame import Canvas
+    from analysis.runs import Run
+    from analysis.summary import Summary
+
+    Array = NDArray[np.float64]
+
+BINS: Final = 120
+HEIGHT: Final = 6.0
+
+
+def timeline(canvas: Canvas, run: Run, summary: Summary) -> None:
+    """Chart 3: arrivals and ends, requests in flight, errors, TTFT; outside the window is shaded."""
+    frame = run.requests
+    scheduled, end = seconds(frame, "scheduled_ns"), seconds(frame, "end_ns")
+    if not len(frame):
+        canvas.say("The run over time", "No request was recorded.")
+        return
+    last = float(np.fmax.reduce([*end, *scheduled]))
+    width = bin_width(last)
+    edges = np.arange(0, last + width, width)
+    edges = edges if edges.size > 1 else np.array([0.0, width])
+    canvas.frame(f"The run over time, in bins of {width:g} s", HEIGHT)
+    panels = _panels(frame, scheduled, end, edges, width)
+    for place, (unit, lines) in enumerate(panels):
+        axes = _panel(canvas, place, len(panels), summary, last)
+        _draw(axes, edges, lines)
+        axes.set_ylabel(unit)
+        if place == len(panels) - 1:
+            axes.set_xlabel("time since the run's start (s)")
+        else:
+            axes.tick_params(labelbottom=False)
+    canvas.figure.text(
+        1 - 0.75 / WIDTH, 1 - 0.3 / HEIGHT, "shaded: not in the window", size=7.5, color=GREY, ha="right", va="center"
+    )
+    failed = int(where(frame, "outcome", "error", "lost").sum())
+    canvas.alt = (
+        f"{len(frame):,} arrivals over {last:.0f} s, at most {panels[1][1][0][1].max():.0f} in flight on average of a "
+        f"bin, {failed:,} failed."
+    )
+
+
+def bin_width(length_s: float) -> float:
+    """The smallest round width, 1 s or more, that gives at most BINS bins."""
+    widths = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
+    return float(next((width for width in widths if length_s / width <= BINS), length_s / BINS))
+
+
+def _panels(
+    frame: pd.DataFrame, scheduled: Array, end: Array, edges: Array, width: float
+) -> list[tuple[str, list[tuple[str, Array, str]]]]:
+    """Unit and lines (name, values, colour) of each panel from the top."""
+    ok, failed = is_ok(frame), where(frame, "outcome", "error", "lost")
+    ttft = 1000 * numbers(frame, "ttft_s")
+    over = np.where(np.isnan(end), scheduled, end)
+    return [
+        (
+            "requests/s",
+            [
+                ("arrived", series.count(scheduled, edges) / width, BLUE),
+                ("done", series.count(end[ok], edges) / width, GREEN),
+            ],
+        ),
+        ("in flight", [("", series.in_flight(frame, edges), BLUE)]),
+        ("errors/s", [("", series.count(over[failed], edges) / width, ORANGE)]),
+        (
+            "TTFT (ms)",
+            [
+                ("p50", series.quantile_per_bin(scheduled, ttft, edges, 0.5), BLUE),
+                ("p95", series.quantile_per_bin(scheduled, ttft, edges, 0.95), ORANGE),
+            ],
+        ),
+    ]
+
+
+def _panel(canvas: Canvas, place: int, count: int, summary: Summary, last: float) -> Axes:
+    """One of the stacked axes, from the top."""
+    top, bottom, gap = 0.5, 0.9, 0.16
+    height = (HEIGHT - top - bottom - gap * (count - 1)) / count
+    low = bottom + (count - 1 - place) * (height + gap)
+    axes = canvas.figure.add_axes((0.75 / WIDTH, low / HEIGHT, 1 - 1.5 / WIDTH, height / HEIGHT))
+    axes.set_xlim(0, last)
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=place < 2))
+    window = summary.window
+    for left, right in ((0.0, window.start_s), (window.end_s, last)):
+        if right - left > 0.002 * last:
+            axes.axvspan(left, right, color=PALE, alpha=0.6, lw=0)
+    return axes
+
+
+def _draw(axes: Axes, edges: Array, lines: list[tuple[str, Array, str]]) -> None:
+    middles = (edges[:-1] + edges[1:]) / 2
+    highest = max((float(np.nanmax(values)) for _, values, _ in lines if np.any(~np.isnan(values))), default=0.0)
+    axes.set_ylim(0, highest * 1.12 or 1.0)
+    if highest == 0:
+        axes.set_yticks([0])
+        axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", va="center", color=GREY)
+    ends = []
+    for _, values, colour in lines:
+        known = ~np.isnan(values)
+        few = np.count_nonzero(known) < 3
+        axes.plot(middles[known], values[known], color=colour, lw=1.4, marker="o" if few else "", ms=4)
+        ends.append(float(values[known][-1]) if known.any() else 0.0)
+    # Names at the right edge: apart by at least a line's height, in the order of the lines' last values.
+    spots = np.array(ends) / (highest * 1.12 or 1.0)
+    if len(lines) == 2 and abs(spots[0] - spots[1]) < 0.2:
+        middle = np.clip(spots.mean(), 0.12, 0.88)
+        upper = int(spots[1] >= spots[0])
+        spots[upper], spots[1 - upper] = middle + 0.1, middle - 0.1
+    for (name, _, colour), spot in zip(lines, spots, strict=True):
+        if name and highest > 0:
+            label_end(axes, (axes.get_xlim()[1], spot * (highest * 1.12 or 1.0)), name, colour)

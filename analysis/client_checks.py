@@ -1,0 +1,128 @@
+"""The checks of the client: did it send on time, read on time, and with a clock that held still?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from analysis import stats
+from analysis.check import NO_CLIENT, Check, Evidence, Rule, percentile, send_lag, supported_quantile
+from analysis.metrics import is_stream
+from analysis.runs import numbers, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+def late_sends(seen: Evidence) -> Check:
+    """1: the send lag against TTFT."""
+    ttft = numbers(seen.rows, "ttft_s")
+    reference = ttft if np.any(~np.isnan(ttft)) else numbers(seen.rows, "latency_s")
+    typical_ms = 1e3 * float(np.nanmedian(reference)) if np.any(~np.isnan(reference)) else 0.0
+    advice = "The client sends late: give it more --workers or a machine of its own, or lower the rate."
+    rule = Rule(1, "send lag", advice, max(1.0, 0.01 * typical_ms), max(10.0, 0.05 * typical_ms), " ms")
+    lag = send_lag(seen.rows)
+    if np.all(np.isnan(lag)):
+        return rule.skip("nothing was sent")
+    value, which = supported_quantile(1e3 * lag)
+    return rule.judge(max(value, 0.0), f"{which}; on new connections counted to the pick-up, without the handshake")
+
+
+def missed_slots(seen: Evidence) -> Check:
+    """2: sends so late that they fall into another arrival's place."""
+    length, n = seen.window.length_s, len(seen.rows)
+    limit_s = max(min(length / n, 0.05), 0.01) if n else 0.05
+    advice = "The arrivals were not the planned process any more: more --workers, or a lower rate."
+    rule = Rule(2, f"sent more than {1e3 * limit_s:.3g} ms late", advice, 0.1, 1.0, " %")
+    if not seen.run.is_open:
+        return rule.skip("closed loop: there is no schedule to miss")
+    lag = send_lag(seen.rows)
+    return rule.judge_share(int(np.count_nonzero(lag > limit_s)), int(np.count_nonzero(~np.isnan(lag))))
+
+
+def wake_lag(seen: Evidence) -> Check:
+    """5: from the kernel's stamp to the reader."""
+    kernel = _clock(seen) == "kernel"
+    advice = "Reads queue up in the client: more --workers."
+    rule = Rule(5, "wake lag", advice, 1.0, None if kernel else 5.0, " ms")
+    return _of_seconds(rule, seen, "wake_lag_p99_us", "p99 within a second")
+
+
+def hub_lag(seen: Evidence) -> Check:
+    """6: how late the event loop's own timers are."""
+    advice = "The event loop is held up: more --workers, or a machine with nothing else on it."
+    rule = Rule(6, "event loop lag", advice, 5.0, 20.0, " ms")
+    return _of_seconds(rule, seen, "hub_lag_us", "worst of a second")
+
+
+def _of_seconds(rule: Rule, seen: Evidence, column: str, meaning: str) -> Check:
+    """Judge a per-second worst in us: its p95 over the seconds from 59 on, else its median; one bad second is noise."""
+    if seen.client is None:
+        return rule.skip(NO_CLIENT)
+    values = numbers(seen.client, column)
+    if np.all(np.isnan(values)):
+        return rule.skip("never sampled")
+    value, which = _typical(values)
+    return rule.judge(value / 1e3, f"{meaning}: {which}")
+
+
+def _typical(values: NDArray[np.float64]) -> tuple[float, str]:
+    known = values[~np.isnan(values)]
+    p = 0.95 if known.size >= stats.least_count(0.95) else 0.5
+    return float(np.quantile(known, p)), f"{percentile(p)} of {known.size} seconds"
+
+
+def cpu(seen: Evidence) -> Check:
+    """7: the busiest load-making process."""
+    rule = Rule(7, "CPU of a worker", "A worker's core is full: more --workers.", 80.0, 95.0, " %")
+    if seen.client is None:
+        return rule.skip(NO_CLIENT)
+    shares = [numbers(group, "cpu") for _, group in seen.client.groupby("worker", observed=True)]
+    judged = [_typical(100 * share) for share in shares if np.any(~np.isnan(share))]
+    return rule.judge(*max(judged)) if judged else rule.skip("never sampled")
+
+
+def shared_reads(seen: Evidence) -> Check:
+    """9: token events whose stamp is an upper bound because their reader came late."""
+    advice = "Reads merged in a client that was late: TTFT and gaps of these are upper bounds. More --workers."
+    rule = Rule(9, "streams with merged reads", advice, 5.0, None, " %")
+    streams = seen.rows[is_stream(seen.rows) & ~np.isnan(seconds(seen.rows, "first_token_ns"))]
+    late = numbers(streams, "wake_lag_max_us")
+    merged = (numbers(streams, "shared_reads") > 0) & ~(late <= 1000)
+    note = "only where the reader was over 1 ms late: events that the server sent in one piece are exact"
+    return rule.judge_share(int(merged.sum()), len(streams), note=note)
+
+
+def clock(seen: Evidence) -> Check:
+    """10: the wall clock that kernel stamps are on, against the monotonic one."""
+    advice = "The wall clock was set while measuring: let it settle before a run, or slew it (chrony, not ntpdate)."
+    rule = Rule(10, "clock step", advice, 100.0, 5000.0, " us in a second")
+    if _clock(seen) != "kernel":
+        return rule.skip("user clock: the wall clock is not used")
+    if seen.client is None:
+        return rule.skip(NO_CLIENT)
+    steps = [_clock_step_us(group) for _, group in seen.client.groupby("worker", observed=True) if len(group) > 1]
+    return rule.judge(max(steps)) if steps else rule.skip("fewer than two samples")
+
+
+def _clock_step_us(samples: pd.DataFrame) -> float:
+    """The largest change of the offset from one second to the next beyond the measurement's own width."""
+    at, offset, error = (numbers(samples, name) for name in ("t_ns", "clock_offset_ns", "clock_error_ns"))
+    order = np.argsort(at)
+    at, offset, error = at[order], offset[order], np.nan_to_num(error[order])
+    step = np.abs(np.diff(offset)) - error[1:] - error[:-1]
+    return float(np.nanmax(np.append(np.maximum(step, 0) / np.maximum(np.diff(at) / 1e9, 1.0), 0.0))) / 1e3
+
+
+def _clock(seen: Evidence) -> str:
+    words = seen.rows["clock"].dropna().unique()
+    return "kernel" if list(words) == ["kernel"] else "user"
+
+
+CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (
+    late_sends, missed_slots, wake_lag, hub_lag, cpu, shared_reads, clock,
+)  # fmt: skip

@@ -1,0 +1,94 @@
+"""The circumstances of a run, from its manifest: what was asked of whom, under which load, from which machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.runs import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """
+    A run's circumstances.
+
+    Attributes:
+        load: The load as a phrase: `open loop, poisson 8/s for 20 s`.
+        clock: Whose stamps they are: kernel, user or mixed.
+        settings: What a comparison holds constant, flat, dotted names to values.
+    """
+
+    name: str
+    run_id: str
+    path: str
+    started: str
+    profile: str
+    base_url: str
+    model: str
+    load: str
+    clock: str
+    seed: int | None
+    argv: tuple[str, ...]
+    labels: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def of(run: Run) -> Facts:
+    """The circumstances of a run; what its manifest does not hold is `unknown` or empty."""
+    manifest = run.manifest
+    profile = manifest.get("profile") or {}
+    return Facts(
+        name=run.name,
+        run_id=str(manifest.get("run_id", run.name)),
+        path=str(run.path),
+        started=_started(manifest.get("started_unix_ns")),
+        profile=str(profile.get("name", "unknown")),
+        base_url=str(profile.get("base_url", "")),
+        model=str(manifest.get("model") or "unknown"),
+        load=load_phrase(run.plan),
+        clock=_clock(run),
+        seed=manifest.get("seed"),
+        argv=tuple(str(word) for word in manifest.get("argv") or ()),
+        labels={str(key): str(value) for key, value in (manifest.get("labels") or {}).items()},
+        settings=_settings(manifest),
+    )
+
+
+def load_phrase(plan: dict[str, Any]) -> str:
+    """The planned load in words."""
+    if plan.get("mode", "open") == "closed":
+        words = f"closed loop, {plan.get('concurrency', '?')} at once"
+    else:
+        rate = plan.get("rate")
+        words = f"open loop, {plan.get('arrivals') or 'schedule'}" + (f" {rate:g}/s" if rate else "")
+    if plan.get("duration_s"):
+        words += f" for {plan['duration_s']:g} s"
+    if plan.get("requests"):
+        words += f", {plan['requests']:,} requests"
+    return words
+
+
+def _started(unix_ns: Any) -> str:
+    if not unix_ns:
+        return "unknown"
+    return datetime.fromtimestamp(int(unix_ns) / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _clock(run: Run) -> str:
+    clocks = sorted(str(word) for word in run.requests["clock"].dropna().unique())
+    return clocks[0] if len(clocks) == 1 else "mixed" if clocks else "no"
+
+
+def _settings(manifest: dict[str, Any]) -> dict[str, Any]:
+    kept = ("profile", "model", "seed", "plan", "hashes", "host", "versions", "labels")
+    return dict(_flat({key: manifest[key] for key in kept if key in manifest}, ""))
+
+
+def _flat(value: Any, name: str) -> list[tuple[str, Any]]:
+    """Nested settings as dotted names; an empty branch is left out."""
+    if not isinstance(value, dict):
+        return [(name, value)]
+    return [leaf for key, inner in value.items() for leaf in _flat(inner, f"{name}.{key}" if name else str(key))]

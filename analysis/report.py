@@ -1,0 +1,134 @@
+"""
+The report: one HTML file that needs nothing else, and the small files that later judgements read instead of the rows.
+
+Everything is written beside its final name and then renamed, so that a reader never meets half a file.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+import jinja2
+import pyarrow.parquet as pq
+
+from analysis import charts, runs, stats, table
+from analysis.metrics import METRICS
+from analysis.summary import SHOWN, quantile_table
+from analysis.units import NONE, SHOWN_UNIT, shown
+from loadtests import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from analysis.charts import Chart
+    from analysis.runs import Run
+    from analysis.summary import Cell, Row, Summary
+
+HEADLINE: Final = (("ttft_s", 0.5), ("ttft_s", 0.95), ("latency_s", 0.5), ("latency_s", 0.95), ("tpot_s", 0.5))
+
+
+def write(run: Run, summary: Summary) -> Path:
+    """
+    Write report.html, charts/*.svg, validity.json and quantiles.parquet into the run directory.
+
+    The chunk lists are read here if the run was loaded without them.
+
+    Returns:
+        The path of report.html.
+    """
+    write_judgement(run, summary)
+    if not set(runs.CHUNK_LISTS) <= set(run.requests.columns):
+        run = runs.load(run.path, chunks=True)
+    drawn = charts.draw(run, summary)
+    (run.path / record.CHARTS).mkdir(exist_ok=True)
+    for chart in drawn:
+        _place_text(run.path / record.CHARTS / f"{chart.name}.svg", chart.svg)
+    return _place_text(run.path / record.REPORT, html(run, summary, drawn))
+
+
+def write_judgement(run: Run, summary: Summary) -> None:
+    """Write validity.json and quantiles.parquet alone: what a gate needs, no drawing."""
+    text = json.dumps(summary.validity.to_json(), indent=1, ensure_ascii=False)
+    _place_text(run.path / record.VALIDITY, text + "\n")
+    quantiles = quantile_table(run, summary)
+    _place(run.path / record.QUANTILES, lambda path: pq.write_table(quantiles, path, compression="zstd"))
+
+
+def _place_text(path: Path, text: str) -> Path:
+    return _place(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def _place(path: Path, write_to: Callable[[Path], Any]) -> Path:
+    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        write_to(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+# The page.
+
+
+def html(run: Run, summary: Summary, drawn: list[Chart]) -> str:
+    """The report as one self-contained page."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis", "."), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.get_template("report.html.j2")
+    return page.render(
+        s=summary,
+        counts=table.counts(summary),
+        headline=_headline(summary),
+        ps=[f"p{100 * p:g}" for p in SHOWN],
+        table=[_shown_row(row) for row in summary.rows],
+        charts=[{"alt": chart.alt, "data": _data_uri(chart.svg)} for chart in drawn],
+        metrics=METRICS,
+        least=" / ".join(f"{stats.least_count(p):,} (p{100 * p:g})" for p in stats.LADDER[1:]),
+        command=shlex.join(summary.facts.argv) or "not recorded",
+        manifest=json.dumps(run.manifest, indent=1, ensure_ascii=False),
+        version=run.manifest.get("versions", {}).get("firsttoken", ""),
+    )
+
+
+def _data_uri(svg: str) -> str:
+    """As an image of its own, so that the names inside one chart cannot meet those of another."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def _headline(summary: Summary) -> list[dict[str, str]]:
+    """The few numbers on top: what was carried, what failed, and how long it took."""
+    carried, failed = summary.rate("requests_per_s"), summary.rate("error_rate")
+    top = [
+        {"label": "requests/s done", "value": NONE if carried is None else shown(carried, "1/s"), "note": ""},
+        {"label": "failed", "value": NONE if failed is None else f"{shown(failed, 'share')} %", "note": ""},
+    ]
+    for metric, p in HEADLINE:
+        row = summary.row(metric)
+        if row is not None:
+            cell = _shown_cell(row, row.cell(p))
+            label = f"{row.label} p{100 * p:g}"
+            top.append({"label": f"{label}, {SHOWN_UNIT[row.unit]}", "value": cell["value"], "note": cell["note"]})
+    return top
+
+
+def _shown_row(row: Row) -> dict[str, Any]:
+    cells = [_shown_cell(row, cell) for cell in row.cells]
+    return {"label": row.label, "unit": SHOWN_UNIT[row.unit], "n": f"{row.n:,}", "cells": cells}
+
+
+def _shown_cell(row: Row, cell: Cell) -> dict[str, str]:
+    if cell.value is None:
+        return {"value": NONE, "note": cell.reason or "", "why": ""}
+    low = "0" if cell.lo is None else shown(cell.lo, row.unit)
+    high = "∞" if cell.hi is None else shown(cell.hi, row.unit)
+    bounded = cell.lo is not None or cell.hi is not None
+    note = f"{low}{NONE}{high}" if bounded else "no interval"
+    why = f"rests on a few extreme values; firm from {stats.firm_count(cell.p):,} requests" if cell.mark else ""
+    return {"value": shown(cell.value, row.unit) + cell.mark, "note": note, "why": why}

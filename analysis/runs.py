@@ -1,0 +1,173 @@
+"""
+A run directory as tables: the manifest, one row per arrival, one row per second of the client's health.
+
+Reads what `loadtests.record` describes and nothing else. Null stays null: columns are nullable, and the readers at the
+end turn one of them into a plain array where arithmetic begins.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from loadtests import record
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CHUNK_LISTS = ("chunk_gap_us", "chunk_kind", "chunk_chars")
+
+
+class RunError(ValueError):
+    """A run that cannot be read; the message is one line and names the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """
+    One run as it lies on disk.
+
+    Attributes:
+        path: The run directory, links resolved.
+        manifest: run.json.
+        requests: One row per scheduled arrival; `flags` is one string, the flags parted by spaces; the lists of
+            `CHUNK_LISTS` are there only if asked for.
+        client: One row per process and second; None where the run has no client.parquet.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    requests: pd.DataFrame
+    client: pd.DataFrame | None
+
+    @property
+    def name(self) -> str:
+        """The directory's own name: what people type."""
+        return self.path.name
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The load that was asked for, as the manifest has it."""
+        return dict(self.manifest.get("plan") or {})
+
+    @property
+    def is_open(self) -> bool:
+        """Arrivals came by a schedule, not by users waiting for answers."""
+        return bool(self.plan.get("mode", "open") == "open")
+
+
+def load(path: str | Path, chunks: bool = False) -> Run:
+    """
+    Read a run.
+
+    Args:
+        path: A run directory, or a link to one such as `results/latest`.
+        chunks: Read the per-chunk lists too.
+
+    Raises:
+        RunError: No run there, a run that was killed and not repaired, a file cut short, or a newer schema.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise RunError(f"{path}: no such run directory; `firsttoken runs` lists those there are")
+    folder = folder.resolve()
+    if (folder / "campaign.json").is_file():
+        raise RunError(f"{path}: a campaign, not a run; name one of its runs, such as {path}/01")
+    _check_files(folder, path)
+    manifest = _manifest(folder / record.MANIFEST)
+    requests = _requests(folder / record.REQUESTS, chunks)
+    client = folder / record.CLIENT
+    return Run(folder, manifest, requests, _frame(_read(client, None)) if client.is_file() else None)
+
+
+def _check_files(folder: Path, path: str | Path) -> None:
+    if not (folder / record.REQUESTS).is_file():
+        if (folder / record.PARTS).is_dir():
+            raise RunError(f"{path}: the run is still on or was killed; `firsttoken repair {path}` finishes it")
+        raise RunError(f"{path}: no {record.REQUESTS} in it, so it is not a run directory")
+    if not (folder / record.MANIFEST).is_file():
+        raise RunError(f"{path}: {record.MANIFEST} is missing; without it nobody knows what was run")
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise RunError(f"{path}: not JSON ({error})") from None
+    if not isinstance(manifest, dict):
+        raise RunError(f"{path}: not a JSON object")
+    _check_version(path, manifest.get("schema_version", record.SCHEMA_VERSION))
+    return manifest
+
+
+def _check_version(path: Path, version: Any) -> None:
+    if not str(version).isdigit() or int(version) > record.SCHEMA_VERSION:
+        known = record.SCHEMA_VERSION
+        raise RunError(f"{path}: schema {version}, this firsttoken knows up to {known}; read it with a newer one")
+
+
+def _requests(path: Path, chunks: bool) -> pd.DataFrame:
+    skipped = () if chunks else CHUNK_LISTS
+    table = _read(path, [c.name for c in record.REQUEST_COLUMNS if c.name not in skipped])
+    place = table.schema.get_field_index("flags")
+    table = table.set_column(place, "flags", pc.binary_join(table.column(place), " "))
+    return _frame(table)
+
+
+def _read(path: Path, columns: list[str] | None) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            _check_version(path, (schema.metadata or {}).get(b"schema_version", b"1").decode())
+            missing = [name for name in columns or () if name not in schema.names]
+            if missing:
+                raise RunError(f"{path}: column {missing[0]} is missing, so it is not a file of firsttoken")
+            return file.read(columns)
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        fix = f"if {record.PARTS}/ is still there, `firsttoken repair {path.parent}` writes it anew"
+        raise RunError(f"{path}: cut short or not parquet ({reason}); {fix}") from None
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """Arrow-backed columns; words become categories, which compare by code."""
+    kept = table.to_pandas(types_mapper=lambda t: None if pa.types.is_dictionary(t) else pd.ArrowDtype(t))
+    assert isinstance(kept, pd.DataFrame)
+    return kept
+
+
+# Where arithmetic begins.
+
+
+def numbers(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    """A numeric column, shape (n,), NaN for null."""
+    return np.asarray(frame[column].to_numpy(dtype="float64", na_value=np.nan), dtype=np.float64)
+
+
+def seconds(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    """A stamp in seconds since the run's start, shape (n,), NaN for null."""
+    return numbers(frame, column) / 1e9
+
+
+def truths(frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
+    """Where a boolean column is true, shape (n,); null is not true."""
+    return np.asarray(frame[column].to_numpy(dtype="bool", na_value=False), dtype=np.bool_)
+
+
+def where(frame: pd.DataFrame, column: str, *words: str) -> NDArray[np.bool_]:
+    """Where a column of words holds one of these, shape (n,); null is none of them."""
+    return np.asarray(frame[column].isin(words), dtype=np.bool_)
+
+
+def flagged(frame: pd.DataFrame, *flags: str) -> NDArray[np.bool_]:
+    """Where one of these flags is set, shape (n,)."""
+    pattern = rf"\b(?:{'|'.join(flags)})\b"
+    return np.asarray(frame["flags"].str.contains(pattern, regex=True).fillna(False), dtype=np.bool_)

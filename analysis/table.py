@@ -1,0 +1,146 @@
+"""The summary and the comparison as text: what is seen first in a terminal. Within 100 columns; colours only on one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from analysis import stats
+from analysis.summary import SHOWN
+from analysis.units import NONE, digits, shown, span
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from analysis.compare import Comparison
+    from analysis.metrics import Unit
+    from analysis.summary import Cell, Row, Summary
+
+CELL = 17
+COLOURS = {"valid": "bold green", "doubtful": "bold yellow", "invalid": "bold red", "ok": "", "not_judged": "dim"}
+RAISED = "¹²³⁴⁵⁶⁷⁸⁹"
+
+
+def render(summary: Summary, console: Console) -> None:
+    """Print a summary: verdict, counts, rates, the table, and what is to be known about it."""
+    for line in header(summary):
+        console.print(line, soft_wrap=False)
+    console.print()
+    notes: list[str] = []
+    console.print(_table(summary, notes))
+    for note in _footnotes(summary, notes):
+        console.print(Text(note, style="dim"))
+
+
+def header(summary: Summary) -> list[Text]:
+    """The lines above the table."""
+    f, verdict = summary.facts, summary.validity.verdict
+    lines = [Text.assemble((verdict.upper(), COLOURS[verdict]), f"  {f.name}")]
+    lines += [
+        Text.assemble(("  " + check.name, COLOURS[check.status]), f" {check.value}: {check.why}")
+        for check in summary.validity.faults
+    ]
+    lines.append(Text(f"{f.profile} · model {f.model} · {f.load} · {f.clock} clock", style="dim"))
+    lines.append(Text(f"{counts(summary)}"))
+    rates = [f"{_rate(rate.unit, rate.value)} {rate.label}" for rate in summary.rates if rate.unit == "1/s"]
+    failed = summary.rate("error_rate")
+    lines.append(Text(" · ".join([*rates, f"{_rate('share', failed)} % failed"])))
+    w = summary.window
+    lines.append(Text(f"window {w.start_s:.1f} to {w.end_s:.1f} s ({span(w.length_s)}): {w.reason}", style="dim"))
+    return lines
+
+
+def counts(summary: Summary) -> str:
+    """What became of the arrivals, in a line; kinds that did not happen are left out."""
+    c = summary.counts
+    planned = "" if c.planned is None else f"{c.planned:,} planned · "
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in c.errors.items())
+    failed = f"{c.error:,} failed" + (f" ({kinds})" if kinds else "")
+    rest = {"cancelled": c.cancelled, "unsent": c.unsent, "lost": c.lost}
+    others = "".join(f" · {count:,} {word}" for word, count in rest.items() if count)
+    return f"{planned}{c.recorded:,} recorded · {c.ok:,} ok · {failed}{others}"
+
+
+def _rate(unit: Unit, value: float | None) -> str:
+    return NONE if value is None else shown(value, unit)
+
+
+def _table(summary: Summary, notes: list[str]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("ms unless said", no_wrap=True)
+    table.add_column("n", justify="right", no_wrap=True)
+    for p in SHOWN:
+        table.add_column(f"p{100 * p:g} [95 %]", no_wrap=True, min_width=CELL)
+    for row in summary.rows:
+        table.add_row(_label(row), f"{row.n:,}", *(_cell(row, cell, notes) for cell in row.cells))
+    return table
+
+
+def _in_seconds(row: Row) -> bool:
+    """Ten seconds and more are shown in seconds: five digits of milliseconds say nothing more."""
+    return row.unit == "s" and max((cell.value or 0.0 for cell in row.cells), default=0.0) >= 10.0
+
+
+def _show(row: Row, value: float) -> str:
+    return digits(value) if _in_seconds(row) else shown(value, row.unit)
+
+
+def _label(row: Row) -> str:
+    label = "  from send" if row.metric.endswith("_from_send_s") else row.label
+    return f"{label} (s)" if _in_seconds(row) else label
+
+
+def _cell(row: Row, cell: Cell, notes: list[str]) -> Text:
+    if cell.value is None:
+        return Text(NONE + _mark(cell.reason or "", notes), style="dim")
+    low = "0" if cell.lo is None else _show(row, cell.lo)
+    high = "∞" if cell.hi is None else _show(row, cell.hi)
+    bounded = cell.lo is not None or cell.hi is not None
+    interval = f" {low}{NONE}{high}" if bounded else " no interval"
+    return Text.assemble(_show(row, cell.value) + cell.mark, (interval, "dim"))
+
+
+def _mark(reason: str, notes: list[str]) -> str:
+    """The raised number of a footnote, the same for the same reason."""
+    if reason not in notes:
+        notes.append(reason)
+    place = notes.index(reason)
+    return RAISED[place] if place < len(RAISED) else f"^{place + 1}"
+
+
+def _footnotes(summary: Summary, notes: list[str]) -> list[str]:
+    lines = [f"{_mark(reason, notes)} {reason}" for reason in list(notes)]
+    marked = sorted({cell.p for row in summary.rows for cell in row.cells if cell.mark})
+    if marked:
+        least = ", ".join(f"{stats.firm_count(p)} for p{100 * p:g}" for p in marked)
+        lines.append(f"~ rests on a few extreme values; requests needed: {least}")
+    if any(row.unit == "1/s" for row in summary.rows):
+        lines.append("tokens/s: the slow end, p95 is what 95 % of the requests reach")
+    return lines
+
+
+# Two runs side by side.
+
+
+def render_comparison(comparison: Comparison, console: Console) -> None:
+    """Print a comparison: what differs in the settings, the table, and what it cannot say."""
+    a, b = comparison.a, comparison.b
+    for side, run in (("A", a), ("B", b)):
+        console.print(Text.assemble((f"{side}  ", "bold"), f"{run.name}  ", (run.verdict, COLOURS[run.verdict])))
+    for difference in comparison.settings:
+        console.print(Text(f"   {difference.name}: {difference.a} → {difference.b}", style="dim"))
+    console.print()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("ms unless said", "", "A", "B", "B / A", "n A", "n B"):
+        table.add_column(title, justify="left" if title in {"ms unless said", ""} else "right", no_wrap=True)
+    before = ""
+    for line in comparison.lines:
+        ratio = NONE if line.ratio is None else f"{line.ratio:.3f}"
+        label = "" if line.label == before else line.label
+        before = line.label
+        values = (_rate(line.unit, line.a), _rate(line.unit, line.b))
+        table.add_row(label, line.what, *values, ratio, digits(line.n_a), digits(line.n_b))
+    console.print(table)
+    console.print(Text(comparison.note, style="dim"))

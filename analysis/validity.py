@@ -1,0 +1,54 @@
+"""
+May this run be believed? The checks of a run against itself, and the verdict that follows.
+
+A failed check hides no number: it stamps the table, the charts, the report and the exit code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from analysis import answer_checks, client_checks
+from analysis.check import Check, evidence
+
+if TYPE_CHECKING:
+    from analysis.runs import Run
+    from analysis.window import Window
+
+Verdict = Literal["valid", "doubtful", "invalid"]
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """All checks of a run and what follows from them."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the checks."""
+        found = {check.status for check in self.checks}
+        return "invalid" if "invalid" in found else "doubtful" if "doubtful" in found else "valid"
+
+    @property
+    def faults(self) -> tuple[Check, ...]:
+        """The checks that keep the run from being valid, the worst first."""
+        faults = [check for check in self.checks if check.status in {"doubtful", "invalid"}]
+        return tuple(sorted(faults, key=lambda check: check.status != "invalid"))
+
+    def to_json(self) -> dict[str, Any]:
+        """What validity.json holds."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "verdict": self.verdict,
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+
+def examine(run: Run, window: Window) -> Validity:
+    """Every check, in order of number."""
+    seen = evidence(run, window)
+    checks = (check(seen) for check in (*client_checks.CHECKS, *answer_checks.CHECKS))
+    return Validity(tuple(sorted(checks, key=lambda check: check.number)))

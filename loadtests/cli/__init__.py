@@ -1,0 +1,120 @@
+"""
+The `firsttoken` command: thin verbs that are imported only when called; the one place that knows both sides of the house.
+
+`firsttoken --help` must answer at once, so this module imports click and nothing else of weight.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from loadtests import __version__
+
+VERBS: Final[dict[str, tuple[str, str]]] = {
+    "run": ("loadtests.cli.run", "Offer load, record every request, judge the run. The main job."),
+    "summary": ("loadtests.cli.judge", "Print the numbers of one or more runs."),
+    "report": ("loadtests.cli.judge", "Draw the charts of a run into one HTML file."),
+    "compare": ("loadtests.cli.judge", "Put two runs side by side."),
+    "profiles": ("loadtests.cli.profiles", "List, show and check provider profiles."),
+    "mock": ("loadtests.cli.mock", "Start the embedded provider alone."),
+    "repair": ("loadtests.cli.repair", "Finish a run that was killed, from what its workers had written."),
+}
+
+_MISTAKES: Final = (
+    ("loadtests.profiles", "ProfileError"),
+    ("loadtests.workload", "WorkloadError"),
+    ("loadtests.schedule", "ScheduleError"),
+    ("loadtests.units", "UnitError"),
+    ("loadtests.manifest", "ManifestError"),
+    ("loadtests.run", "RunError"),
+    ("loadtests.mock.server", "SettingsError"),
+    ("loadtests.mock.process", "MockError"),
+    ("analysis.runs", "RunError"),
+)
+"""Errors whose text is the one line that a user gets. Named, not imported: most verbs never load most of them."""
+
+
+class Verbs(click.Group):
+    """The group of verbs, each imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """In the order of the table: the main job first."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one verb."""
+        if cmd_name not in VERBS:
+            return None
+        module, _ = VERBS[cmd_name]
+        command: click.Command = getattr(import_module(module), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The table's own sentences, so that no verb is imported for --help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest verb where there is none of that name."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise click.UsageError(f"{args[0]!r} isn't one of [{', '.join(VERBS)}]{near(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
+
+
+def near(word: str, known: object) -> str:
+    """The ending of a message that guesses what was meant."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(known), n=1)  # type: ignore[call-overload]
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+@click.command(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  firsttoken run                                    the demo: embedded provider, 8 req/s, 20 s
+  firsttoken run --profile vllm --rate 4 --duration 5m
+  firsttoken run --profile openai --model gpt-4o-mini --concurrency 1 --requests 10
+  firsttoken summary results/latest
+  firsttoken compare results/A results/B""",
+)
+@click.version_option(__version__, prog_name="firsttoken")
+def group() -> None:
+    """Load tests for LLM APIs whose numbers can be trusted.
+
+    Time to first token comes from the kernel's receive stamps and counts from the scheduled moment; one scheduled
+    arrival is one row of parquet, whatever became of it.
+    """
+
+
+def main() -> None:
+    """Entry of the console script: a user's mistake is one line and exit code 2, our own flaws raise."""
+    try:
+        code = group.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        _complain(error.format_message())
+    except Exception as error:
+        if not _is_mistake(error):
+            raise
+        _complain(str(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_mistake(error: Exception) -> bool:
+    loaded = ((sys.modules.get(module), name) for module, name in _MISTAKES)
+    return any(isinstance(error, getattr(module, name, ())) for module, name in loaded if module is not None)
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"firsttoken: {' '.join(text.split())}\n")
+    sys.exit(2)

@@ -1,0 +1,197 @@
+"""
+What a person sees while a run is on: one panel on a terminal, a line each ten seconds anywhere else.
+
+Drawn by the parent process, which offers no load; the figures are what the workers last said.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import insort
+from typing import TYPE_CHECKING, Final, Protocol, Self
+
+from loadtests.fleet import total
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from loadtests.fleet import Fleet, Member
+    from loadtests.run import Setup
+
+QUIET_EVERY_S: Final = 10.0
+DRAW_EVERY_S: Final = 0.25
+KEEP: Final = 20_000
+"""Times to first token kept for the live percentiles, at most; halved when there are more."""
+
+
+class View(Protocol):
+    """A view is entered before the run and left after it."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    def update(self, fleet: Fleet, elapsed_s: float) -> None:
+        """A few times a second."""
+
+    def say(self, text: str) -> None:
+        """One line for people."""
+
+
+def view_for(setup: Setup) -> View:
+    """A panel on a terminal that can draw one, else plain lines; both on stderr, so that stdout stays the result's."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return Panel(setup, console) if console.is_terminal and not console.is_dumb_terminal else Lines(setup)
+
+
+class Figures:
+    """The fleet's statuses as the figures that are shown."""
+
+    def __init__(self) -> None:
+        self._ttft_ms: list[float] = []
+        self._seen: dict[int, float] = {}
+        self._last: tuple[float, int] = (0.0, 0)
+        self.tokens_per_s = 0.0
+
+    def take(self, fleet: Fleet, elapsed_s: float) -> None:
+        """Take in what is new."""
+        for member in fleet.members:
+            self._take_sample(member)
+        tokens = total(fleet.members, "output_tokens")
+        at_s, before = self._last
+        if elapsed_s - at_s >= 2:
+            self.tokens_per_s = (tokens - before) / (elapsed_s - at_s)
+            self._last = (elapsed_s, tokens)
+        elif at_s == 0 and elapsed_s > 0:
+            self.tokens_per_s = tokens / elapsed_s
+
+    def _take_sample(self, member: Member) -> None:
+        at_s = member.status.get("t_s", 0.0)
+        if self._seen.get(member.number) == at_s:
+            return
+        self._seen[member.number] = at_s
+        for value in member.status.get("ttft_us", ()):
+            insort(self._ttft_ms, value / 1000)
+        if len(self._ttft_ms) > KEEP:
+            self._ttft_ms = self._ttft_ms[::2]
+
+    def ttft(self, p: float) -> str:
+        """A percentile of the times to first token so far, in ms."""
+        values = self._ttft_ms
+        return f"{values[min(len(values) - 1, int(p * len(values)))]:.0f} ms" if values else "–"
+
+    def line(self, fleet: Fleet, elapsed_s: float) -> list[tuple[str, str]]:
+        """Label and figure, in the order a person reads them."""
+        members = fleet.members
+        kinds: dict[str, int] = {}
+        for member in members:
+            for kind, n in member.status.get("kinds", {}).items():
+                kinds[kind] = kinds.get(kind, 0) + n
+        errors = total(members, "errors")
+        said = f" ({', '.join(f'{kind} {n}' for kind, n in sorted(kinds.items()))})" if kinds else ""
+        done = total(members, "ok") + errors + total(members, "cancelled")
+        return [
+            ("elapsed", f"{elapsed_s:.0f} s"),
+            ("in flight", str(total(members, "in_flight"))),
+            ("done", str(done)),
+            ("errors", f"{errors}{said}"),
+            ("TTFT p50", self.ttft(0.5)),
+            ("p95", self.ttft(0.95)),
+            ("tokens/s", f"{self.tokens_per_s:.0f}"),
+        ]
+
+
+def headline(setup: Setup) -> str:
+    """What is being done, in one line."""
+    plan = setup.plan
+    load = f"{plan.rate:g} req/s, {plan.arrivals}" if plan.mode == "open" else f"{plan.concurrency} users, closed loop"
+    length = f", {plan.duration_s:g} s" if plan.duration_s is not None else ""
+    most = f", at most {plan.requests} requests" if plan.requests is not None else ""
+    share = f", {plan.stream_share:.0%} streaming"
+    return f"{setup.profile.name} · {plan.model} · {load}{length}{most}{share} · seed {plan.seed}"
+
+
+class Lines:
+    """Plain lines, for a pipe, a log or a dumb terminal."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._figures = Figures()
+        self._next_s = QUIET_EVERY_S
+
+    def __enter__(self) -> Self:
+        self.say(headline(self._setup))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def update(self, fleet: Fleet, elapsed_s: float) -> None:
+        """A line each ten seconds."""
+        self._figures.take(fleet, elapsed_s)
+        if elapsed_s >= self._next_s:
+            self._next_s += QUIET_EVERY_S
+            self.say(" · ".join(f"{label} {figure}" for label, figure in self._figures.line(fleet, elapsed_s)))
+
+    def say(self, text: str) -> None:
+        """One line."""
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+class Panel:
+    """A progress bar with the figures beside it, redrawn in place."""
+
+    def __init__(self, setup: Setup, console: object) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        assert isinstance(console, Console)
+        self._setup = setup
+        self._figures = Figures()
+        self._progress = Progress(TextColumn("{task.description}"), BarColumn(40), TextColumn("{task.percentage:>3.0f} %"))
+        self._task = self._progress.add_task("starting", total=1.0)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._console = console
+        self._next_s = 0.0
+
+    def __enter__(self) -> Self:
+        self._console.print(f"[bold]{headline(self._setup)}[/bold]", highlight=False)
+        self._live.start()
+        self._live.update(self._progress, refresh=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def update(self, fleet: Fleet, elapsed_s: float) -> None:
+        """Redraw, four times a second at most."""
+        self._figures.take(fleet, elapsed_s)
+        if elapsed_s >= self._next_s:
+            self._next_s = elapsed_s + DRAW_EVERY_S
+            self._progress.update(self._task, description=self._phase(elapsed_s), completed=self._share(fleet, elapsed_s))
+            self._live.update(self._drawn(fleet, elapsed_s), refresh=True)
+
+    def say(self, text: str) -> None:
+        """One line above the panel."""
+        self._console.print(text, highlight=False)
+
+    def _drawn(self, fleet: Fleet, elapsed_s: float) -> Group:
+        from rich.console import Group
+        from rich.table import Table
+
+        figures = self._figures.line(fleet, elapsed_s)
+        table = Table.grid(padding=(0, 3))
+        table.add_row(*(f"[dim]{label}[/dim] [bold]{figure}[/bold]" for label, figure in figures))
+        return Group(self._progress, table)
+
+    def _phase(self, elapsed_s: float) -> str:
+        duration_s = self._setup.plan.duration_s
+        return "draining" if duration_s is not None and elapsed_s > duration_s else "running"
+
+    def _share(self, fleet: Fleet, elapsed_s: float) -> float:
+        plan = self._setup.plan
+        by_time = elapsed_s / plan.duration_s if plan.duration_s else 0.0
+        by_count = total(fleet.members, "issued") / plan.requests if plan.requests else 0.0
+        return min(1.0, max(by_time, by_count))

@@ -1,0 +1,243 @@
+"""
+One process' share of a run: its receiver, its sender, its sink, its health, and what it knows of how the run goes.
+
+The Locust classes of `users` ask the engine to send; `dispatch` asks it in open loop. Whoever owns the process (our own
+worker, or plain Locust) begins it, tells it to stop, and waits until it is over.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+import gevent
+import gevent.event
+
+from loadtests.client import Health
+from loadtests.send import Arrival, Sender
+from loadtests.sink import DiskFullError, Sink
+from loadtests.wire.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from loadtests.plan import Plan
+    from loadtests.profiles import Profile
+    from loadtests.record import Record
+    from loadtests.workload import Request
+
+SAMPLE_S: Final = 1.0
+REFUSALS: Final = frozenset({401, 402, 403})
+DEFAULT_PAUSE_S: Final = 1.0
+"""How long a 429 without Retry-After pauses this process."""
+
+MAX_PAUSE_S: Final = 3600.0
+
+
+class Engine:
+    """
+    Offers one worker's share of a plan and records what came back.
+
+    Args:
+        parts: The run's parts directory.
+        environ: Where the profile's key is looked up.
+        on_record: Called with every finished record (live figures, Locust's events).
+
+    Attributes:
+        stopping: Why no more load is offered; "" while it is.
+        issued, done, in_flight: Requests of this process.
+        users: The Locust users of this process by their place.
+        paused_until_ns: Arrivals before this moment of the run are not sent: the provider asked for it.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        profile: Profile,
+        parts: Path,
+        *,
+        worker: int,
+        environ: Mapping[str, str],
+        on_record: Callable[[Record], None],
+    ) -> None:
+        self.plan = plan
+        self.profile = profile
+        self.worker = worker
+        self.workload = plan.source()
+        self.receiver = Receiver()
+        self.sink = Sink(parts, worker, lambda: gevent.sleep(0))
+        self.health = Health(self.receiver, worker)
+        self.sender = Sender(
+            plan.target(profile), self.receiver, key=profile.api_key(environ), worker=worker, keep=self._keep
+        )
+        self.stopping = ""
+        self.issued = self.done = self.in_flight = 0
+        self.paused_until_ns = -1
+        self.offering = True
+        self.began = False
+        self.users: dict[int, Any] = {}
+        self.closed = plan.closed_schedule() if plan.mode == "closed" else None
+        self._launched = 0
+        self._on_record = on_record
+        self._active: set[Any] = set()
+        self._idle = gevent.event.Event()
+        self._sampler: Any = None
+
+    # From start to end.
+
+    def begin(self, zero_ns: int) -> None:
+        """Put the run's start at this moment of the monotonic clock and start sampling."""
+        self.receiver.set_zero(zero_ns)
+        self.health.start()
+        self.began = True
+        self._sampler = gevent.spawn(self._sample)
+
+    def stop(self, reason: str) -> None:
+        """Offer no more; what is in flight goes on."""
+        if not self.stopping:
+            self.stopping = reason
+        self.offering = False
+        self.receiver.wake()
+        self._settle()
+
+    def exhausted(self) -> None:
+        """The schedule has been offered to its end."""
+        self.offering = False
+        self._settle()
+
+    def cancel(self, flag: str) -> None:
+        """End what is in flight now; each request is recorded as cancelled by `flag`."""
+        self.sender.cancel_flag = flag
+        gevent.killall(list(self._active), block=False)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Let this greenlet sleep until nothing is offered and nothing is in flight; False where time ran out."""
+        return bool(self._idle.wait(timeout_s))
+
+    def close(self) -> None:
+        """
+        Write what is left and end the parts.
+
+        Raises:
+            DiskFullError: Rows found no room; they are still in `sink.rows`.
+        """
+        if self._sampler is not None:
+            self._sampler.kill()
+            self._sampler = None
+        self.health.stop()
+        self.sender.close()
+        try:
+            if self.began:
+                self._write_sample()
+        finally:
+            self.sink.close()
+            self.receiver.close()
+
+    # One request.
+
+    def prepare(self, seq: int, scheduled_ns: int, *, user: int | None = None) -> Arrival:
+        """The workload's request for this place in the schedule, ready to be sent."""
+        return self.arrival(self.workload.request(seq), scheduled_ns, user=user)
+
+    def arrival(self, request: Request, scheduled_ns: int, *, user: int | None = None) -> Arrival:
+        """A request of one's own, ready to be sent."""
+        return self.sender.prepare(request, scheduled_ns, phase=self.plan.phase(scheduled_ns), user=user)
+
+    def launch(self, deliver: Callable[[Arrival], object], arrival: Arrival) -> None:
+        """Open loop: deliver an arrival in a greenlet of its own; it counts as under way from now on."""
+        self._launched += 1
+        self._idle.clear()
+        gevent.spawn(self._deliver, deliver, arrival)
+
+    def _deliver(self, deliver: Callable[[Arrival], object], arrival: Arrival) -> None:
+        try:
+            deliver(arrival)
+        finally:
+            self._launched -= 1
+            self._settle()
+
+    def send(self, arrival: Arrival) -> Record:
+        """Send in this greenlet and wait for the answer."""
+        greenlet = gevent.getcurrent()
+        self.issued += 1
+        self.in_flight += 1
+        self._idle.clear()
+        self._active.add(greenlet)
+        try:
+            return self.sender.send(arrival)
+        finally:
+            self._active.discard(greenlet)
+            self.in_flight -= 1
+            self._settle()
+
+    # Closed-loop users.
+
+    def enter(self, user: Any) -> int:
+        """A user comes: the lowest free place among this worker's users."""
+        place = next(place for place in count(self.worker, self.plan.workers) if place not in self.users)
+        self.users[place] = user
+        return place
+
+    def leave(self, place: int) -> None:
+        """A user goes; after the last one a closed loop is over."""
+        self.users.pop(place, None)
+        if not self.users and self.plan.mode == "closed":
+            self.exhausted()
+
+    def next_seq(self, place: int, turn: int) -> int | None:
+        """The place in the schedule of a user's next request; None where the run offers no more."""
+        if not self.offering or self.closed is None:
+            return None
+        seq = self.closed.seq(place, turn)
+        if not self.closed.allows(seq):
+            return None
+        return seq
+
+    def withhold(self, arrival: Arrival, flag: str) -> None:
+        """Record an arrival that is not sent, and why."""
+        record = self.sender.record(arrival)
+        record.flags = [flag]
+        self.issued += 1
+        self.done += 1
+        self.sink.keep(record)
+        self._on_record(record)
+
+    def _settle(self) -> None:
+        if not self.offering and self.in_flight == 0 and self._launched == 0:
+            self._idle.set()
+
+    def _keep(self, record: Record) -> None:
+        self.done += 1
+        if record.sent_ns is not None:
+            self.health.send_lags_ns.append(record.sent_ns - record.scheduled_ns)
+        self.sink.keep(record)
+        self._react(record)
+        self._on_record(record)
+
+    def _react(self, record: Record) -> None:
+        """What an answer means for the requests to come."""
+        if record.status in REFUSALS:
+            self.stop(f"refused: {record.error}")
+        elif record.error_kind == "throttled" or (record.retry_after_s and record.outcome == "error"):
+            wait_s = DEFAULT_PAUSE_S if record.retry_after_s is None else min(record.retry_after_s, MAX_PAUSE_S)
+            self.paused_until_ns = max(self.paused_until_ns, self.receiver.now_ns() + int(wait_s * 1e9))
+
+    # Each second.
+
+    def _sample(self) -> None:
+        while True:
+            gevent.sleep(SAMPLE_S)
+            try:
+                self._write_sample()
+                self.sink.flush()
+            except DiskFullError as error:
+                self.stop(f"disk full: {error}")
+                return
+            if self.sink.full:
+                self.stop("disk full: the last rows took the reserve")
+                return
+
+    def _write_sample(self) -> None:
+        self.sink.sample(self.health.sample(in_flight=self.in_flight, issued=self.issued, done=self.done))
+

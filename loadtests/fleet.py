@@ -1,0 +1,180 @@
+"""
+The worker processes of a run on this machine, as their parent sees them: started, spoken to, listened to, ended.
+
+The parent speaks in lines of JSON over each worker's stdin and listens on its stdout. A worker that dies is noticed and
+said; its parts stay on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from loadtests import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+READY_S: Final = 60.0
+KILL_S: Final = 10.0
+_HOME: Final = Path(__file__).resolve().parent.parent
+
+
+class FleetError(RuntimeError):
+    """A worker did not come up, or ended unasked."""
+
+
+@dataclass(slots=True)
+class Member:
+    """One worker process and what it last said of itself."""
+
+    number: int
+    process: subprocess.Popen[bytes]
+    log: Path
+    status: dict[str, Any] = field(default_factory=dict)
+    ready: bool = False
+    over: bool = False
+    stopping: str = ""
+    rest: bytes = b""
+
+    @property
+    def dead(self) -> bool:
+        """It ended without saying that it is over."""
+        return not self.over and self.process.poll() is not None
+
+    def last_words(self) -> str:
+        """The end of what it wrote to its log."""
+        with contextlib.suppress(OSError):
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+            return lines[-1] if lines else ""
+        return ""
+
+
+class Fleet:
+    """
+    All workers of a run.
+
+    Args:
+        run_dir: Holds the manifest that the workers read.
+        workers: How many.
+    """
+
+    def __init__(self, run_dir: Path, parts: Path, workers: int) -> None:
+        self._selector = selectors.DefaultSelector()
+        self.members = [self._spawn(run_dir, parts, number) for number in range(workers)]
+
+    def _spawn(self, run_dir: Path, parts: Path, number: int) -> Member:
+        log = parts / f"worker-{number}.log"
+        # -P: a folder called loadtests where the user stands must not be taken for ours.
+        command = [sys.executable, "-P", "-m", "loadtests.worker", str(run_dir), str(number)]
+        path = os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+                env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+            )  # fmt: skip
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+        member = Member(number, process, log)
+        self._selector.register(process.stdout, selectors.EVENT_READ, member)
+        return member
+
+    def wait_ready(self) -> None:
+        """
+        Wait until every worker has read its plan and could start.
+
+        Raises:
+            FleetError: One of them ended instead, or took too long.
+        """
+        until = clock.monotonic_ns() + int(READY_S * 1e9)
+        while not all(member.ready for member in self.members):
+            self.listen(0.1)
+            for member in self.members:
+                if member.dead:
+                    raise FleetError(member.last_words() or f"worker {member.number} ended at once")
+            if clock.monotonic_ns() > until:
+                raise FleetError(f"the workers did not come up within {READY_S:g} s")
+
+    def start(self, zero_ns: int) -> None:
+        """Begin at this moment of the monotonic clock."""
+        self._tell({"do": "start", "zero_ns": zero_ns})
+
+    def stop(self, reason: str) -> None:
+        """Offer no more; what is in flight goes on."""
+        self._tell({"do": "stop", "reason": reason})
+
+    def cancel(self, flag: str) -> None:
+        """End what is in flight; each request is recorded as cancelled."""
+        self._tell({"do": "cancel", "flag": flag})
+
+    def _tell(self, command: dict[str, Any]) -> None:
+        for member in self.members:
+            stdin = member.process.stdin
+            assert stdin is not None
+            with contextlib.suppress(OSError):  # it has ended; `done` tells
+                stdin.write(orjson.dumps(command) + b"\n")
+                stdin.flush()
+
+    def listen(self, timeout_s: float) -> None:
+        """Take in what the workers say within this time."""
+        for key, _ in self._selector.select(timeout_s):
+            member: Member = key.data
+            data = os.read(key.fd, 1 << 16)
+            if not data:
+                self._selector.unregister(key.fileobj)
+                continue
+            *lines, member.rest = (member.rest + data).split(b"\n")
+            for line in lines:
+                self._heard(member, orjson.loads(line))
+
+    @staticmethod
+    def _heard(member: Member, said: dict[str, Any]) -> None:
+        if said["kind"] == "ready":
+            member.ready = True
+        elif said["kind"] == "over":
+            member.over, member.stopping = True, said["stopping"] or member.stopping
+        else:
+            member.status = said
+            member.stopping = said["stopping"] or member.stopping
+
+    @property
+    def done(self) -> bool:
+        """Every worker is over, or dead."""
+        return all(member.over or member.dead for member in self.members)
+
+    def stopping(self) -> str:
+        """Why a worker stopped before its plan did; "" where none has."""
+        return next((member.stopping for member in self.members if member.stopping), "")
+
+    def dead(self) -> list[Member]:
+        """The workers that ended without a word."""
+        return [member for member in self.members if member.dead]
+
+    def close(self) -> None:
+        """End what still runs, politely first."""
+        for member in self.members:
+            if member.process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    member.process.stdin.close()
+        for member in self.members:
+            try:
+                member.process.wait(KILL_S)
+            except subprocess.TimeoutExpired:
+                member.process.kill()
+                member.process.wait()
+            if member.process.stdout is not None:
+                member.process.stdout.close()
+        self._selector.close()
+
+
+def total(members: Iterable[Member], key: str) -> int:
+    """The sum of one count over all workers' last statuses."""
+    return sum(int(member.status.get(key, 0)) for member in members)

@@ -1,0 +1,5 @@
+"""
+The embedded provider with known truth: an OpenAI-style server in a process of its own that plays a seeded script.
+
+script -> provider (which answer) -> answer (its bytes) -> server (when they go out) -> log (when they really did).
+"""

@@ -1,0 +1,127 @@
+"""
+The mock as a service: settings, signals and the life of the process around a `Server`.
+
+The garbage collector is off while it serves, so that no pause makes a write late.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from loadtests.mock.log import Log
+from loadtests.mock.provider import Provider
+from loadtests.mock.script import Script
+from loadtests.mock.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    How the mock is served.
+
+    Attributes:
+        script: What is played.
+        host: Address to listen on.
+        port: Port to listen on; 0 is any free one.
+        key: Where given, only requests with `Authorization: Bearer <key>` are answered.
+        log: File for the truth, see `log`; None for none.
+        until_eof: End when stdin does, so as not to outlive the process at its other end.
+    """
+
+    script: Script = field(default_factory=Script)
+    host: str = "127.0.0.1"
+    port: int = 0
+    key: str | None = None
+    log: Path | None = None
+    until_eof: bool = False
+
+
+def serve(settings: Settings, on_ready: Callable[[int], None]) -> None:
+    """
+    Serve until SIGTERM, SIGINT or, with `until_eof`, the end of stdin. For the main thread of a process.
+
+    Args:
+        settings: How.
+        on_ready: Called with the port once it listens.
+
+    Raises:
+        OSError: The address can't be listened on, the log not written, or stdin not waited for.
+    """
+    _allow_all_descriptors()
+    log = nullcontext() if settings.log is None else closing(Log(settings.log))
+    with log as truth, _listener(settings) as listener, _signals() as signalled:
+        server = Server(listener, Provider(settings.script, settings.key), truth)
+        server.watch(signalled, server.stop)
+        if settings.until_eof:
+            _watch_stdin(server)
+        settings.script.play(1, 1, None, stream=True)  # draws its tables before they are needed
+        on_ready(listener.getsockname()[1])
+        with _no_collector(), closing(server):
+            server.run()
+
+
+def _listener(settings: Settings) -> socket.socket:
+    family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+    listener = socket.create_server(address[:2], family=family, backlog=4096)
+    listener.setblocking(False)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Linux: its connections inherit it
+    return listener
+
+
+def _watch_stdin(server: Server) -> None:
+    def read() -> None:
+        if not os.read(stdin, 4096):
+            server.stop()
+
+    stdin = sys.stdin.fileno()
+    try:
+        server.watch(stdin, read)
+    except PermissionError:
+        raise OSError("--parent-pipe: stdin isn't a pipe, a socket or a terminal, so it can't be waited for") from None
+
+
+def _allow_all_descriptors() -> None:
+    """A socket per stream: as many as the machine lets us have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextmanager
+def _signals() -> Iterator[int]:
+    """A descriptor that is readable once SIGTERM or SIGINT has come."""
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        yield reading
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, action in before.items():
+            signal.signal(number, action)
+        os.close(reading)
+        os.close(writing)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """No pauses: what exists is out of the collector's sight, and it does not run."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()

@@ -1,0 +1,298 @@
+"""
+The mock's server: one thread, one epoll, a heap of what is due when.
+
+A timerfd in the same epoll wakes it on the microsecond. A write goes straight to the kernel, with its moment taken
+right before; what the kernel's buffer has no room for waits in the connection. No reference cycle outlives its
+connection, since `serve` switches the garbage collector off.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from array import array
+from collections import deque
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final
+
+from loadtests.clock import Timer, monotonic_ns, realtime_ns
+from loadtests.mock.log import Truth
+from loadtests.mock.request import RequestReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadtests.mock.answer import Answer
+    from loadtests.mock.log import Log
+    from loadtests.mock.provider import Provider
+    from loadtests.mock.request import Ask, Request
+
+BURST: Final = 64
+"""Writes that are made before sockets get their turn again, where many are due at once."""
+
+READ_BYTES: Final = 65536
+WAITING_REQUESTS: Final = 64
+"""Pipelined requests that a connection may have waiting; with more, it is closed."""
+
+IDLE_S: Final = 1.0
+_RESET: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER on, 0 seconds: close() sends RST."""
+
+
+class Connection:
+    """One client's socket, with what waits to be answered and to be sent."""
+
+    __slots__ = ("closes", "delivery", "fd", "out", "reader", "sock", "waiting")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.reader = RequestReader()
+        self.waiting: deque[tuple[Request, int, int]] = deque()
+        self.delivery: Delivery | None = None
+        self.out = bytearray()
+        self.closes = False
+
+
+class Delivery:
+    """An answer on its way. `start_ns` is monotonic, `read_ns` and the stamps are CLOCK_REALTIME."""
+
+    __slots__ = ("answer", "ask", "connection", "offsets_ns", "position", "read_ns", "stamps", "start_ns", "writes")
+
+    def __init__(self, connection: Connection, answer: Answer, ask: Ask, moments: tuple[int, int]) -> None:
+        self.connection: Connection | None = connection
+        self.answer = answer
+        self.ask = ask
+        self.start_ns, self.read_ns = moments
+        self.offsets_ns = answer.offsets_ns
+        self.writes = answer.writes
+        self.position = 0
+        self.stamps = array("q")
+
+    def truth(self, finish: str) -> Truth:
+        """What the log says of it."""
+        stamps = self.stamps if self.answer.has_tokens else array("q")
+        ask = self.ask
+        return Truth(self.answer.number, self.read_ns, stamps, finish, ask.prompt_tokens, ask.cap, ask.stream)
+
+
+class Server:
+    """Serves connections of a listening socket until `stop` is called."""
+
+    def __init__(self, listener: socket.socket, provider: Provider, log: Log | None) -> None:
+        self._listener = listener
+        self._provider = provider
+        self._log = log
+        self._timer = Timer()
+        self._armed_ns = 0
+        self._due: list[tuple[int, int, Delivery]] = []
+        self._deliveries = 0
+        self._connections: dict[int, Connection] = {}
+        self._stops = False
+        self._epoll = select.epoll()
+        self._others: dict[int, Callable[[], None]] = {}
+        self.watch(listener.fileno(), self._accept)
+        # Edge-triggered: setting it again is enough to take note of it, without a read() each time.
+        self._epoll.register(self._timer.fd, select.EPOLLIN | select.EPOLLET)
+
+    def watch(self, fd: int, call: Callable[[], None]) -> None:
+        """Call this whenever the descriptor is readable."""
+        self._epoll.register(fd, select.EPOLLIN)
+        self._others[fd] = call
+
+    def stop(self) -> None:
+        """Make `run` return."""
+        self._stops = True
+
+    def run(self) -> None:
+        """Serve."""
+        due = self._due
+        while not self._stops:
+            self._play()
+            for fd, events in self._epoll.poll(self._patience_s(), 256):
+                self._on_event(fd, events)
+                if due and due[0][0] <= monotonic_ns():
+                    self._play()
+            if self._log is not None:
+                self._log.tick(monotonic_ns())
+
+    def close(self) -> None:
+        """End all connections, noting what they had been sent, and give the descriptors back."""
+        for connection in list(self._connections.values()):
+            self._close(connection, "shutdown")
+        self._due.clear()
+        self._epoll.close()
+        self._timer.close()
+
+    # What is due.
+
+    def _patience_s(self) -> float:
+        """How long the epoll may wait; the timer is set to wake it for what is due first."""
+        if not self._due:
+            return IDLE_S
+        due_ns = self._due[0][0]
+        if due_ns <= monotonic_ns():
+            return 0.0
+        if due_ns != self._armed_ns:
+            self._timer.set(due_ns)
+            self._armed_ns = due_ns
+        return IDLE_S
+
+    def _play(self) -> None:
+        """Make the writes that are due, a burst of them at most."""
+        due = self._due
+        for _ in range(BURST):
+            if not due or due[0][0] > monotonic_ns():
+                return
+            _, order, delivery = heappop(due)
+            next_ns = self._step(delivery)
+            if next_ns:
+                heappush(due, (next_ns, order, delivery))
+
+    def _step(self, delivery: Delivery) -> int:
+        """Make the next write, and with the last but one the last; when the next is due, monotonic ns, 0 if none is."""
+        connection = delivery.connection
+        if connection is None:
+            return 0
+        data = next(delivery.writes)
+        delivery.stamps.append(realtime_ns())
+        if not self._send(connection, data):
+            return 0
+        delivery.position = position = delivery.position + 1
+        if position < len(delivery.offsets_ns):
+            return delivery.start_ns + delivery.offsets_ns[position]
+        rest = next(delivery.writes)
+        if not rest or self._send(connection, rest):
+            self._end(connection, delivery)
+        return 0
+
+    def _end(self, connection: Connection, delivery: Delivery) -> None:
+        """All is written: what becomes of the connection?"""
+        ending = delivery.answer.ending
+        if ending == "stall":  # the delivery stays, so that nothing else is answered; noted when the connection closes
+            return
+        self._note(delivery, delivery.answer.finish)
+        connection.delivery = delivery.connection = None
+        if ending == "reset":
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._close(connection)
+        elif ending == "keep":
+            self._advance(connection)
+        elif connection.out:
+            connection.closes = True
+        else:
+            self._close(connection)
+
+    def _note(self, delivery: Delivery, finish: str) -> None:
+        if self._log is not None and delivery.answer.number:
+            self._log.add(delivery.truth(finish))
+
+    # Bytes out.
+
+    def _send(self, connection: Connection, data: bytes) -> bool:
+        """Hand bytes to the kernel, or keep what it has no room for. False if the client is gone."""
+        if not connection.out:
+            try:
+                sent = connection.sock.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self._lose(connection)
+                return False
+            if sent == len(data):
+                return True
+            self._epoll.modify(connection.fd, select.EPOLLIN | select.EPOLLOUT)
+            data = data[sent:]
+        connection.out += data
+        return True
+
+    def _flush(self, connection: Connection) -> None:
+        """The kernel has room again."""
+        try:
+            del connection.out[: connection.sock.send(connection.out)]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._close(connection)
+            return
+        if not connection.out:
+            self._epoll.modify(connection.fd, select.EPOLLIN)
+            if connection.closes:
+                self._close(connection)
+
+    # Bytes in.
+
+    def _on_event(self, fd: int, events: int) -> None:
+        connection = self._connections.get(fd)
+        if connection is None:
+            call = self._others.get(fd)
+            if call is not None:
+                call()
+            return
+        if events & ~select.EPOLLOUT:
+            self._read(connection)
+        if events & select.EPOLLOUT and self._connections.get(fd) is connection and connection.out:
+            self._flush(connection)
+
+    def _accept(self) -> None:
+        """Take all clients that wait; out of descriptors, they wait on."""
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            sock.setblocking(False)
+            connection = Connection(sock)
+            self._connections[connection.fd] = connection
+            self._epoll.register(connection.fd, select.EPOLLIN)
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            data = connection.sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        moments = monotonic_ns(), realtime_ns()
+        if not data:
+            self._close(connection)
+            return
+        for request in connection.reader.feed(data):
+            connection.waiting.append((request, *moments))
+        if len(connection.waiting) > WAITING_REQUESTS:
+            self._close(connection)
+            return
+        if connection.reader.awaits_continue and connection.delivery is None and not connection.waiting:
+            connection.reader.awaits_continue = False
+            self._send(connection, b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._advance(connection)
+
+    def _advance(self, connection: Connection) -> None:
+        """Begin the next answer, unless one is on its way: pipelined requests are answered in order."""
+        if connection.delivery is not None or not connection.waiting:
+            return
+        request, start_ns, read_ns = connection.waiting.popleft()
+        answer, ask = self._provider.answer(request, read_ns // 1_000_000_000)
+        connection.delivery = delivery = Delivery(connection, answer, ask, (start_ns, read_ns))
+        self._deliveries += 1
+        heappush(self._due, (start_ns + answer.offsets_ns[0], self._deliveries, delivery))
+
+    # The end of a connection.
+
+    def _lose(self, connection: Connection) -> None:
+        """A write failed: its stamp is none."""
+        if connection.delivery is not None and connection.delivery.position < len(connection.delivery.stamps):
+            connection.delivery.stamps.pop()
+        self._close(connection)
+
+    def _close(self, connection: Connection, why: str = "disconnected") -> None:
+        """Close, note the answer that was on its way, and break the cycles."""
+        delivery = connection.delivery
+        if delivery is not None:
+            has_stalled = delivery.answer.ending == "stall" and delivery.position == len(delivery.offsets_ns)
+            self._note(delivery, "stall" if has_stalled else why)
+            connection.delivery = delivery.connection = None
+        del self._connections[connection.fd]
+        connection.reader.close()
+        connection.sock.close()

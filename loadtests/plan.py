@@ -1,0 +1,81 @@
+"""
+What a run is going to do, as plain data: decided by the command line, kept in run.json, read by every worker.
+
+A worker process gets its plan from the manifest alone, so that a run can be finished, or told apart from another, by
+what is on disk. Never holds a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from loadtests import schedule, workload
+from loadtests.send import Target
+
+if TYPE_CHECKING:
+    from loadtests.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    One run's load.
+
+    Attributes:
+        mode: "open" (a schedule decides when) or "closed" (`concurrency` users, each waiting for its answer).
+        rate: Arrivals per second; None in closed loop.
+        duration_s: Length of the schedule, warm-up included; None where only `requests` bounds it.
+        warmup_s: Arrivals before this moment are phase `warmup`.
+        think_s: Pause of a closed-loop user between an answer and the next request.
+    """
+
+    model: str
+    mode: str = "open"
+    arrivals: str = "poisson"
+    rate: float | None = None
+    concurrency: int | None = None
+    duration_s: float | None = None
+    requests: int | None = None
+    stream_share: float = 1.0
+    output_tokens: int | None = None
+    workload: str = "chat"
+    params: dict[str, Any] = field(default_factory=dict)
+    seed: int = 1
+    workers: int = 1
+    warmup_s: float = 0.0
+    think_s: float = 0.0
+    new_connections: bool = False
+    arm: str = "default"
+
+    def to_json(self) -> dict[str, Any]:
+        """As kept in run.json under `plan`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Plan:
+        """From run.json; keys of later versions are left alone."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{key: item for key, item in value.items() if key in known})
+
+    def target(self, profile: Profile) -> Target:
+        """What the requests of this plan have in common."""
+        return Target(profile, self.model, self.params, self.arm, self.new_connections)
+
+    def source(self) -> workload.Chat:
+        """The workload, by its name."""
+        return workload.load(self.workload)(self.seed, stream_share=self.stream_share, output_tokens=self.output_tokens)
+
+    def open_schedule(self) -> schedule.Schedule:
+        """The arrivals of an open-loop plan."""
+        assert self.rate is not None
+        return schedule.open_loop(self.arrivals, self.rate, self.duration_s, self.seed, self.requests)
+
+    def closed_schedule(self) -> schedule.Closed:
+        """The users of a closed-loop plan."""
+        assert self.concurrency is not None
+        return schedule.Closed(self.concurrency, self.duration_s, self.requests)
+
+    def phase(self, scheduled_ns: int) -> str:
+        """The phase of an arrival at this moment of the run."""
+        return "warmup" if scheduled_ns < self.warmup_s * 1e9 else "measure"

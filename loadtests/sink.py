@@ -1,0 +1,257 @@
+"""
+Records on their way to disk: Arrow stream parts while the run is on, whole files when it is over.
+
+A part is an Arrow IPC stream, one batch a second or per 1,000 rows, written with plain writes: a file cut anywhere keeps
+every whole batch. Batches are built column by column with a look at the sockets in between, and are not compressed:
+the process that writes them is the one that reads the wire. A full disk frees a reserve kept for it, takes the last
+batches and says so.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from array import array
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+from loadtests import record as seam
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+ROWS_PER_BATCH: Final = 1000
+COLUMNS_PER_SLICE: Final = 6
+RESERVE_BYTES: Final = 2 << 20
+_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_ARROW_OF: Final[dict[str, Any]] = {"q": pa.int64(), "i": pa.int32(), "B": pa.uint8()}
+
+
+class DiskFullError(OSError):
+    """No room is left for the run's rows; what was written before stays readable."""
+
+
+class Part:
+    """
+    One Arrow stream on disk, appended to batch by batch.
+
+    Args:
+        path: A new file.
+        schema: Of its rows.
+        reserve: A file whose removal makes room for the last batches; None where there is none.
+
+    Raises:
+        DiskFullError: Neither the disk nor the reserve has room; the file ends with its last whole batch.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, reserve: Path | None = None) -> None:
+        self._reserve = reserve
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self._size = 0
+        self.schema = schema
+        self.full = False
+        self._write(schema.serialize())
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        """Write one batch; after a full disk `full` is True, even where the reserve still took it."""
+        self._write(batch.serialize())
+
+    def close(self) -> None:
+        """End the stream."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _write(self, data: pa.Buffer) -> None:
+        try:
+            self._write_all(memoryview(data))
+        except DiskFullError:
+            self.full = True
+            if self._reserve is None or not self._reserve.exists():
+                raise
+            self._reserve.unlink()
+            self._write_all(memoryview(data))
+
+    def _write_all(self, view: memoryview) -> None:
+        """Write all of it or none: a half-written batch would hide the whole ones behind it."""
+        done = 0
+        try:
+            while done < len(view):
+                done += os.write(self._fd, view[done:])
+        except OSError as error:
+            os.ftruncate(self._fd, self._size)
+            os.lseek(self._fd, self._size, os.SEEK_SET)
+            if error.errno in _DISK_FULL:
+                raise DiskFullError(error.errno, os.strerror(error.errno)) from None
+            raise
+        self._size += done
+
+
+class Sink:
+    """
+    The rows of one worker: kept in memory for at most a second, then in `parts/requests-<worker>.arrows`.
+
+    Args:
+        parts: The run's parts directory.
+        worker: Number of this process.
+        breathe: Called between two slices of work, so that the event loop can look at its sockets.
+
+    Attributes:
+        rows: Records kept and not yet written.
+    """
+
+    def __init__(self, parts: Path, worker: int, breathe: Callable[[], object]) -> None:
+        self.rows: list[seam.Record] = []
+        reserve = parts / f"reserve-{worker}"
+        _reserve(reserve)
+        self._reserve = reserve
+        self._part = Part(parts / f"requests-{worker}.arrows", seam.part_schema(), reserve)
+        self._client = Part(parts / f"client-{worker}.arrows", seam.client_schema(), reserve)
+        self._breathe = breathe
+        self._columns = attrgetter(*self._part.schema.names)
+        self._flushing = False
+        self._batch([])  # pyarrow loads what it needs for a conversion at the first one: now, not in the run
+
+    @property
+    def full(self) -> bool:
+        """The disk is full: what is still to come may find no room."""
+        return self._part.full or self._client.full
+
+    def keep(self, record: seam.Record) -> None:
+        """Keep one record; it is written by the next flush."""
+        self.rows.append(record)
+
+    def flush(self) -> None:
+        """
+        Write what has been kept, 1,000 rows a batch.
+
+        Raises:
+            DiskFullError: The rows that found no room are back in `rows`.
+        """
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            while self.rows:
+                batch, self.rows = self.rows[:ROWS_PER_BATCH], self.rows[ROWS_PER_BATCH:]
+                try:
+                    self._part.append(self._batch(batch))
+                except BaseException:
+                    self.rows[:0] = batch
+                    raise
+        finally:
+            self._flushing = False
+
+    def sample(self, row: dict[str, Any]) -> None:
+        """Write one sample of the client's own health."""
+        schema = self._client.schema
+        self._client.append(pa.record_batch([pa.array([row.get(f.name)], f.type) for f in schema], schema=schema))
+
+    def close(self) -> None:
+        """Flush and end the parts; the reserve is given back."""
+        try:
+            self.flush()
+        finally:
+            self._part.close()
+            self._client.close()
+            self._reserve.unlink(missing_ok=True)
+
+    def _batch(self, rows: Sequence[seam.Record]) -> pa.RecordBatch:
+        arrays = []
+        for number, (field, values) in enumerate(zip(self._part.schema, self._transposed(rows), strict=True), 1):
+            arrays.append(_lists(values, field.type) if pa.types.is_list(field.type) else pa.array(values, field.type))
+            if number % COLUMNS_PER_SLICE == 0:
+                self._breathe()
+        return pa.record_batch(arrays, schema=self._part.schema)
+
+    def _transposed(self, rows: Sequence[seam.Record]) -> Iterator[tuple[Any, ...]]:
+        return zip(*map(self._columns, rows), strict=True) if rows else iter(((),) * len(self._part.schema))
+
+
+def _lists(values: Sequence[Any], kind: pa.ListType) -> pa.Array:
+    """A list column; numbers go from buffer to buffer, never through Python objects."""
+    if kind.value_type == pa.string():
+        return pa.array(values, kind)
+    offsets = array("i", [0])
+    missing = []
+    flat = bytearray()
+    total = 0
+    for value in values:
+        missing.append(value is None)
+        if value is not None:
+            flat += memoryview(value).cast("B")
+            total += len(value)
+        offsets.append(total)
+    leaf = pa.Array.from_buffers(kind.value_type, total, [None, pa.py_buffer(bytes(flat))])
+    starts = pa.Array.from_buffers(pa.int32(), len(offsets), [None, pa.py_buffer(offsets)])
+    return pa.ListArray.from_arrays(starts, leaf, type=kind, mask=pa.array(missing) if any(missing) else None)
+
+
+def _reserve(path: Path) -> None:
+    """Claim room for the last batches of a disk that runs full; a disk that has none now is full already."""
+    try:
+        with path.open("xb") as file:
+            file.write(b"\0" * RESERVE_BYTES)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno in _DISK_FULL:
+            raise DiskFullError(error.errno, f"no room for a run in {path.parent}") from None
+        raise
+
+
+# From parts to whole files.
+
+
+def read_part(path: Path) -> pa.Table:
+    """
+    Every whole batch of a part; a cut tail is dropped. An empty or unreadable file gives no rows.
+
+    Returns:
+        A table with the part's own schema; with no columns where not even that survived.
+    """
+    batches: list[pa.RecordBatch] = []
+    try:
+        reader = pa.ipc.open_stream(pa.py_buffer(path.read_bytes()))
+    except pa.ArrowInvalid:
+        return pa.table({})
+    while True:
+        try:
+            batches.append(reader.read_next_batch())
+        except (StopIteration, pa.ArrowInvalid, OSError):
+            return pa.Table.from_batches(batches, schema=reader.schema)
+
+
+def write_parquet(table: pa.Table, path: Path, row_group: int = 100_000) -> None:
+    """
+    Write a table whole or not at all: to a temporary name, synced, then renamed.
+
+    Raises:
+        DiskFullError: There is no room; nothing is left behind.
+    """
+    import pyarrow.parquet as pq  # noqa: PLC0415 - workers never need it
+
+    partial = path.with_name(path.name + ".tmp")
+    delta = [column for column in ("chunk_gap_us.list.element", "chunk_chars.list.element") if _has(table, column)]
+    encodings = dict.fromkeys(delta, "DELTA_BINARY_PACKED")
+    try:
+        with partial.open("wb") as file:
+            pq.write_table(
+                table, file, compression="zstd", compression_level=3, row_group_size=row_group,
+                use_dictionary=[f.name for f in table.schema if pa.types.is_dictionary(f.type)],
+                column_encoding=encodings or None,
+            )  # fmt: skip
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno in _DISK_FULL:
+            raise DiskFullError(error.errno, f"no room for {path}") from None
+        raise
+
+
+def _has(table: pa.Table, column: str) -> bool:
+    return column.split(".", 1)[0] in table.column_names

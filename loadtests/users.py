@@ -1,0 +1,166 @@
+"""
+The Locust classes: who sends.
+
+In closed loop a user sends, waits for the answer, thinks, and sends again; its `@task`s are Locust's. In open loop the
+schedule calls `arrival` of whichever user's turn it is, and the users' number means nothing. A user finds the engine of
+its process on the environment (`environment.firsttoken`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import gevent
+from locust import User
+from locust.exception import StopUser
+
+from loadtests import workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from locust.env import Environment
+
+    from loadtests.engine import Engine
+    from loadtests.record import Record
+    from loadtests.send import Arrival
+
+
+def ask(user: ChatUser) -> None:
+    """The task of a user without tasks: the workload's next request; in open loop, nothing."""
+    if user.engine.plan.mode == "open":
+        gevent.sleep(3600)
+    else:
+        user.complete()
+
+
+class ChatUser(User):
+    """
+    Sends chat completions to the run's provider; whether an answer is streamed is drawn by the workload.
+
+    Subclass it and write `@task`s to script a user of your own; each `self.complete(...)` is one record.
+
+    Attributes:
+        stream: True or False asks for that kind of answer always; None leaves it to the workload.
+    """
+
+    abstract = True
+    stream: ClassVar[bool | None] = None
+    tasks: ClassVar[list[Any]] = [ask]
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.engine: Engine = environment.firsttoken  # type: ignore[attr-defined]
+        self.index = self.engine.enter(self)
+        self._turns = count()
+
+    def wait_time(self) -> float:
+        """The plan's think time; a subclass may set Locust's `wait_time` as usual."""
+        return self.engine.plan.think_s
+
+    def on_stop(self) -> None:
+        """Give the place back, so that a user who comes later can have it."""
+        self.engine.leave(self.index)
+
+    def arrival(self, arrival: Arrival) -> Record:
+        """Open loop: the schedule's moment has come; send."""
+        return self.engine.send(arrival)
+
+    def complete(
+        self,
+        messages: Sequence[dict[str, Any]] | None = None,
+        *,
+        stream: bool | None = None,
+        output_tokens: int | None = None,
+        name: str | None = None,
+    ) -> Record:
+        """
+        Closed loop: send one chat completion and wait for its answer.
+
+        Args:
+            messages: What to ask; None: the workload's next request.
+            stream: Overrides the class and the workload.
+            output_tokens: The cap to send, instead of the workload's.
+            name: What the record's `workload` column and Locust's tables call it; with messages, "task" unless said.
+
+        Returns:
+            The record, whatever became of the request.
+
+        Raises:
+            StopUser: The run offers no more load.
+        """
+        seq = self.engine.next_seq(self.index, next(self._turns))
+        if seq is None:
+            raise StopUser
+        wanted = self.stream if stream is None else stream
+        if messages is None:
+            request = self.engine.workload.request(seq)
+            name = name or request.workload
+        else:
+            request = _request(seq, tuple(messages))
+        changes: dict[str, Any] = {"workload": name or "task"}
+        if wanted is not None:
+            changes["stream"] = wanted
+        if output_tokens is not None:
+            changes["output_cap"] = output_tokens
+        request = replace(request, **changes)
+        return self.engine.send(self.engine.arrival(request, self.engine.receiver.now_ns(), user=self.index))
+
+
+class StreamingUser(ChatUser):
+    """Asks for streamed answers only."""
+
+    abstract = True
+    stream = True
+
+
+class PlainUser(ChatUser):
+    """Asks for whole answers only."""
+
+    abstract = True
+    stream = False
+
+
+class MixedUser(ChatUser):
+    """Streams as often as the run's `--stream-share` says; what `firsttoken run` uses."""
+
+
+def _request(seq: int, messages: tuple[dict[str, Any], ...]) -> workload.Request:
+    """A request of a user's own messages, streamed and without a cap unless said."""
+    chars = sum(len(str(message.get("content") or "")) for message in messages)
+    return workload.Request(seq, "task", messages, True, None, workload.prompt_hash(messages), chars)
+
+
+def has_tasks(user_class: type[User]) -> bool:
+    """Whether a class brings tasks of its own, which only closed loop can run."""
+    return list(user_class.tasks) != [ask]
+
+
+def deliver_to(users: Callable[[], Sequence[ChatUser]]) -> Callable[[Arrival], object]:
+    """What hands each arrival to the next of the users in turn."""
+    turn = count()
+
+    def deliver(arrival: Arrival) -> object:
+        present = users()
+        return present[next(turn) % len(present)].arrival(arrival)
+
+    return deliver
+
+
+def fire(environment: Environment, record: Record) -> None:
+    """Tell Locust's own listeners: one event per request, in milliseconds, as they expect it."""
+    if record.end_ns is None:
+        return
+    environment.events.request.fire(
+        request_type="STREAM" if record.stream else "POST",
+        name=record.workload,
+        response_time=(record.end_ns - record.scheduled_ns) / 1e6,
+        response_length=record.bytes_received or 0,
+        exception=None if record.outcome == "ok" else f"{record.error_kind or record.outcome}: {record.error or ''}",
+        context={},
+        url=None,
+        response=None,
+        record=record,
+    )

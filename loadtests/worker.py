@@ -1,0 +1,191 @@
+"""
+A worker process of a run on this machine: `python -m loadtests.worker RUN_DIR NUMBER`.
+
+It reads its plan from the manifest, offers its shard of the load with Locust's local runner, and speaks with the parent
+in lines of JSON: statuses out, commands in (`start`, `stop`, `cancel`). It never draws, compresses or judges. When the
+parent is gone (its pipe is closed) it lets what is in flight finish and keeps its parts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+import gevent.socket
+import orjson
+from locust.env import Environment
+
+from loadtests import manifest
+from loadtests.dispatch import offer
+from loadtests.engine import Engine
+from loadtests.live import Tally
+from loadtests.plan import Plan
+from loadtests.profiles import Profile
+from loadtests.record import PARTS, Record
+from loadtests.sink import DiskFullError
+from loadtests.users import MixedUser, deliver_to, fire
+
+STATUS_S: Final = 0.5
+ORPHAN_GRACE_S: Final = 30.0
+
+
+class Link:
+    """The pipe to the parent: lines of JSON; a status is dropped rather than waited for, an event is not."""
+
+    def __init__(self, read_fd: int, write_fd: int) -> None:
+        self._read_fd, self._write_fd = read_fd, write_fd
+        os.set_blocking(read_fd, False)
+        os.set_blocking(write_fd, False)
+        self._rest = b""
+        self._unsent = b""
+
+    def tell(self, kind: str, **facts: Any) -> None:
+        """Say something to the parent; where the pipe is full, the rest of it goes out later."""
+        if kind == "status" and self._unsent:
+            return
+        self._unsent += orjson.dumps({"kind": kind, **facts}) + b"\n"
+        self.push()
+
+    def push(self) -> None:
+        """Write what the pipe takes."""
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[os.write(self._write_fd, self._unsent) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._unsent = b""  # the parent is gone; `hear` notices
+
+    def drain(self) -> None:
+        """Write all, however long the parent takes."""
+        while self._unsent:
+            self.push()
+            gevent.sleep(0.01)
+
+    def hear(self) -> dict[str, Any] | None:
+        """The next command; None where the parent is gone."""
+        while b"\n" not in self._rest:
+            gevent.socket.wait_read(self._read_fd)
+            try:
+                data = os.read(self._read_fd, 65536)
+            except BlockingIOError:
+                continue
+            except OSError:
+                return None
+            if not data:
+                return None
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        command: dict[str, Any] = orjson.loads(line)
+        return command
+
+
+class Worker:
+    """The engine under Locust's local runner, at the end of a link."""
+
+    def __init__(self, run_dir: Path, number: int, link: Link) -> None:
+        facts = manifest.read(run_dir)
+        self.plan = Plan.from_json(facts["plan"])
+        profile = Profile.model_validate(facts["profile"])
+        self.link = link
+        self.tally = Tally()
+        self.environment = Environment(user_classes=[MixedUser])
+        self.runner: Any = self.environment.create_local_runner()
+        self.engine = Engine(
+            self.plan, profile, run_dir / PARTS, worker=number, environ=os.environ, on_record=self._on_record
+        )
+        self.environment.firsttoken = self.engine  # type: ignore[attr-defined]
+
+    def run(self) -> int:
+        """Wait for the start, offer the load, end; the exit code is 0 unless rows found no room."""
+        self.link.tell("ready", worker=self.engine.worker)
+        command = self.link.hear()
+        if command is None or command["do"] != "start":
+            self.engine.close()
+            return 0
+        self.engine.begin(command["zero_ns"])
+        helpers = [gevent.spawn(self._listen), gevent.spawn(self._report)]
+        self._offer()
+        self.engine.wait()
+        gevent.killall(helpers)
+        self.runner.stop()
+        return self._end()
+
+    def _offer(self) -> None:
+        users = 1
+        if self.plan.mode == "closed":
+            users = len(self.plan.closed_schedule().users_of(self.engine.worker, self.plan.workers))
+            if self.plan.duration_s is not None:
+                ends_in_s = self.plan.duration_s - self.engine.receiver.now_ns() / 1e9
+                gevent.spawn_later(max(0.0, ends_in_s), self.engine.exhausted)
+        if not users:
+            self.engine.exhausted()
+            return
+        self.engine.receiver.sleep_until(0)
+        self.runner.start(users, spawn_rate=users)
+        if self.plan.mode == "open":
+            while not self.engine.users:
+                gevent.sleep(0.001)
+            present = list(self.engine.users.values())
+            gevent.spawn(offer, self.engine, deliver_to(lambda: present))
+
+    def _end(self) -> int:
+        full = ""
+        try:
+            self.engine.close()
+        except DiskFullError as error:
+            full = f"disk full: {len(self.engine.sink.rows)} rows of this worker found no room ({error})"
+        self.link.tell("status", **self.tally.status(self.engine))
+        self.link.tell("over", worker=self.engine.worker, stopping=full or self.engine.stopping)
+        self.link.drain()
+        return 3 if full else 0
+
+    def _on_record(self, record: Record) -> None:
+        self.tally.add(record)
+        fire(self.environment, record)
+
+    def _report(self) -> None:
+        while True:
+            self.link.tell("status", **self.tally.status(self.engine))
+            gevent.sleep(STATUS_S)
+
+    def _listen(self) -> None:
+        while True:
+            command = self.link.hear()
+            if command is None:
+                self.engine.stop("the run's parent process is gone")
+                gevent.spawn_later(ORPHAN_GRACE_S, self.engine.cancel, "run_end")
+                return
+            if command["do"] == "stop":
+                self.engine.stop(command["reason"])
+            elif command["do"] == "cancel":
+                self.engine.cancel(command["flag"])
+
+
+class WithoutPandas(MetaPathFinder):
+    """pyarrow imports pandas at its first conversion, if it is there: half a second and 60 MB that no worker needs."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        """Say that it is not there."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("a worker does without pandas", name=fullname)
+
+
+def main() -> int:
+    """Entry of the process."""
+    sys.meta_path.insert(0, WithoutPandas())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it says stop, then cancel
+    logging.getLogger("locust").setLevel(logging.ERROR)
+    link = Link(sys.stdin.fileno(), os.dup(sys.stdout.fileno()))
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else prints must not break the line format
+    return Worker(Path(sys.argv[1]), int(sys.argv[2]), link).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

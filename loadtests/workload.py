@@ -1,0 +1,296 @@
+"""
+What is asked: synthetic chat in English and German, a pure function of a seed and a place in the schedule.
+
+No file, no clock, no state: any worker can make any request, and two machines make the same one. Every prompt opens
+with a nonce, so that no prefix cache answers; its length and the cap on the answer are lognormal, as real chat is
+roughly. The sentences are templates with slots, neutral, without a person in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from math import exp, log
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Final, Protocol
+
+from loadtests.units import not_one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHARS_PER_TOKEN: Final = 4
+"""Roughly, for Latin text; only the drawn lengths rest on it."""
+
+BLOCK: Final = 10
+"""Streamed and plain requests are mixed in blocks of so many seqs, with the exact share in each."""
+
+_NORMAL: Final = NormalDist()
+
+
+class WorkloadError(ValueError):
+    """A workload that does not exist or cannot be made; its text is one line: bad value and allowed ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request before any provider is known: messages as role and content, and what is wanted back."""
+
+    seq: int
+    workload: str
+    messages: tuple[dict[str, str], ...]
+    stream: bool
+    output_cap: int | None
+    prompt_hash: int
+    input_chars: int
+
+
+class Workload(Protocol):
+    """Anything that makes requests from their place in the schedule."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the rows and in --workload."""
+
+    def request(self, seq: int) -> Request:
+        """The request at a place in the schedule."""
+
+    def digest(self, n: int) -> str:
+        """A hash of the first n prompts, in hex."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lognormal:
+    """A lognormal number of tokens, cut off at both ends: exp(log(median) + sigma * z), z standard normal."""
+
+    median: float
+    sigma: float
+    least: int
+    most: int
+
+    def at(self, u: float) -> int:
+        """The quantile at 0 < u < 1."""
+        return max(self.least, min(self.most, round(exp(log(self.median) + self.sigma * _NORMAL.inv_cdf(u)))))
+
+
+PROMPT_TOKENS: Final = Lognormal(120, 0.8, 16, 2000)
+OUTPUT_TOKENS: Final = Lognormal(64, 0.6, 16, 256)
+
+
+class Chat:
+    """
+    Synthetic chat: a short system message and one user message, half English, half German.
+
+    Args:
+        seed: Another seed gives other prompts and other nonces.
+        stream_share: Share of streamed requests, 0 to 1; kept in every block of `BLOCK` seqs, shuffled inside.
+        output_tokens: The cap of every answer; None: drawn from `OUTPUT_TOKENS`.
+
+    Raises:
+        WorkloadError: A share outside [0, 1] or a cap below 1.
+    """
+
+    name: Final = "chat"
+
+    def __init__(self, seed: int, stream_share: float = 1.0, output_tokens: int | None = None) -> None:
+        if not 0 <= stream_share <= 1:
+            raise WorkloadError(f"--stream-share {stream_share} isn't a number in [0, 1]")
+        if output_tokens is not None and output_tokens < 1:
+            raise WorkloadError(f"--output-tokens {output_tokens} isn't a whole number of at least 1")
+        self.seed = seed
+        self.output_tokens = output_tokens
+        self._share_ppm = round(stream_share * 1_000_000)
+
+    def request(self, seq: int) -> Request:
+        """The request at a place in the schedule; the same on every machine and in every process."""
+        draw = _draw(f"request {self.seed} {seq}")
+        nonce, state, language, u_prompt, u_output = draw.hex()[:12], *struct.unpack_from("<QQQQ", draw, 8)
+        messages = _messages(nonce, state, language, CHARS_PER_TOKEN * PROMPT_TOKENS.at(_unit(u_prompt)))
+        cap = OUTPUT_TOKENS.at(_unit(u_output)) if self.output_tokens is None else self.output_tokens
+        chars = sum(len(message["content"]) for message in messages)
+        return Request(seq, self.name, messages, self.streams(seq), cap, prompt_hash(messages), chars)
+
+    def streams(self, seq: int) -> bool:
+        """
+        Whether the request at this place is streamed.
+
+        Block b streams floor((b + 1) * BLOCK * share) - floor(b * BLOCK * share) of its requests: those whose place
+        comes first in the order i -> (a * i + c) mod BLOCK, with a (no common divisor with BLOCK) and c drawn per
+        block. A fixed pattern would send all plain requests to the same worker when workers take every n-th seq.
+        """
+        block, place = divmod(seq, BLOCK)
+        before, after = (b * BLOCK * self._share_ppm // 1_000_000 for b in (block, block + 1))
+        draw = _draw(f"stream {self.seed} {block}")
+        return ((1, 3, 7, 9)[draw[0] % 4] * place + draw[1]) % BLOCK < after - before
+
+    def digest(self, n: int) -> str:
+        """The sha256 of the prompt hashes of seqs 0 to n - 1, in hex: the prompt set, for the manifest."""
+        total = hashlib.sha256()
+        for seq in range(n):
+            total.update(struct.pack("<q", self.request(seq).prompt_hash))
+        return total.hexdigest()
+
+
+WORKLOADS: Final[dict[str, Callable[..., Workload]]] = {"chat": Chat}
+"""Values of --workload: name to factory(seed, stream_share, output_tokens)."""
+
+
+def load(name: str) -> Callable[..., Workload]:
+    """
+    The factory of a workload.
+
+    Raises:
+        WorkloadError: There is none of this name.
+    """
+    if name in WORKLOADS:
+        return WORKLOADS[name]
+    raise WorkloadError(f'--workload "{name}" {not_one_of(name, WORKLOADS)}')
+
+
+def prompt_hash(messages: tuple[dict[str, str], ...]) -> int:
+    """A signed 64-bit hash of the messages, the same in every process (Python's own hash is not)."""
+    text = "\0".join(part for message in messages for part in (message["role"], message["content"]))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+
+
+# Drawing. A numpy Generator costs 15 us to make, a hash 1 us; and a hash gives the same bytes everywhere.
+
+
+def _draw(label: str) -> bytes:
+    return hashlib.blake2b(label.encode(), digest_size=40).digest()
+
+
+def _unit(word: int) -> float:
+    """A 64-bit word as a number strictly between 0 and 1; 52 bits, so that the half below is exact."""
+    return ((word >> 12) + 0.5) / 2**52
+
+
+# Text: invented for this project, nobody in it.
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """
+    What one language has: the system message, the tasks that open a prompt, sentence templates, values of the slots.
+
+    {place} and {time} are adverbials, {thing} a plural without an article, {n} a number from 2 to 59.
+    """
+
+    system: str
+    tasks: tuple[str, ...]
+    templates: tuple[str, ...]
+    places: tuple[str, ...]
+    times: tuple[str, ...]
+    things: tuple[str, ...]
+
+
+@cache
+def _passages(phrases: Phrases) -> tuple[str, ...]:
+    """Runs of four sentences; every template with a spread of slot values (a step coprime to the lists meets all)."""
+    slots = list(product(phrases.places, phrases.times, phrases.things))[::11]
+    sentences = [
+        template.format(place=place, time=time, thing=thing, n=2 + (17 * i + 5 * k) % 58)
+        for k, _ in enumerate(slots)
+        for i, template in enumerate(phrases.templates)
+        for place, time, thing in (slots[(k + i) % len(slots)],)
+    ]
+    return tuple(" ".join((sentences + sentences[:3])[i : i + 4]) for i in range(len(sentences)))
+
+
+def _messages(nonce: str, state: int, language: int, chars: int) -> tuple[dict[str, str], ...]:
+    """A system and a user message of exactly so many characters together."""
+    phrases = (ENGLISH, GERMAN)[language & 1]
+    passages = _passages(phrases)
+    system = f"{nonce} {phrases.system}"
+    room = chars - len(system) - 1
+    parts = [phrases.tasks[state % len(phrases.tasks)]]
+    length = len(parts[0])
+    while length < room:
+        # Knuth's MMIX generator; its high bits are the good ones.
+        state = (state * 6364136223846793005 + 1442695040888963407) & 0xFFFFFFFFFFFFFFFF
+        parts.append(passages[(state >> 33) % len(passages)])
+        length += 1 + len(parts[-1])
+    user = " ".join(parts)[:room] + "."
+    return {"role": "system", "content": system}, {"role": "user", "content": user}
+
+
+ENGLISH: Final = Phrases(
+    system="Answer plainly.",
+    tasks=(
+        "Summarise these notes:", "Name three open questions:", "Write a short reply:", "List what has to be done:",
+        "Turn this into a plan:", "Explain this to a newcomer:", "Find what contradicts itself:", "Suggest a title:",
+    ),
+    templates=(
+        "The storeroom {place} holds {n} boxes of {thing}.", "We counted {n} {thing} {place} {time}.",
+        "Nobody had ordered {thing} {time}, yet {n} arrived.", "The old map shows {n} {thing} {place}.",
+        "It rained {time}, so the {thing} stayed dry only {place}.",
+        "A second delivery of {thing} is planned {time}.", "Most of the {thing} {place} are older than {n} years.",
+        "The workshop repairs about {n} {thing} a week.",
+        "Please check {time} whether the {thing} are still {place}.",
+        "The price of {thing} rose by {n} percent {time}.", "There is room for {n} more {thing} {place}.",
+        "The list names {n} {thing}, but two lines are empty.", "Somebody left {thing} {place} {time}.",
+        "The lamps {place} go out {n} minutes after closing.", "The exhibition about {thing} opens {time}.",
+        "From here it takes {n} minutes on foot to reach the {thing}.", "The {thing} were painted green {time}.",
+        "The report mentions {thing} on page {n}.", "The new shelves {place} carry {n} kilograms each.",
+        "The inventory of {thing} has to be finished {time}.",
+        "Only every second one of the {n} {thing} has a label.", "The ferry carries {thing} and up to {n} bicycles.",
+        "It was quiet {place} {time}, with {n} visitors in all.", "The {thing} are packed in layers of {n}.",
+        "A bell rings {place} whenever {thing} come in.", "The plan for {thing} was changed {n} times.",
+        "The water stood {n} centimetres high {place} {time}.", "The {thing} need a dry place and little light.",
+        "The meeting about {thing} was moved to room {n}.", "Half of the {thing} can be stored {place}.",
+        "The path behind the {thing} is closed {time}.", "A sign {place} warns of loose {thing}.",
+        "The scale shows {n} grams too much for the {thing}.", "Spare {thing} are kept {place} in drawer {n}.",
+        "The first test with {thing} lasted {n} hours.", "The wind turned {time} and the {thing} began to rattle.",
+        "The catalogue describes {n} kinds of {thing}.", "The bridge can be crossed again {time}.",
+        "The order for {thing} was split into {n} parts.", "The clock {place} is {n} seconds slow.",
+        "Two of the {thing} {place} do not fit together.", "The budget covers {n} {thing}, not more.",
+    ),
+    places=("at the harbour", "in the library", "behind the station", "on the second floor", "near the old mill"),
+    times=("on Monday", "in early spring", "last week", "before noon", "at the end of the month", "during the night"),
+    things=("chairs", "maps", "lanterns", "seed packets", "wooden crates", "bicycle bells", "glass jars"),
+)  # fmt: skip
+
+GERMAN: Final = Phrases(
+    system="Antworte knapp.",
+    tasks=(
+        "Fasse diese Notizen zusammen:", "Nenne drei offene Fragen:", "Schreibe eine kurze Antwort:",
+        "Was ist zu tun?", "Mache daraus einen Plan:", "Erkläre das für Neulinge:", "Was widerspricht sich hier?",
+        "Schlage einen Titel vor:",
+    ),
+    templates=(
+        "Im Lager stehen {place} noch {n} Kisten für {thing}.", "Gezählt wurden {time} {place} genau {n} {thing}.",
+        "Bestellt waren {time} keine {thing}, geliefert wurden {n}.",
+        "Auf der alten Karte sind {place} {n} {thing} eingezeichnet.",
+        "Es regnete {time}, trocken blieben die {thing} nur {place}.",
+        "Eine zweite Lieferung {thing} ist {time} vorgesehen.",
+        "Die meisten {thing} {place} sind älter als {n} Jahre.",
+        "Die Werkstatt richtet in der Woche etwa {n} {thing} her.",
+        "Bitte {time} prüfen, ob die {thing} noch {place} liegen.",
+        "Der Preis für {thing} stieg {time} um {n} Prozent.", "Für {n} weitere {thing} ist {place} noch Platz.",
+        "Die Liste nennt {n} {thing}, zwei Zeilen sind aber leer.",
+        "Offenbar wurden {time} {place} {thing} vergessen.", "Das Licht geht {place} {n} Minuten nach Schluss aus.",
+        "Die Ausstellung über {thing} beginnt {time}.", "Zu Fuß dauert der Weg zu den Regalen {n} Minuten.",
+        "Die {thing} wurden {time} grün gestrichen.", "Der Bericht erwähnt {thing} auf Seite {n}.",
+        "Die neuen Regale {place} tragen je {n} Kilogramm.", "Die Aufstellung der {thing} muss {time} fertig sein.",
+        "Von den {n} Stücken trägt nur jedes zweite ein Schild.",
+        "Die Fähre nimmt {thing} und bis zu {n} Fahrräder mit.",
+        "Es war {time} {place} ruhig, insgesamt kamen {n} Gäste.", "Die {thing} liegen in Schichten zu je {n}.",
+        "Eine Klingel läutet {place}, sobald {thing} eintreffen.", "Der Plan für {thing} wurde {n} Mal geändert.",
+        "Das Wasser stand {time} {place} {n} Zentimeter hoch.",
+        "Die {thing} brauchen einen trockenen Ort und wenig Licht.",
+        "Das Treffen wegen der {thing} findet in Raum {n} statt.",
+        "Die Hälfte der {thing} lässt sich {place} unterbringen.",
+        "Der Pfad hinter dem Schuppen ist {time} gesperrt.", "Ein Schild warnt {place} vor losen Brettern.",
+        "Die Waage zeigt für die {thing} {n} Gramm zu viel.", "Ersatz für {thing} liegt {place} in Schublade {n}.",
+        "Der erste Versuch mit {thing} dauerte {n} Stunden.", "Der Wind drehte {time}, und die {thing} klapperten.",
+        "Der Katalog beschreibt {n} Sorten {thing}.", "Die Brücke ist {time} wieder offen.",
+        "Der Auftrag über {thing} wurde in {n} Teile zerlegt.", "Die Uhr geht {place} {n} Sekunden nach.",
+        "Zwei der {thing} {place} passen nicht zusammen.", "Das Geld reicht für {n} {thing}, nicht für mehr.",
+    ),
+    places=("am Hafen", "in der Bücherei", "hinter dem Bahnhof", "im zweiten Stock", "bei der alten Mühle"),
+    times=("am Montag", "im frühen Frühjahr", "in der letzten Woche", "am Vormittag", "zum Monatsende", "in der Nacht"),
+    things=("Stühle", "Karten", "Laternen", "Samentüten", "Holzkisten", "Fahrradklingeln", "Schraubgläser"),
+)  # fmt: skip

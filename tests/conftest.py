@@ -1,0 +1,104 @@
+"""A real server on 127.0.0.1 whose every byte a test writes, and what tests of several modules share."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+
+Handler = "Callable[[socket.socket], None]"
+
+
+def read_request(sock: socket.socket) -> bytes:
+    """One HTTP request with Content-Length, whole; b"" where the client has closed."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = sock.recv(65536)
+        if not piece:
+            return b""
+        data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    while len(body) < length:
+        body += sock.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def chunked(*pieces: bytes) -> bytes:
+    """Pieces as the chunks of a chunked body, with its end."""
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+class Server:
+    """Runs a handler in a thread per connection; `errors` holds what handlers raised."""
+
+    def __init__(self, handler: Callable[[socket.socket], None], tls: ssl.SSLContext | None, family: int) -> None:
+        host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+        self.listener = socket.create_server((host, 0), family=family)
+        self.port: int = self.listener.getsockname()[1]
+        self.connections = 0
+        self.errors: list[BaseException] = []
+        self._handler, self._tls = handler, tls
+        self._threads: list[threading.Thread] = []
+        self._socks: list[socket.socket] = []
+        self._acceptor = threading.Thread(target=self._accept)
+        self._acceptor.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            thread = threading.Thread(target=self._run, args=(sock,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _run(self, sock: socket.socket) -> None:
+        try:
+            sock.settimeout(10)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_side=True)
+            self._socks.append(sock)
+            self._handler(sock)
+        except OSError as error:
+            self.errors.append(error)  # a client that goes away is what some tests are about
+        finally:
+            sock.close()
+
+    def close(self) -> None:
+        """Accept no more, end what is still talked about and wait for the handlers."""
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self._acceptor.join(5)
+        for sock in self._socks:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Starts servers: serve(handler, tls=None, family=AF_INET)."""
+    servers: list[Server] = []
+
+    def start(
+        handler: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None, family: int = socket.AF_INET
+    ) -> Server:
+        servers.append(Server(handler, tls, family))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

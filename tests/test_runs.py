@@ -1,0 +1,129 @@
+"""Run directories as people find them: whole, killed, cut, too new."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import synthetic
+
+from analysis import runs
+from loadtests import record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_null_stays_null(tmp_path: Path) -> None:
+    """A request that is not streamed has no TTFT: missing, not 0, and NaN where arithmetic begins."""
+    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=10, stream_share=0)))
+
+    assert run.requests["ttft_s"].isna().all()
+    assert isinstance(run.requests["output_tokens"].dtype, pd.ArrowDtype)
+    assert np.isnan(runs.numbers(run.requests, "ttft_s")).all()
+
+
+def test_lists_are_read_only_if_asked_for(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=5))
+
+    assert not set(runs.CHUNK_LISTS) & set(runs.load(path).requests.columns)
+    assert set(runs.CHUNK_LISTS) <= set(runs.load(path, chunks=True).requests.columns)
+
+
+def test_flags_are_words_to_ask_for(tmp_path: Path) -> None:
+    def flag(row: record.Record, _: np.random.Generator) -> None:
+        row.flags = ["no_done", "buffered"] if row.seq == 3 else ["unterminated"] if row.seq == 4 else None
+
+    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=6, change=flag)))
+
+    assert np.flatnonzero(runs.flagged(run.requests, "buffered")).tolist() == [3]
+    assert np.flatnonzero(runs.flagged(run.requests, "no_done", "unterminated")).tolist() == [3, 4]
+
+
+def test_a_link_to_the_newest_run_has_the_run_s_own_name(tmp_path: Path) -> None:
+    synthetic.write(tmp_path / "20261122-134700-mock", synthetic.Recipe(n=3))
+    (tmp_path / "latest").symlink_to("20261122-134700-mock")
+
+    assert runs.load(tmp_path / "latest").name == "20261122-134700-mock"
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(runs.RunError, match="no such run directory"):
+        runs.load(tmp_path / "nowhere")
+
+
+def test_a_killed_run_is_sent_to_repair(tmp_path: Path) -> None:
+    (tmp_path / "r" / "parts").mkdir(parents=True)
+
+    with pytest.raises(runs.RunError, match="firsttoken repair"):
+        runs.load(tmp_path / "r")
+
+
+def test_a_folder_of_something_else_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(runs.RunError, match="not a run directory"):
+        runs.load(tmp_path)
+
+
+def test_a_campaign_asks_for_one_of_its_runs(tmp_path: Path) -> None:
+    (tmp_path / "campaign.json").write_text("{}")
+
+    with pytest.raises(runs.RunError, match="a campaign, not a run"):
+        runs.load(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
+def test_a_file_cut_short_is_one_line(tmp_path: Path, kept: float) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=20))
+    whole = (path / record.REQUESTS).read_bytes()
+    (path / record.REQUESTS).write_bytes(whole[: int(kept * len(whole))])
+
+    with pytest.raises(runs.RunError, match="cut short or not parquet") as error:
+        runs.load(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_newer_schema_is_refused_in_either_file(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=3))
+    manifest = json.loads((path / record.MANIFEST).read_text())
+    (path / record.MANIFEST).write_text(json.dumps(manifest | {"schema_version": record.SCHEMA_VERSION + 1}))
+    with pytest.raises(runs.RunError, match="newer"):
+        runs.load(path)
+
+    path = synthetic.write(tmp_path / "s", synthetic.Recipe(n=3))
+    table = pq.read_table(path / record.REQUESTS)
+    pq.write_table(table.replace_schema_metadata({"schema_version": "99"}), path / record.REQUESTS)
+    with pytest.raises(runs.RunError, match="schema 99"):
+        runs.load(path)
+
+
+def test_a_manifest_is_needed_and_must_be_an_object(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=3))
+    (path / record.MANIFEST).write_text("[1]")
+    with pytest.raises(runs.RunError, match="not a JSON object"):
+        runs.load(path)
+    (path / record.MANIFEST).write_text("{")
+    with pytest.raises(runs.RunError, match="not JSON"):
+        runs.load(path)
+    (path / record.MANIFEST).unlink()
+    with pytest.raises(runs.RunError, match="run.json is missing"):
+        runs.load(path)
+
+
+def test_a_foreign_parquet_file_is_no_record(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=3))
+    pq.write_table(pa.table({"a": [1]}), path / record.REQUESTS)
+
+    with pytest.raises(runs.RunError, match="column run_id is missing"):
+        runs.load(path)
+
+
+def test_a_run_without_client_samples_is_read(tmp_path: Path) -> None:
+    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=3, with_client=False)))
+
+    assert run.client is None
+    assert run.is_open

@@ -1,0 +1,229 @@
+"""Each check fires on its own fault and on nothing else; a healthy short run on a noisy machine is valid."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import synthetic
+
+from analysis import report, runs, summary, validity, window
+from loadtests import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Change = Callable[[record.Record, np.random.Generator], None]
+
+MS = 1_000_000
+
+
+def examine(path: Path) -> validity.Validity:
+    run = runs.load(path)
+    return validity.examine(run, window.find(run))
+
+
+def statuses(found: validity.Validity) -> dict[int, str]:
+    return {check.number: check.status for check in found.checks}
+
+
+def late_by(ms: int, of: Callable[[int], bool]) -> Change:
+    def change(row: record.Record, _: np.random.Generator) -> None:
+        if of(row.seq):
+            assert row.sent_ns is not None
+            assert row.started_ns is not None
+            row.scheduled_ns = row.sent_ns - ms * MS
+            row.started_ns = row.sent_ns - 20_000
+
+    return change
+
+
+def unsent(row: record.Record) -> None:
+    for name in (
+        "started_ns", "sent_ns", "headers_ns", "first_event_ns", "first_token_ns", "first_answer_ns", "last_token_ns",
+        "end_ns", "chunks", "chunk_ns", "chunk_kind", "chunk_chars", "output_tokens", "tokens_from", "status", "clock",
+        "conn_reused", "connect_s", "model_answered", "shared_reads", "wake_lag_max_us",
+    ):  # fmt: skip
+        setattr(row, name, None)
+    row.outcome = "unsent"
+
+
+def change_of(share: float, **values: Any) -> Change:
+    """Set these on the given share of rows, evenly spread."""
+
+    def change(row: record.Record, _: np.random.Generator) -> None:
+        if int((row.seq + 1) * share) > int(row.seq * share):
+            if values.get("outcome") == "unsent":
+                unsent(row)
+            for name, value in values.items():
+                setattr(row, name, value)
+
+    return change
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_healthy_default_run_is_valid(tmp_path: Path, seed: int) -> None:
+    found = examine(synthetic.write(tmp_path / "r", synthetic.Recipe(seed=seed)))
+
+    assert found.verdict == "valid", found.faults
+
+
+def test_a_few_late_wakeups_of_a_busy_machine_are_no_fault(tmp_path: Path) -> None:
+    """3 of 160 sends 8 ms late, 5 of 20 seconds with a hub lag of 40 ms and wake lags of 9 ms: still valid."""
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(change=late_by(8, lambda seq: seq % 60 == 0)))
+    rows = synthetic.client(20).to_pylist()
+    for row in rows[:5]:
+        row.update(hub_lag_us=40_000, wake_lag_p99_us=9000.0, cpu=0.99)
+    pq.write_table(pa.Table.from_pylist(rows, schema=record.client_schema()), path / record.CLIENT)
+
+    assert examine(path).verdict == "valid"
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "change"),
+    [
+        (1, "doubtful", late_by(4, lambda seq: seq % 8 == 0)),
+        (1, "invalid", late_by(30, lambda seq: seq % 8 == 0)),
+        (2, "doubtful", late_by(60, lambda seq: seq in {40, 80})),
+        (2, "invalid", late_by(60, lambda seq: seq % 30 == 0)),
+        (3, "invalid", change_of(0.02, outcome="unsent", flags=["paused"])),
+        (4, "invalid", change_of(0.1, outcome="unsent")),
+        (14, "doubtful", change_of(0.01, outcome="error", error_kind="reset")),
+        (14, "invalid", change_of(0.1, outcome="error", error_kind="reset")),
+        (16, "doubtful", change_of(1, model_answered="other-9")),
+        (16, "invalid", change_of(0.5, model_answered="other-9")),
+        (17, "doubtful", change_of(1, cached_tokens=5, input_tokens=100)),
+        (17, "invalid", change_of(1, cached_tokens=50, input_tokens=100)),
+        (19, "doubtful", change_of(1, tokens_from="estimate")),
+        (19, "invalid", change_of(0.1, tokens_from="estimate")),
+        (21, "doubtful", change_of(0.18, conn_reused=False)),
+        (21, "invalid", change_of(1, conn_reused=False)),
+        (23, "invalid", change_of(0.02, outcome="error", error_kind="throttled", status=429)),
+        (25, "invalid", change_of(0.02, outcome="unsent")),
+        (28, "doubtful", change_of(0.01, outcome="lost")),
+        (29, "doubtful", change_of(0.2, flags=["buffered"])),
+        (29, "invalid", change_of(1, flags=["buffered"])),
+        (9, "doubtful", change_of(0.2, shared_reads=3, wake_lag_max_us=5000)),
+    ],
+)
+def test_each_fault_is_found(tmp_path: Path, number: int, status: str, change: Change) -> None:
+    found = examine(synthetic.write(tmp_path / "r", synthetic.Recipe(change=change)))
+
+    assert statuses(found)[number] == status, next(c for c in found.checks if c.number == number)
+    assert next(c for c in found.faults if c.number == number).why
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "values"),
+    [
+        (5, "doubtful", {"wake_lag_p99_us": 7000.0}),
+        (6, "doubtful", {"hub_lag_us": 8000}),
+        (6, "invalid", {"hub_lag_us": 30_000}),
+        (7, "doubtful", {"cpu": 0.9}),
+        (7, "invalid", {"cpu": 0.99}),
+    ],
+)
+def test_a_client_at_its_limit_is_found(tmp_path: Path, number: int, status: str, values: dict[str, Any]) -> None:
+    path = synthetic.write(tmp_path / "r")
+    pq.write_table(synthetic.client(20, **values), path / record.CLIENT)
+
+    assert statuses(examine(path))[number] == status
+
+
+@pytest.mark.parametrize(("step_us", "status"), [(50, "ok"), (300, "doubtful"), (6000, "invalid")])
+def test_a_step_of_the_wall_clock_is_found(tmp_path: Path, step_us: int, status: str) -> None:
+    path = synthetic.write(tmp_path / "r")
+    rows = synthetic.client(20).to_pylist()
+    for row in rows[10:20]:
+        row["clock_offset_ns"] += step_us * 1000
+    pq.write_table(pa.Table.from_pylist(rows, schema=record.client_schema()), path / record.CLIENT)
+
+    assert statuses(examine(path))[10] == status
+
+
+def test_a_handshake_is_not_the_client_s_lateness(tmp_path: Path) -> None:
+    """Every request on a new connection, sent 40 ms after its pick-up: check 1 is content, 21 is not."""
+
+    def handshake(row: record.Record, _: np.random.Generator) -> None:
+        row.conn_reused, row.started_ns = False, row.scheduled_ns + 50_000
+        assert row.sent_ns is not None
+        row.sent_ns += 40 * MS
+
+    found = statuses(examine(synthetic.write(tmp_path / "r", synthetic.Recipe(change=handshake))))
+
+    assert (found[1], found[2]) == ("ok", "ok")
+    assert found[21] == "invalid"
+
+
+def test_missing_rows_without_a_reason_are_invalid(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(manifest={"planned": 161}))
+
+    assert statuses(examine(path))[28] == "invalid"
+
+
+@pytest.mark.parametrize("values", [{"ended": False}, {"stop": {"reason": "Ctrl-C"}}])
+def test_a_run_that_did_not_end_is_doubtful(tmp_path: Path, values: dict[str, Any]) -> None:
+    assert examine(synthetic.write(tmp_path / "r", synthetic.Recipe(manifest=values))).verdict == "doubtful"
+
+
+def test_arrivals_after_a_stop_are_not_the_load_s_fault(tmp_path: Path) -> None:
+    def stop(row: record.Record, _: np.random.Generator) -> None:
+        if row.seq >= 100:
+            unsent(row)
+            row.flags = ["run_end"]
+
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(change=stop, manifest={"stop": {"reason": "Ctrl-C"}}))
+    found = statuses(examine(path))
+
+    assert [found[n] for n in (3, 4, 25)] == ["ok", "ok", "ok"]
+    assert found[28] == "doubtful"
+
+
+def test_little_s_law_holds_in_a_long_steady_run(tmp_path: Path) -> None:
+    recipe = synthetic.Recipe(n=2400, rate=20, tokens=6)
+    found = examine(synthetic.write(tmp_path / "r", recipe))
+
+    assert statuses(found)[12] == "ok"
+    assert found.verdict == "valid", found.faults
+
+
+def test_lost_ends_break_little_s_law(tmp_path: Path) -> None:
+    """A tenth of the requests never come back: in flight grows, rate x stay does not."""
+
+    def lose(row: record.Record, _: np.random.Generator) -> None:
+        if row.seq % 10 == 0 and row.seq < 1000:
+            row.end_ns, row.outcome = None, "lost"
+
+    found = statuses(examine(synthetic.write(tmp_path / "r", synthetic.Recipe(n=2400, rate=20, tokens=6, change=lose))))
+
+    assert found[12] in {"invalid", "not_judged"}
+    assert found[28] == "doubtful"
+
+
+def test_nothing_recorded_is_invalid_and_nothing_breaks(tmp_path: Path) -> None:
+    found = examine(synthetic.write(tmp_path / "r", synthetic.Recipe(manifest={"planned": 10}), rows=[]))
+
+    assert found.verdict == "invalid"
+
+
+@pytest.mark.parametrize("asked", ["org/Tiny-1", "tiny-1-2026-01-01", "tiny"])
+def test_a_dated_or_shortened_name_is_the_model_asked_for(tmp_path: Path, asked: str) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(manifest={"model": asked}))
+
+    assert statuses(examine(path))[16] == "ok"
+
+
+def test_validity_json_holds_every_check(tmp_path: Path) -> None:
+    run = runs.load(synthetic.write(tmp_path / "r"))
+    report.write_judgement(run, summary.summarise(run))
+    stored = json.loads((tmp_path / "r" / record.VALIDITY).read_text())
+
+    assert stored["verdict"] == "valid"
+    numbers = [check["number"] for check in stored["checks"]]
+    assert numbers == sorted(numbers)
+    assert set(numbers) >= {1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 13, 14, 16, 17, 19, 21, 23, 25, 28, 29}
