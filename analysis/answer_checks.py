@@ -26,7 +26,7 @@ def unsent(seen: Evidence) -> Check:
     """3: arrivals that never went out."""
     advice = "The load was less than planned: raise --max-in-flight, or heed what the provider asks to wait."
     rule = Rule(3, "unsent arrivals", advice, 0.0, 0.1, " %")
-    meant = seen.all[~held_back_by_stop(seen.all)]
+    meant = seen.all[~held_back_by_stop(seen.run, seen.all)]
     return rule.judge_share(int(where(meant, "outcome", "unsent").sum()), len(meant), slack=0)
 
 
@@ -36,7 +36,7 @@ def rate(seen: Evidence) -> Check:
     rule = Rule(4, "rate sent, off the plan by", advice, 1.0, 3.0, " %")
     if not seen.run.is_open:
         return rule.skip("closed loop: the answers set the rate")
-    meant = seen.all[~held_back_by_stop(seen.all)]
+    meant = seen.all[~held_back_by_stop(seen.run, seen.all)]
     scheduled, sent = seconds(meant, "scheduled_ns"), seconds(meant, "sent_ns")
     went = sent[~np.isnan(sent)]
     if went.size < stats.least_count(0.9):
@@ -69,7 +69,7 @@ def caps(seen: Evidence) -> Check:
     """25: arrivals that a cap held back."""
     advice = "A cap cut the load's peaks, so the tail looks better than it is: raise --max-in-flight."
     rule = Rule(25, "held back by a cap", advice, 0.0, 1.0, " %")
-    held = where(seen.all, "outcome", "unsent") & ~held_back_by_stop(seen.all) & ~flagged(seen.all, "paused")
+    held = where(seen.all, "outcome", "unsent") & ~held_back_by_stop(seen.run, seen.all) & ~flagged(seen.all, "paused")
     return rule.judge_share(int(held.sum()), len(seen.all), slack=0)
 
 
@@ -205,7 +205,7 @@ def complete(seen: Evidence) -> Check:
 
 
 def _reason(stop: Any) -> str:
-    return str(stop.get("reason") or "no reason given") if isinstance(stop, dict) else str(stop)
+    return str(stop.get("text") or stop.get("reason") or "no reason given") if isinstance(stop, dict) else str(stop)
 
 
 CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (

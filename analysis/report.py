@@ -1,28 +1,22 @@
-"""
-The report: one HTML file that needs nothing else, and the small files that later judgements read instead of the rows.
-
-Everything is written beside its final name and then renamed, so that a reader never meets half a file.
-"""
+"""The report: one HTML file that needs nothing else, and its charts beside it."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
-import pyarrow.parquet as pq
 
 from analysis import charts, runs, stats, table
+from analysis.files import place_text, write_judgement
 from analysis.metrics import METRICS
-from analysis.summary import SHOWN, quantile_table
+from analysis.summary import SHOWN
 from analysis.units import NONE, SHOWN_UNIT, shown
 from loadtests import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from analysis.charts import Chart
@@ -47,30 +41,8 @@ def write(run: Run, summary: Summary) -> Path:
     drawn = charts.draw(run, summary)
     (run.path / record.CHARTS).mkdir(exist_ok=True)
     for chart in drawn:
-        _place_text(run.path / record.CHARTS / f"{chart.name}.svg", chart.svg)
-    return _place_text(run.path / record.REPORT, html(run, summary, drawn))
-
-
-def write_judgement(run: Run, summary: Summary) -> None:
-    """Write validity.json and quantiles.parquet alone: what a gate needs, no drawing."""
-    text = json.dumps(summary.validity.to_json(), indent=1, ensure_ascii=False)
-    _place_text(run.path / record.VALIDITY, text + "\n")
-    quantiles = quantile_table(run, summary)
-    _place(run.path / record.QUANTILES, lambda path: pq.write_table(quantiles, path, compression="zstd"))
-
-
-def _place_text(path: Path, text: str) -> Path:
-    return _place(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-
-
-def _place(path: Path, write_to: Callable[[Path], Any]) -> Path:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        write_to(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+        place_text(run.path / record.CHARTS / f"{chart.name}.svg", chart.svg)
+    return place_text(run.path / record.REPORT, html(run, summary, drawn))
 
 
 # The page.

@@ -138,9 +138,9 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
     before = ""
     for line in comparison.lines:
         ratio = NONE if line.ratio is None else f"{line.ratio:.3f}"
-        label = "" if line.label == before else line.label
+        label = "" if line.label == before else f"{line.label} (%)" if line.unit == "share" else line.label
         before = line.label
         values = (_rate(line.unit, line.a), _rate(line.unit, line.b))
-        table.add_row(label, line.what, *values, ratio, digits(line.n_a), digits(line.n_b))
+        table.add_row(label, line.what, *values, ratio, f"{line.n_a:,}", f"{line.n_b:,}")
     console.print(table)
     console.print(Text(comparison.note, style="dim"))

@@ -149,7 +149,7 @@ def _whole(run: Run) -> Window:
     Open loop: to one mean gap after the last arrival, so that arrivals / length is the rate. Closed loop: for the
     planned duration, or to the last end where there is none or the run stopped early.
     """
-    frame = run.requests[where(run.requests, "phase", "measure") & ~held_back_by_stop(run.requests)]
+    frame = run.requests[where(run.requests, "phase", "measure") & ~held_back_by_stop(run, run.requests)]
     if frame.empty:
         return Window(0.0, 0.0, cut=False, reason="no request was measured")
     scheduled, end = seconds(frame, "scheduled_ns"), seconds(frame, "end_ns")
@@ -165,6 +165,15 @@ def _whole(run: Run) -> Window:
     return Window(float(first), float(stop), cut=False, reason=reason)
 
 
-def held_back_by_stop(frame: pd.DataFrame) -> NDArray[np.bool_]:
-    """Arrivals that never went out because the run was stopped before their time."""
-    return where(frame, "outcome", "unsent") & flagged(frame, "run_end", "user_cancel")
+def held_back_by_stop(run: Run, frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """
+    Arrivals that never went out because the run was stopped before their time.
+
+    They are flagged, or, added by whoever finished a stopped or killed run, lie behind the last that went out.
+    """
+    unsent = where(frame, "outcome", "unsent")
+    flags = flagged(frame, "run_end", "user_cancel")
+    if not run.manifest.get("stop") and run.manifest.get("ended", True):
+        return unsent & flags
+    went = seconds(run.requests, "scheduled_ns")[~where(run.requests, "outcome", "unsent")]
+    return np.asarray(unsent & (flags | (seconds(frame, "scheduled_ns") > went.max(initial=-np.inf))))

@@ -37,7 +37,7 @@ def offer(engine: Engine, deliver: Callable[[Arrival], object]) -> None:
     receiver = engine.receiver
     arrivals = _arrivals(engine)
     ready: deque[Arrival] = deque()
-    while not engine.stopping:
+    while engine.offering:
         arrival = ready.popleft() if ready else next(arrivals, None)
         if arrival is None:
             break
@@ -47,9 +47,10 @@ def offer(engine: Engine, deliver: Callable[[Arrival], object]) -> None:
                 break
             ready.append(following)
             gevent.sleep(0)
-        receiver.sleep_until(arrival.scheduled_ns)
-        if engine.stopping:
+        receiver.sleep_until(arrival.scheduled_ns - engine.sender.lead_ns)
+        if not engine.offering:
             break
+        engine.last_due_ns = arrival.scheduled_ns
         if arrival.scheduled_ns < engine.paused_until_ns:
             engine.withhold(arrival, "paused")
         else:

@@ -34,6 +34,9 @@ DEFAULT_PAUSE_S: Final = 1.0
 
 MAX_PAUSE_S: Final = 3600.0
 
+BEYOND: Final = 1 << 40
+"""Seqs from here on are of users who joined a closed loop beyond its planned number (Locust's web UI can do that)."""
+
 
 class Engine:
     """
@@ -48,6 +51,7 @@ class Engine:
         stopping: Why no more load is offered; "" while it is.
         issued, done, in_flight: Requests of this process.
         users: The Locust users of this process by their place.
+        last_due_ns: The last arrival of the schedule whose moment has come.
         paused_until_ns: Arrivals before this moment of the run are not sent: the provider asked for it.
     """
 
@@ -74,10 +78,12 @@ class Engine:
         self.stopping = ""
         self.issued = self.done = self.in_flight = 0
         self.paused_until_ns = -1
+        self.last_due_ns = -1
         self.offering = True
         self.began = False
         self.users: dict[int, Any] = {}
         self.closed = plan.closed_schedule() if plan.mode == "closed" else None
+        self._beyond = count(BEYOND + self.worker, self.plan.workers)
         self._launched = 0
         self._on_record = on_record
         self._active: set[Any] = set()
@@ -102,8 +108,9 @@ class Engine:
         self._settle()
 
     def exhausted(self) -> None:
-        """The schedule has been offered to its end."""
+        """The schedule is over."""
         self.offering = False
+        self.receiver.wake()
         self._settle()
 
     def cancel(self, flag: str) -> None:
@@ -189,6 +196,8 @@ class Engine:
         """The place in the schedule of a user's next request; None where the run offers no more."""
         if not self.offering or self.closed is None:
             return None
+        if place >= self.closed.users:
+            return next(self._beyond)
         seq = self.closed.seq(place, turn)
         if not self.closed.allows(seq):
             return None

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loadtests import manifest, record
+from loadtests.derive import derive
 from loadtests.plan import Plan
 from loadtests.sink import read_part, write_parquet
 
@@ -58,7 +59,7 @@ def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, facts: dict[str
     rows = _recorded(parts)
     added = _missing(plan, rows, client, record_arm=plan.arm)
     whole = pa.concat_tables([rows, added]) if added.num_rows else rows
-    table = record.derive(whole, _run_wide(about))
+    table = derive(whole, _run_wide(about))
     write_parquet(table, run_dir / record.REQUESTS)
     write_parquet(client, run_dir / record.CLIENT)
     complete = stop is None and about.get("stop") is None and _all_ended(parts, plan)

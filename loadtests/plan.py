@@ -27,6 +27,7 @@ class Plan:
         rate: Arrivals per second; None in closed loop.
         duration_s: Length of the schedule, warm-up included; None where only `requests` bounds it.
         warmup_s: Arrivals before this moment are phase `warmup`.
+        salt: Of the prompts' nonces, new for each run, so that no cache knows the prompts of an earlier one.
         think_s: Pause of a closed-loop user between an answer and the next request.
     """
 
@@ -42,6 +43,7 @@ class Plan:
     workload: str = "chat"
     params: dict[str, Any] = field(default_factory=dict)
     seed: int = 1
+    salt: str = ""
     workers: int = 1
     warmup_s: float = 0.0
     think_s: float = 0.0
@@ -62,9 +64,10 @@ class Plan:
         """What the requests of this plan have in common."""
         return Target(profile, self.model, self.params, self.arm, self.new_connections)
 
-    def source(self) -> workload.Chat:
+    def source(self) -> workload.Workload:
         """The workload, by its name."""
-        return workload.load(self.workload)(self.seed, stream_share=self.stream_share, output_tokens=self.output_tokens)
+        make = workload.load(self.workload)
+        return make(self.seed, stream_share=self.stream_share, output_tokens=self.output_tokens, salt=self.salt)
 
     def open_schedule(self) -> schedule.Schedule:
         """The arrivals of an open-loop plan."""

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 EVENTS_PER_SLICE: Final = 64
 """Events read at a stretch before the sockets are looked at again: well below a millisecond."""
 
+FIRST_LEAD_NS: Final = 400_000
+LEAD_STEP_NS: Final = 20_000
+MAX_LEAD_NS: Final = 500_000
+
 MAX_BODY_BYTES: Final = 64 << 20
 MAX_ERROR_CHARS: Final = 500
 
@@ -71,6 +75,7 @@ class Sender:
         keep: Takes each record.
 
     Attributes:
+        lead_ns: How long before its moment an open loop's arrival should be launched, so that it goes out on time.
         cancel_flag: What a request that is killed from now on says it was cancelled by.
     """
 
@@ -79,6 +84,7 @@ class Sender:
     ) -> None:
         self.target = target
         self.cancel_flag = "user_cancel"
+        self.lead_ns = FIRST_LEAD_NS
         self._receiver = receiver
         self._worker = worker
         self._keep = keep
@@ -158,6 +164,8 @@ class Sender:
         if not record.conn_reused:
             record.dns_s, record.connect_s, record.tls_s = connection.dns_s, connection.connect_s, connection.tls_s
         try:
+            if arrival.user is None:
+                self._hold(arrival.scheduled_ns, learn=record.conn_reused)
             connection.send(exchange, arrival.data, clock.monotonic_ns() + self._patience["total_ns"])
             record.sent_ns = exchange.sent_ns
             record.bytes_sent = len(arrival.data)
@@ -167,6 +175,21 @@ class Sender:
             raise
         finally:
             connection.done(exchange)
+
+    def _hold(self, due_ns: int, *, learn: bool) -> None:
+        """
+        Open loop: a request that is ready ahead of its moment waits for it here, in a loop of microseconds.
+
+        Waking from idle and starting a greenlet take a few tenths of a millisecond, which would be in every latency.
+        So arrivals are launched `lead_ns` early, and that lead learns how long it takes: up where a request was late,
+        down by a tenth of that where it was early, which settles where 9 in 10 are ready in time.
+        """
+        ready_ns = self._receiver.now_ns()
+        if learn:
+            step_ns = LEAD_STEP_NS if ready_ns > due_ns else -LEAD_STEP_NS // 10
+            self.lead_ns = min(max(self.lead_ns + step_ns, 0), MAX_LEAD_NS)
+        while ready_ns < due_ns:
+            ready_ns = self._receiver.now_ns()
 
     # Afterwards.
 

@@ -113,7 +113,7 @@ class Sink:
         self._breathe = breathe
         self._columns = attrgetter(*self._part.schema.names)
         self._flushing = False
-        self._batch([])  # pyarrow loads what it needs for a conversion at the first one: now, not in the run
+        self._batch(list(_examples()))  # pyarrow loads what a conversion needs at the first one: now, not in the run
 
     @property
     def full(self) -> bool:
@@ -168,7 +168,7 @@ class Sink:
         return pa.record_batch(arrays, schema=self._part.schema)
 
     def _transposed(self, rows: Sequence[seam.Record]) -> Iterator[tuple[Any, ...]]:
-        return zip(*map(self._columns, rows), strict=True) if rows else iter(((),) * len(self._part.schema))
+        return zip(*map(self._columns, rows), strict=True)
 
 
 def _lists(values: Sequence[Any], kind: pa.ListType) -> pa.Array:
@@ -188,6 +188,15 @@ def _lists(values: Sequence[Any], kind: pa.ListType) -> pa.Array:
     leaf = pa.Array.from_buffers(kind.value_type, total, [None, pa.py_buffer(bytes(flat))])
     starts = pa.Array.from_buffers(pa.int32(), len(offsets), [None, pa.py_buffer(offsets)])
     return pa.ListArray.from_arrays(starts, leaf, type=kind, mask=pa.array(missing) if any(missing) else None)
+
+
+def _examples() -> Iterator[seam.Record]:
+    """A row with lists and one without: every kind of conversion."""
+    yield seam.Record("", "", 0, 0, "", stream=False, scheduled_ns=0)
+    yield seam.Record(
+        "", "", 0, 1, "", stream=True, scheduled_ns=0, flags=[""], chunk_ns=array("q", [0]), chunk_kind=array("B", [0]),
+        chunk_chars=array("i", [0]),
+    )  # fmt: skip
 
 
 def _reserve(path: Path) -> None:
@@ -215,12 +224,12 @@ def read_part(path: Path) -> pa.Table:
     batches: list[pa.RecordBatch] = []
     try:
         reader = pa.ipc.open_stream(pa.py_buffer(path.read_bytes()))
-    except pa.ArrowInvalid:
+    except (pa.lib.ArrowException, OSError):
         return pa.table({})
     while True:
         try:
             batches.append(reader.read_next_batch())
-        except (StopIteration, pa.ArrowInvalid, OSError):
+        except (StopIteration, pa.lib.ArrowException, OSError):
             return pa.Table.from_batches(batches, schema=reader.schema)
 
 

@@ -130,7 +130,9 @@ class MixedUser(ChatUser):
 def _request(seq: int, messages: tuple[dict[str, Any], ...]) -> workload.Request:
     """A request of a user's own messages, streamed and without a cap unless said."""
     chars = sum(len(str(message.get("content") or "")) for message in messages)
-    return workload.Request(seq, "task", messages, True, None, workload.prompt_hash(messages), chars)
+    return workload.Request(
+        seq, "task", messages, stream=True, output_cap=None, prompt_hash=workload.prompt_hash(messages), input_chars=chars
+    )
 
 
 def has_tasks(user_class: type[User]) -> bool:

@@ -15,7 +15,7 @@ from functools import cache
 from itertools import product
 from math import exp, log
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from loadtests.units import not_one_of
 
@@ -77,6 +77,7 @@ class Lognormal:
 
 
 PROMPT_TOKENS: Final = Lognormal(120, 0.8, 16, 2000)
+NONCE_CHARS: Final = 12
 OUTPUT_TOKENS: Final = Lognormal(64, 0.6, 16, 256)
 
 
@@ -88,6 +89,7 @@ class Chat:
         seed: Another seed gives other prompts and other nonces.
         stream_share: Share of streamed requests, 0 to 1; kept in every block of `BLOCK` seqs, shuffled inside.
         output_tokens: The cap of every answer; None: drawn from `OUTPUT_TOKENS`.
+        salt: Of the nonces alone: another run of the same seed asks the same, and no cache knows it already.
 
     Raises:
         WorkloadError: A share outside [0, 1] or a cap below 1.
@@ -95,23 +97,27 @@ class Chat:
 
     name: Final = "chat"
 
-    def __init__(self, seed: int, stream_share: float = 1.0, output_tokens: int | None = None) -> None:
+    def __init__(
+        self, seed: int, stream_share: float = 1.0, output_tokens: int | None = None, salt: str = ""
+    ) -> None:
         if not 0 <= stream_share <= 1:
             raise WorkloadError(f"--stream-share {stream_share} isn't a number in [0, 1]")
         if output_tokens is not None and output_tokens < 1:
             raise WorkloadError(f"--output-tokens {output_tokens} isn't a whole number of at least 1")
         self.seed = seed
+        self.salt = salt
         self.output_tokens = output_tokens
         self._share_ppm = round(stream_share * 1_000_000)
 
     def request(self, seq: int) -> Request:
         """The request at a place in the schedule; the same on every machine and in every process."""
         draw = _draw(f"request {self.seed} {seq}")
-        nonce, state, language, u_prompt, u_output = draw.hex()[:12], *struct.unpack_from("<QQQQ", draw, 8)
+        state, language, u_prompt, u_output = struct.unpack_from("<QQQQ", draw, 8)
+        nonce = _draw(f"nonce {self.salt} {self.seed} {seq}").hex()[:NONCE_CHARS]
         messages = _messages(nonce, state, language, CHARS_PER_TOKEN * PROMPT_TOKENS.at(_unit(u_prompt)))
         cap = OUTPUT_TOKENS.at(_unit(u_output)) if self.output_tokens is None else self.output_tokens
         chars = sum(len(message["content"]) for message in messages)
-        return Request(seq, self.name, messages, self.streams(seq), cap, prompt_hash(messages), chars)
+        return Request(seq, self.name, messages, self.streams(seq), cap, prompt_hash(messages, NONCE_CHARS), chars)
 
     def streams(self, seq: int) -> bool:
         """
@@ -135,7 +141,7 @@ class Chat:
 
 
 WORKLOADS: Final[dict[str, Callable[..., Workload]]] = {"chat": Chat}
-"""Values of --workload: name to factory(seed, stream_share, output_tokens)."""
+"""Values of --workload: name to factory(seed, stream_share, output_tokens, salt)."""
 
 
 def load(name: str) -> Callable[..., Workload]:
@@ -150,9 +156,16 @@ def load(name: str) -> Callable[..., Workload]:
     raise WorkloadError(f'--workload "{name}" {not_one_of(name, WORKLOADS)}')
 
 
-def prompt_hash(messages: tuple[dict[str, str], ...]) -> int:
-    """A signed 64-bit hash of the messages, the same in every process (Python's own hash is not)."""
-    text = "\0".join(part for message in messages for part in (message["role"], message["content"]))
+def prompt_hash(messages: tuple[dict[str, Any], ...], skip_chars: int = 0) -> int:
+    """
+    A signed 64-bit hash of the messages, the same in every process (Python's own hash is not).
+
+    Args:
+        messages: Role and content; content that is no text counts by its repr.
+        skip_chars: How much of the front is a nonce, and no part of what is asked.
+    """
+    text = "\0".join(str(part) for message in messages for part in (message.get("content"), message.get("role")))
+    text = text[skip_chars:]
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 

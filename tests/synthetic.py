@@ -1,4 +1,4 @@
-"""Run directories made by hand: rows through `record.Record` and `record.derive`, as a real run writes them."""
+"""Run directories made by hand: rows through `record.Record` and `derive`, as a real run writes them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadtests import record
+from loadtests.derive import derive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ def write(folder: Path, recipe: Recipe | None = None, rows: list[record.Record] 
     recipe = recipe or Recipe()
     folder.mkdir(parents=True, exist_ok=True)
     records = records_of(recipe) if rows is None else rows
-    pq.write_table(record.derive(table(records), WIDE), folder / record.REQUESTS)
+    pq.write_table(derive(table(records), WIDE), folder / record.REQUESTS)
     if recipe.with_client:
         pq.write_table(client(max(2, int(len(records) / recipe.rate))), folder / record.CLIENT)
     manifest = manifest_of(recipe, len(records)) | recipe.manifest

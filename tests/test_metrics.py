@@ -45,8 +45,10 @@ def test_every_metric_has_a_column_of_the_record_or_a_function() -> None:
 
 def test_run_level_metrics_count_what_their_formulas_say(run: runs.Run) -> None:
     """
-    Window 0 to 4 s: ends of ok at 1 and 4 (the one at 5 is too late) = 2 / 4 s; 5 arrivals / 4 s; 20 tokens / 4 s, those
-    of an answer in one piece at its end, which at exactly 4 s is the next bin's: 10 / 4; errors 1 of 4, cancelled out.
+    Window 0 to 4 s.
+
+    Ends of ok at 1 and 4 (the one at 5 is too late): 2 / 4 s; 5 arrivals / 4 s; tokens of an answer in one piece come
+    at its end, and an end at exactly 4 s is the next bin's: 10 / 4 s; errors 1 of 4, the cancelled one in neither.
     """
     window = Window(0.0, 4.0, cut=False, reason="")
     found = {m.name: m.of_run(run.requests, window) for m in metrics.METRICS if m.of_run}

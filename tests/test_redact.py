@@ -6,7 +6,7 @@ import string
 import time
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from loadtests.redact import MASK, looks_secret, redact, secret_places
@@ -66,8 +66,10 @@ def test_a_mixed_text_is_stable_too(leak: tuple[str, list[str]]) -> None:
 
 @given(st.text(string.ascii_lowercase + " ,.", max_size=200), st.text(VISIBLE, min_size=30, max_size=40))
 def test_prose_without_a_secret_stays(text: str, secret: str) -> None:
-    if not any(secret[i : i + 8] in text for i in range(len(secret) - 7)) and "bearer" not in text + "basic":
-        assert redact(text, [secret]) == text
+    assume(not any(word in text for word in ("bearer ", "basic ")))
+    assume(not any(secret[i : i + 8] in text for i in range(len(secret) - 7)))
+
+    assert redact(text, [secret]) == text
 
 
 @pytest.mark.parametrize(

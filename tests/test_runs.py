@@ -110,7 +110,7 @@ def test_a_manifest_is_needed_and_must_be_an_object(tmp_path: Path) -> None:
     with pytest.raises(runs.RunError, match="not JSON"):
         runs.load(path)
     (path / record.MANIFEST).unlink()
-    with pytest.raises(runs.RunError, match="run.json is missing"):
+    with pytest.raises(runs.RunError, match=r"run\.json is missing"):
         runs.load(path)
 
 

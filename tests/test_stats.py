@@ -27,7 +27,7 @@ def test_the_rough_mark_ends_at_mlperf_s_counts(p: float, n: int) -> None:
 
 @given(st.integers(1, 3000), st.sampled_from(stats.LADDER))
 def test_ranks_cover_95_percent_and_are_the_narrowest_that_do(n: int, p: float) -> None:
-    """scipy's binomial: P(l <= B <= u - 1) >= 0.95, each tail within 2.5 %, and one rank further in is not."""
+    """By scipy's binomial: P(l <= B <= u - 1) >= 0.95, each tail within 2.5 %, and one rank further in is not."""
     low, high = stats.quantile_ranks(n, p)
     count = scipy_stats.binom(n, p)
 
@@ -45,7 +45,7 @@ def test_an_interval_is_bounded_above_from_its_own_count_on(p: float, n: int) ->
 
 
 def test_a_median_of_six_lies_between_the_ends() -> None:
-    """n = 6: the tails are 2 * 1/64 = 0.03125, so ranks 1 and 6."""
+    """At n = 6 the tails are 2 * 1/64 = 0.03125, so ranks 1 and 6."""
     (q,) = stats.quantiles(np.array([6.0, 1.0, 2.0, 3.0, 5.0, 4.0]), (0.5,))
 
     assert (q.value, q.lo, q.hi, q.is_rough) == (3.5, 1.0, 6.0, False)
@@ -87,7 +87,7 @@ def test_the_value_is_numpy_s_and_lies_in_its_interval(values: list[float], p: f
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    """1,000 samples of 300 lognormal values: 95 % promised, so at least 93 % (3 standard errors of 0.7 %) and not all."""
+    """1,000 samples of 300 lognormal values: 95 % promised; 3 standard errors are 2 %."""
     rng = np.random.default_rng(1)
     truth = float(scipy_stats.lognorm(0.5).ppf(0.95))
     found = [stats.quantiles(rng.lognormal(0, 0.5, 300), (0.95,))[0] for _ in range(1000)]

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import synthetic
 
-from analysis import report, runs, summary, validity, window
+from analysis import files, report, runs, summary, validity, window
 from loadtests import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import numpy as np
 
     Change = Callable[[record.Record, np.random.Generator], None]
 
@@ -171,11 +172,14 @@ def test_a_run_that_did_not_end_is_doubtful(tmp_path: Path, values: dict[str, An
     assert examine(synthetic.write(tmp_path / "r", synthetic.Recipe(manifest=values))).verdict == "doubtful"
 
 
-def test_arrivals_after_a_stop_are_not_the_load_s_fault(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [["run_end"], None])
+def test_arrivals_after_a_stop_are_not_the_load_s_fault(tmp_path: Path, flags: list[str] | None) -> None:
+    """Flagged, or added afterwards without a flag: both lie behind the last that went out."""
+
     def stop(row: record.Record, _: np.random.Generator) -> None:
         if row.seq >= 100:
             unsent(row)
-            row.flags = ["run_end"]
+            row.flags = flags
 
     path = synthetic.write(tmp_path / "r", synthetic.Recipe(change=stop, manifest={"stop": {"reason": "Ctrl-C"}}))
     found = statuses(examine(path))
@@ -220,7 +224,7 @@ def test_a_dated_or_shortened_name_is_the_model_asked_for(tmp_path: Path, asked:
 
 def test_validity_json_holds_every_check(tmp_path: Path) -> None:
     run = runs.load(synthetic.write(tmp_path / "r"))
-    report.write_judgement(run, summary.summarise(run))
+    files.write_judgement(run, summary.summarise(run))
     stored = json.loads((tmp_path / "r" / record.VALIDITY).read_text())
 
     assert stored["verdict"] == "valid"

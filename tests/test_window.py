@@ -27,8 +27,10 @@ def test_under_a_minute_nothing_is_cut_and_that_is_said(tmp_path: Path) -> None:
 
 def test_a_slow_start_is_cut_off(tmp_path: Path) -> None:
     """
-    TTFT 4 times as long at first, falling to normal over 30 of 150 s: no more than the tail of the ramp is left, and no
-    more than half the run is cut (in-flight, a noisy series, has the last word here).
+    TTFT is 4 times as long at first, falling to normal over 30 of 150 s.
+
+    No more than the tail of the ramp is left, and no more than half the run is cut (in-flight, a noisy series, has the
+    last word here).
     """
     recipe = synthetic.Recipe(n=3000, rate=20, tokens=6, spread=0.05, warm=lambda t: 1 + 3 * max(0.0, 1 - t / 30))
     found = window.find(runs.load(synthetic.write(tmp_path / "r", recipe)))

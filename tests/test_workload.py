@@ -39,7 +39,7 @@ def test_another_process_makes_the_same_prompts() -> None:
 
 def test_the_prompts_of_a_seed_never_change_silently() -> None:
     """A golden value: runs are only comparable while it stands. Change it knowingly, with a line in the changelog."""
-    assert Chat(0).digest(100) == "05e75fd278de3eb480381c57350e12fc617b937c8c2543302a1c99306fa47982"
+    assert Chat(0).digest(100) == "0f3ebd31a50b83872bb45c71e9e8b741238fa1cb5d0f6c1d9537632806f33c06"
 
 
 def test_every_prompt_opens_with_its_own_nonce(requests: list[Request]) -> None:
@@ -47,7 +47,6 @@ def test_every_prompt_opens_with_its_own_nonce(requests: list[Request]) -> None:
 
     assert len(nonces) == MANY
     assert all(set(nonce) <= set("0123456789abcdef") for nonce in nonces)
-    assert len({request.prompt_hash for request in requests}) == MANY
 
 
 def test_prompts_are_lognormal_around_120_tokens(requests: list[Request]) -> None:
@@ -136,6 +135,16 @@ def test_a_language_has_variety_and_sound_templates(phrases: Phrases) -> None:
 
     assert len(set(filled)) >= 40
     assert all("{" not in sentence and sentence[-1] == "." for sentence in filled)
+
+
+def test_a_salt_changes_the_nonces_and_nothing_else() -> None:
+    """Two runs of a seed ask the same, so they can be compared; no cache knows the second one's prompts."""
+    for seq in range(50):
+        plain, salted = Chat(1).request(seq), Chat(1, salt="x").request(seq)
+        assert plain.messages[0]["content"][:12] != salted.messages[0]["content"][:12]
+        assert plain.messages[0]["content"][12:] == salted.messages[0]["content"][12:]
+        assert plain.messages[1] == salted.messages[1]
+        assert (plain.prompt_hash, plain.output_cap) == (salted.prompt_hash, salted.output_cap)
 
 
 def test_the_prompt_hash_is_signed_64_bit_and_tells_messages_apart() -> None:

@@ -30,8 +30,8 @@ _MISTAKES: Final = (
     ("loadtests.schedule", "ScheduleError"),
     ("loadtests.units", "UnitError"),
     ("loadtests.manifest", "ManifestError"),
+    ("loadtests.options", "OptionError"),
     ("loadtests.run", "RunError"),
-    ("loadtests.mock.server", "SettingsError"),
     ("loadtests.mock.process", "MockError"),
     ("analysis.runs", "RunError"),
 )

@@ -32,9 +32,9 @@ def write_all(run: Run, summary: Summary, *, report: bool) -> Path:
         from analysis.report import write
 
         return write(run, summary)
-    from analysis.keep import keep
+    from analysis.files import write_judgement
 
-    keep(run, summary)
+    write_judgement(run, summary)
     return run.path
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
-from loadtests.cli.options import PerSecond, Seconds, beyond_defaults, is_local, plan_of, profile_of
+from loadtests.cli.params import PerSecond, Seconds
 
 if TYPE_CHECKING:
     from loadtests.profiles import Profile
@@ -38,7 +39,7 @@ Exit codes:
 @click.option("--profile", default="mock", show_default=True, metavar="NAME|FILE", help="The provider: a shipped profile or a TOML file.")
 @click.option("--base-url", metavar="URL", help="Instead of the profile's.")
 @click.option("--model", metavar="NAME", help="The model to ask for.  [default: the profile's]")
-@click.option("--param", multiple=True, metavar="KEY=JSON", help="A request parameter, e.g. temperature=0; repeatable.")
+@click.option("--param", "params", multiple=True, metavar="KEY=JSON", help="A request parameter, e.g. temperature=0; repeatable.")
 @click.option("--workload", default="chat", show_default=True, metavar="NAME", help="What is asked.")
 @click.option("--output-tokens", type=click.IntRange(1), metavar="N", help="The output cap sent.  [default: drawn per request; remote: 64]")
 @click.option("--stream/--no-stream", default=None, help="Ask for streamed answers only, or for whole ones only.")
@@ -66,9 +67,13 @@ def run(**given: Any) -> int:
     """
     from loadtests import run as runs
     from loadtests.cli.view import view_for
+    from loadtests.options import Given, beyond_defaults, is_local, plan_of, profile_of, warnings_of
 
     profile = profile_of(given["profile"], given["base_url"])
-    plan = plan_of(profile, given)
+    asked = {field.name: given[field.name] for field in fields(Given)}
+    plan = plan_of(profile, Given(**asked))
+    for warning in warnings_of(profile, plan):
+        click.echo(f"note: {warning}", err=True)
     if not is_local(profile):
         _confirm(profile, beyond_defaults(plan), yes=given["yes"])
     setup = runs.Setup(plan, profile, given["out"], _stem(profile.name), _argv(), _labels(given["label"]))

@@ -1,19 +1,24 @@
-"""The options of `run` as a plan: units read, contradictions refused, defaults chosen, one line per mistake."""
+"""
+Options as a plan: contradictions refused, defaults chosen, one line per mistake.
+
+Shared by `firsttoken run` and by plain Locust's command line; how an option is spelt and read is theirs.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import click
+import httpx
 import orjson
 
-from loadtests import units
 from loadtests.plan import Plan
 from loadtests.profiles import Profile, check_params, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 DEMO_RATE: Final = 8.0
 DEMO_DURATION_S: Final = 20.0
@@ -24,55 +29,59 @@ REMOTE_DURATION_S: Final = 120.0
 LOCAL_DURATION_S: Final = 60.0
 
 
-class Seconds(click.ParamType):
-    """A duration: 90, 90s, 5m, 1h, 250ms."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds as float."""
-        return _unit(self, units.seconds, value, param, ctx)
-
-
-class PerSecond(click.ParamType):
-    """A rate: 8, 8/s, 90/m, 3600/h."""
-
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Per second as float."""
-        return _unit(self, units.per_second, value, param, ctx)
+OWNED: Final = {
+    "model": "--model",
+    "stream": "--stream or --stream-share",
+    "messages": "--workload",
+    "max_tokens": "--output-tokens",
+    "max_completion_tokens": "--output-tokens",
+}
+"""Request parameters that options own: a second source would contradict the record."""
 
 
-def _unit(
-    kind: click.ParamType,
-    read: Callable[[str], float],
-    value: Any,
-    param: click.Parameter | None,
-    ctx: click.Context | None,
-) -> float:
-    if isinstance(value, float):
-        return value
-    try:
-        return read(value)
-    except units.UnitError as error:
-        kind.fail(str(error), param, ctx)
+class OptionError(ValueError):
+    """Options that cannot stand together, or a value that cannot be used: one line with the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """
+    What was asked for; None where nothing was.
+
+    Attributes:
+        params: `KEY=JSON` pairs.
+        stream: True or False: streamed answers only, or none.
+    """
+
+    model: str | None = None
+    params: Sequence[str] = ()
+    workload: str = "chat"
+    output_tokens: int | None = None
+    stream: bool | None = None
+    stream_share: float | None = None
+    rate: float | None = None
+    concurrency: int | None = None
+    arrivals: str | None = None
+    duration: float | None = None
+    requests: int | None = None
+    warmup: float | None = None
+    seed: int = 1
+    workers: int = 1
+    new_connections: bool = False
 
 
 def profile_of(name: str, base_url: str | None) -> Profile:
     """The profile, pointed elsewhere where asked; one that has no base URL of its own must be."""
     profile = load(name)
-    if base_url is not None:
-        profile = profile.with_overrides(base_url=base_url)
-    return profile
+    if base_url is None:
+        return profile
+    return profile.with_overrides(base_url=base_url).model_copy(update={"embedded": False})
 
 
 def is_local(profile: Profile) -> bool:
     """Whether the requests stay on this machine or in a private network."""
     if profile.embedded:
         return True
-    import httpx
-
     host = httpx.URL(profile.url).host
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -83,55 +92,69 @@ def is_local(profile: Profile) -> bool:
     return address.is_loopback or address.is_private
 
 
-def plan_of(profile: Profile, given: dict[str, Any]) -> Plan:
+def warnings_of(profile: Profile, plan: Plan) -> list[str]:
+    """
+    What this provider will not do with a plan, one line each.
+
+    Raises:
+        ProfileError: It would refuse a parameter.
+    """
+    notes = check_params(profile, plan.params)
+    if plan.output_tokens is not None and profile.output_cap_param == "none":
+        notes.append(f"--output-tokens: {profile.name} takes no output cap; answers can be longer than that")
+    return notes
+
+
+def plan_of(profile: Profile, given: Given) -> Plan:
     """
     The plan that the options ask for.
 
     Args:
         profile: Of the provider.
-        given: The options of `run` by name; None where not given.
+        given: What was asked for.
 
     Raises:
-        click.UsageError: Options that contradict each other or the profile.
+        OptionError: Options that contradict each other or the profile.
     """
     _refuse(given)
-    model = given["model"] if given["model"] is not None else profile.default_model
+    model = given.model if given.model is not None else profile.default_model
     if not model or not model.strip():
-        what = f"--model {given['model']!r} is empty" if given["model"] is not None else "no model given"
-        raise click.UsageError(f"{what} and profile {profile.name} has no default; name one with --model NAME")
-    params = _params(profile, given["param"])
+        what = f"--model {given.model!r} is empty" if given.model is not None else "no model given"
+        raise OptionError(f"{what} and profile {profile.name} has no default; name one with --model NAME")
+    params = _params(given.params)
     load_of = _demo if profile.embedded else (_local if is_local(profile) else _remote)
     chosen = load_of(given)
     concurrency = chosen["concurrency"]
     plan = Plan(
         model=model,
         mode="closed" if concurrency is not None else "open",
-        arrivals=given["arrivals"] or "poisson",
+        arrivals=given.arrivals or "poisson",
         rate=chosen["rate"],
         concurrency=concurrency,
         duration_s=chosen["duration"],
         requests=chosen["requests"],
         stream_share=_share(given, chosen),
         output_tokens=chosen["output_tokens"],
-        workload=given["workload"],
+        workload=given.workload,
         params=params,
-        seed=given["seed"],
-        workers=given["workers"],
-        warmup_s=given["warmup"] or 0.0,
-        new_connections=given["new_connections"],
+        seed=given.seed,
+        salt=secrets.token_hex(4),
+        workers=given.workers,
+        warmup_s=given.warmup or 0.0,
+        new_connections=given.new_connections,
     )
     _check(plan)
     return plan
 
 
-def _refuse(given: dict[str, Any]) -> None:
+def _refuse(given: Given) -> None:
     """Options that cannot stand together."""
-    if given["rate"] is not None and given["concurrency"] is not None:
-        raise click.UsageError("--rate (open loop) and --concurrency (closed loop) exclude each other; give one")
-    if given["concurrency"] is not None and given["arrivals"] is not None:
-        raise click.UsageError("--arrivals says how an open loop's requests are spaced; give --rate, not --concurrency")
-    if given["stream"] is not None and given["stream_share"] is not None:
-        raise click.UsageError("--stream/--no-stream and --stream-share exclude each other; give one")
+    if given.rate is not None and given.concurrency is not None:
+        raise OptionError("--rate (open loop) and --concurrency (closed loop) exclude each other; give one")
+    if given.concurrency is not None and given.arrivals is not None:
+        raise OptionError("--arrivals says how an open loop's requests are spaced; give --rate, not --concurrency")
+    if given.stream is not None and given.stream_share is not None:
+        raise OptionError("--stream/--no-stream and --stream-share exclude each other; give one")
 
 
 def _check(plan: Plan) -> None:
@@ -142,67 +165,69 @@ def _check(plan: Plan) -> None:
     else:
         plan.closed_schedule()
     if plan.duration_s is not None and plan.warmup_s >= plan.duration_s:
-        raise click.UsageError(
+        raise OptionError(
             f"--warmup {plan.warmup_s:g}s leaves nothing of --duration {plan.duration_s:g}s to measure; make it shorter"
         )
     if plan.concurrency is not None and plan.workers > plan.concurrency:
-        raise click.UsageError(
+        raise OptionError(
             f"--workers {plan.workers} are more than --concurrency {plan.concurrency}; a worker would have no user"
         )
 
 
-def _share(given: dict[str, Any], chosen: dict[str, Any]) -> float:
-    if given["stream"] is not None:
-        return 1.0 if given["stream"] else 0.0
+def _share(given: Given, chosen: dict[str, Any]) -> float:
+    if given.stream is not None:
+        return 1.0 if given.stream else 0.0
     share: float = chosen["stream_share"]
     return share
 
 
-def _params(profile: Profile, pairs: Sequence[str]) -> dict[str, Any]:
+def _params(pairs: Sequence[str]) -> dict[str, Any]:
     """`--param KEY=JSON` as a dict; a value that is no JSON is refused rather than guessed."""
     params: dict[str, Any] = {}
     for pair in pairs:
         key, equals, raw = pair.partition("=")
         if not equals or not key:
-            raise click.UsageError(f"--param {pair!r}: write KEY=JSON, for example --param temperature=0")
+            raise OptionError(f"--param {pair!r}: write KEY=JSON, for example --param temperature=0")
+        if key in OWNED:
+            raise OptionError(f"--param {key}: has an option of its own; use {OWNED[key]}")
         try:
             params[key] = orjson.loads(raw)
         except orjson.JSONDecodeError:
-            raise click.UsageError(f"--param {pair!r}: {raw!r} is not JSON; a string needs quotes: '{key}=\"{raw}\"'") from None
-    for warning in check_params(profile, params):
-        click.echo(f"note: {warning}", err=True)
+            raise OptionError(f"--param {pair!r}: {raw!r} is not JSON; a string needs quotes: '{key}=\"{raw}\"'") from None
     return params
 
 
 # What a load is where nothing was said.
 
 
-def _given(given: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+def _given(given: Given, **defaults: Any) -> dict[str, Any]:
     names = ("rate", "concurrency", "duration", "requests", "output_tokens", "stream_share")
-    return {name: given[name] if given[name] is not None else defaults.get(name) for name in names}
+    return {
+        name: defaults.get(name) if getattr(given, name) is None else getattr(given, name) for name in names
+    }
 
 
-def _loads(given: dict[str, Any]) -> bool:
+def _loads(given: Given) -> bool:
     """Whether anything was said of how much load."""
-    return given["rate"] is not None or given["concurrency"] is not None
+    return given.rate is not None or given.concurrency is not None
 
 
-def _bounds(given: dict[str, Any], duration_s: float) -> dict[str, float]:
+def _bounds(given: Given, duration_s: float) -> dict[str, float]:
     """A duration where neither it nor a number of requests was said."""
-    return {} if given["requests"] is not None else {"duration": duration_s}
+    return {} if given.requests is not None else {"duration": duration_s}
 
 
-def _demo(given: dict[str, Any]) -> dict[str, Any]:
+def _demo(given: Given) -> dict[str, Any]:
     rate = {} if _loads(given) else {"rate": DEMO_RATE}
     return _given(given, stream_share=DEMO_STREAM_SHARE, **rate, **_bounds(given, DEMO_DURATION_S))
 
 
-def _local(given: dict[str, Any]) -> dict[str, Any]:
+def _local(given: Given) -> dict[str, Any]:
     load_of = {} if _loads(given) else {"concurrency": 1}
     return _given(given, stream_share=1.0, **load_of, **_bounds(given, LOCAL_DURATION_S))
 
 
-def _remote(given: dict[str, Any]) -> dict[str, Any]:
+def _remote(given: Given) -> dict[str, Any]:
     """Somebody else's machine and somebody's money: little, unless asked for more and confirmed."""
     load_of = {} if _loads(given) else {"concurrency": 1}
     return _given(

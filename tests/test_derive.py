@@ -9,6 +9,7 @@ import pytest
 import synthetic
 
 from loadtests import record
+from loadtests.derive import derive
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -42,8 +43,8 @@ def whole(seq: int = 0, **values: Any) -> record.Record:
     return raw(seq, **own)
 
 
-def derive(*rows: record.Record) -> list[dict[str, Any]]:
-    table = record.derive(synthetic.table(list(rows)), synthetic.WIDE)
+def derived(*rows: record.Record) -> list[dict[str, Any]]:
+    table = derive(synthetic.table(list(rows)), synthetic.WIDE)
     assert table.schema.equals(record.requests_schema(), check_metadata=True)
     rows_out: list[dict[str, Any]] = table.to_pylist()
     return rows_out
@@ -51,10 +52,12 @@ def derive(*rows: record.Record) -> list[dict[str, Any]]:
 
 def test_a_streamed_answer_has_the_formulas_of_its_columns() -> None:
     """
+    All from the stamps in `streamed`.
+
     TTFT 1.2 - 1 and 1.2 - 1.01; latency to the last token, not to the end; first chunk 8 of 20 characters of 10 tokens
     = 4; TPOT (1.6 - 1.2) / (10 - 4); 10 tokens in 0.59 s; gaps from sent: 190, 100, 0, 300 ms.
     """
-    (row,) = derive(streamed())
+    (row,) = derived(streamed())
 
     assert row["ttft_s"] == pytest.approx(0.2)
     assert row["ttft_from_send_s"] == pytest.approx(0.19)
@@ -70,7 +73,7 @@ def test_a_streamed_answer_has_the_formulas_of_its_columns() -> None:
 
 def test_an_answer_in_one_piece_has_latency_to_its_end_and_nothing_of_a_stream() -> None:
     """Latency 2.01 - 1; 20 tokens in exactly 1 s."""
-    (row,) = derive(whole())
+    (row,) = derived(whole())
 
     assert row["latency_s"] == pytest.approx(1.01)
     assert row["output_tokens_per_s"] == pytest.approx(20.0)
@@ -79,7 +82,7 @@ def test_an_answer_in_one_piece_has_latency_to_its_end_and_nothing_of_a_stream()
 
 
 def test_one_chunk_has_no_tpot_and_no_gap() -> None:
-    (row,) = derive(streamed(last_token_ns=1200 * MS, chunks=1, chunk_ns=[1200 * MS], chunk_kind=[1], chunk_chars=[20]))
+    (row,) = derived(streamed(last_token_ns=1200 * MS, chunks=1, chunk_ns=[1200 * MS], chunk_kind=[1], chunk_chars=[20]))
 
     assert row["tpot_s"] is None
     assert row["max_gap_s"] is None
@@ -89,7 +92,7 @@ def test_one_chunk_has_no_tpot_and_no_gap() -> None:
 
 def test_a_first_chunk_counts_one_token_at_the_least() -> None:
     """1 of 100 characters of 10 tokens is a tenth of a token; a chunk that bears a token bears one."""
-    (row,) = derive(streamed(chunk_chars=[1, 33, 33, 33]))
+    (row,) = derived(streamed(chunk_chars=[1, 33, 33, 33]))
 
     assert row["first_chunk_tokens"] == 1
     assert row["tpot_s"] == pytest.approx(0.4 / 9)
@@ -97,7 +100,7 @@ def test_a_first_chunk_counts_one_token_at_the_least() -> None:
 
 def test_a_failed_stream_keeps_what_it_reached() -> None:
     """Cut after the first chunk without any count: TTFT stands, speed is unknown."""
-    row, unsent = derive(
+    row, unsent = derived(
         streamed(outcome="error", error_kind="reset", output_tokens=None), raw(1, outcome="unsent", scheduled_ns=2 * S)
     )
 
@@ -109,7 +112,7 @@ def test_a_failed_stream_keeps_what_it_reached() -> None:
 
 def test_a_request_without_an_answer_has_no_latency() -> None:
     """A timeout ends the waiting, not the answer: end - scheduled would be the limit, not a measurement."""
-    row = derive(whole(outcome="error", error_kind="timeout_first_byte", headers_ns=None, output_tokens=None))[0]
+    row = derived(whole(outcome="error", error_kind="timeout_first_byte", headers_ns=None, output_tokens=None))[0]
 
     assert row["latency_s"] is None
     assert row["send_lag_s"] == pytest.approx(0.01)
@@ -119,7 +122,7 @@ def test_a_request_without_an_answer_has_no_latency() -> None:
     ("asked", "flag", "has_ttft"), [(True, "not_streamed", False), (False, "streamed_unasked", True)]
 )
 def test_what_the_server_did_decides_whether_it_is_a_stream(asked: bool, flag: str, has_ttft: bool) -> None:
-    (row,) = derive(streamed(stream=asked, flags=[flag]))
+    (row,) = derived(streamed(stream=asked, flags=[flag]))
 
     assert (row["ttft_s"] is not None) is has_ttft
     assert row["latency_s"] == pytest.approx(0.6 if has_ttft else 0.7)
@@ -131,7 +134,7 @@ def test_rows_come_out_in_order_of_the_schedule_whatever_the_parts_were() -> Non
         synthetic.table([streamed(3, scheduled_ns=3 * S, sent_ns=None), streamed(1)]),
         synthetic.table([whole(2, scheduled_ns=2 * S), streamed(0, scheduled_ns=0, chunk_chars=[2, 2, 2, 2])]),
     ]
-    table = record.derive(pa.concat_tables(parts), synthetic.WIDE)
+    table = derive(pa.concat_tables(parts), synthetic.WIDE)
 
     assert table.column("seq").to_pylist() == [0, 1, 2, 3]
     assert [len(gaps or ()) for gaps in table.column("chunk_gap_us").to_pylist()] == [4, 4, 0, 4]
@@ -140,17 +143,17 @@ def test_rows_come_out_in_order_of_the_schedule_whatever_the_parts_were() -> Non
 
 
 def test_rows_at_the_same_moment_are_ordered_by_arm_and_place() -> None:
-    rows = derive(streamed(1, arm="b"), streamed(2, arm="a"), streamed(1, arm="a"))
+    rows = derived(streamed(1, arm="b"), streamed(2, arm="a"), streamed(1, arm="a"))
 
     assert [(row["arm"], row["seq"]) for row in rows] == [("a", 1), ("a", 2), ("b", 1)]
 
 
 def test_no_rows_are_a_table_all_the_same() -> None:
-    assert derive() == []
+    assert derived() == []
 
 
 def test_run_wide_columns_come_from_the_manifest() -> None:
-    (row,) = derive(streamed())
+    (row,) = derived(streamed())
 
     assert {name: row[name] for name in record.RUN_WIDE} == synthetic.WIDE
 

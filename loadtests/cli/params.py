@@ -1,0 +1,47 @@
+"""Option types with units: a duration and a rate, each read by `units` and refused in one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadtests import units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Seconds(click.ParamType):
+    """A duration: 90, 90s, 5m, 1h, 250ms."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds as float."""
+        return _unit(self, units.seconds, value, param, ctx)
+
+
+class PerSecond(click.ParamType):
+    """A rate: 8, 8/s, 90/m, 3600/h."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Per second as float."""
+        return _unit(self, units.per_second, value, param, ctx)
+
+
+def _unit(
+    kind: click.ParamType,
+    read: Callable[[str], float],
+    value: Any,
+    param: click.Parameter | None,
+    ctx: click.Context | None,
+) -> float:
+    if isinstance(value, float):
+        return value
+    try:
+        return read(value)
+    except units.UnitError as error:
+        kind.fail(str(error), param, ctx)

@@ -1,0 +1,126 @@
+"""
+firsttoken inside plain Locust: import this from a locustfile, and a test that Locust starts is a run of ours.
+
+    from locust import between, task
+    from loadtests.plugin import ChatUser
+
+    class Reader(ChatUser):
+        wait_time = between(1, 3)
+
+        @task
+        def ask(self):
+            self.complete([{"role": "user", "content": "Name three rivers."}], output_tokens=64)
+
+`locust -f that.py --provider mock` then writes `results/<run>/` like `firsttoken run` does, web UI or not. Locust says when
+to start and stop and how many users there are; with `--rate` the schedule sends and the users' number means nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from locust import events
+from locust.runners import LocalRunner
+
+from loadtests.locust_run import LocustRun
+from loadtests.locust_tab import add_tab
+from loadtests.options import Given, OptionError, is_local, plan_of, profile_of
+from loadtests.profiles import ProfileError
+from loadtests.schedule import ScheduleError
+from loadtests.units import UnitError, per_second, seconds
+from loadtests.users import ChatUser, MixedUser, PlainUser, StreamingUser, has_tasks
+from loadtests.workload import WorkloadError
+
+if TYPE_CHECKING:
+    from locust.argument_parser import LocustArgumentParser
+    from locust.env import Environment
+
+__all__ = ["ChatUser", "MixedUser", "PlainUser", "StreamingUser"]
+
+GRACE_S: Final = 5.0
+_MISTAKES: Final = (OptionError, ProfileError, ScheduleError, UnitError, WorkloadError)
+
+
+@events.init_command_line_parser.add_listener
+def add_options(parser: LocustArgumentParser) -> None:
+    """Our options, none with a name of Locust's; the web UI is on loopback unless asked."""
+    parser.set_defaults(web_host="127.0.0.1")
+    group = parser.add_argument_group("firsttoken", "What is asked, of whom, and when. See also: firsttoken run --help")
+    add = group.add_argument
+    add("--provider", default="mock", env_var="FIRSTTOKEN_PROVIDER", help="shipped profile or TOML file")
+    add("--base-url", default="", env_var="FIRSTTOKEN_BASE_URL", help="instead of the profile's")
+    add("--model", default="", env_var="FIRSTTOKEN_MODEL", help="the model to ask for; empty: the profile's")
+    add("--workload", default="chat", help="what is asked where a task brings no messages")
+    add("--output-tokens", type=int, default=0, help="the output cap sent; 0: drawn per request")
+    add("--stream-share", type=float, default=1.0, help="share of streamed answers, 0 to 1")
+    add("--rate", default="", help="open loop: arrivals per second (8, 8/s, 90/m); empty: closed loop")
+    add("--arrivals", default="poisson", help="open loop: poisson or constant")
+    add("--duration", default="", help="open loop: length of the schedule (90, 90s, 5m); empty: --run-time, else 1h")
+    add("--seed", type=int, default=1, help="of the schedule and the prompts")
+    add("--out", default="results", help="where run directories are made")
+
+
+@events.init.add_listener
+def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:
+    """Refuse what cannot work before anything starts; then listen."""
+    if not isinstance(runner, LocalRunner):
+        _exit("plain Locust's --master, --worker and --processes are not supported; use firsttoken run --workers N")
+    try:
+        planned(environment, 1)
+    except _MISTAKES as error:
+        _exit(str(error))
+    if not environment.stop_timeout:
+        environment.stop_timeout = GRACE_S  # Locust's default kills requests in flight
+    run = LocustRun(environment, planned)
+    environment.events.test_start.add_listener(run.on_start)
+    environment.events.test_stopping.add_listener(run.on_stopping)
+    environment.events.test_stop.add_listener(run.on_stop)
+    environment.events.quitting.add_listener(run.on_quitting)
+    if web_ui is not None:
+        add_tab(web_ui, run.tab)
+
+
+def planned(environment: Environment, users: int) -> tuple[Any, Any]:
+    """The profile and the plan that Locust's options ask for, as they stand now (the web UI can change them)."""
+    options: Any = environment.parsed_options
+    profile = profile_of(options.provider, options.base_url or None)
+    rate = per_second(options.rate) if options.rate else None
+    own = [user.__name__ for user in environment.user_classes if issubclass(user, ChatUser) and has_tasks(user)]
+    if rate is not None and own:
+        raise OptionError(
+            f"--rate {options.rate} is an open loop, in which the schedule sends, but {', '.join(own)} has @task methods, "
+            "which are a closed loop; drop one of the two"
+        )
+    plan = plan_of(
+        profile,
+        Given(
+            model=options.model or None,
+            workload=options.workload,
+            output_tokens=options.output_tokens or None,
+            stream_share=options.stream_share,
+            rate=rate,
+            concurrency=None if rate is not None else max(1, users),
+            arrivals=options.arrivals if rate is not None else None,
+            duration=_duration(options) if rate is not None else None,
+            seed=options.seed,
+        ),
+    )
+    if not is_local(profile) and rate is None and not options.output_tokens:
+        raise OptionError(f"{profile.base_url} is remote; say --output-tokens N, so that every answer has a bound")
+    return profile, plan
+
+
+def _duration(options: Any) -> float:
+    """Length of an open loop's schedule in seconds: asked for, or Locust's own run time, or an hour."""
+    if options.duration:
+        return seconds(options.duration)
+    run_time = options.run_time
+    if isinstance(run_time, str):
+        return seconds(run_time)
+    return float(run_time or 3600)
+
+
+def _exit(text: str) -> None:
+    sys.stderr.write(f"firsttoken: {' '.join(text.split())}\n")
+    sys.exit(2)

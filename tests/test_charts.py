@@ -1,0 +1,133 @@
+"""Charts: whole SVG documents, the same every time, that say why when they are empty."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+import synthetic
+
+from analysis import charts, runs, series, summary
+from analysis.charts import frame, streams
+from loadtests import record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def draw(path: Path, chunks: bool = True) -> list[charts.Chart]:
+    run = runs.load(path, chunks=chunks)
+    return charts.draw(run, summary.summarise(run))
+
+
+def break_all(row: record.Record, _: np.random.Generator) -> None:
+    row.outcome, row.error_kind = "error", "connect"
+    row.first_token_ns = row.last_token_ns = row.chunks = row.chunk_ns = row.chunk_kind = row.chunk_chars = None
+
+
+def reason_first(row: record.Record, _: np.random.Generator) -> None:
+    if row.chunk_kind:
+        row.chunk_kind = [record.REASONING] * 5 + [record.CONTENT] * (len(row.chunk_kind) - 5)
+
+
+def test_a_healthy_run_fills_all_six(tmp_path: Path) -> None:
+    drawn = draw(synthetic.write(tmp_path / "r"))
+
+    assert [chart.name for chart in drawn] == ["ttft", "percentiles", "timeline", "gaps", "tokens", "prompt"]
+    for chart in drawn:
+        root = ET.fromstring(chart.svg)
+        words = " ".join("".join(element.itertext()) for element in root.iter() if element.tag.endswith("}text"))
+        assert chart.title in words
+        assert "n = 160" in words
+        assert "kernel clock · valid" in words
+        assert not chart.alt.startswith("Empty")
+        assert len(chart.svg) < 300_000
+
+
+def test_charts_are_self_contained_and_undated(tmp_path: Path) -> None:
+    for chart in draw(synthetic.write(tmp_path / "r")):
+        links = re.findall(r'(?:href|src)="([^"]*)"', chart.svg)
+        assert all(link.startswith(("#", "data:")) for link in links)
+        assert "<dc:date>" not in chart.svg
+        assert "Roboto" in chart.svg
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=60))
+
+    assert draw(path) == draw(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rows": []}, "No request"),
+        ({"recipe": synthetic.Recipe(n=20, change=break_all)}, "None of the 20 requests"),
+        ({"recipe": synthetic.Recipe(n=20, stream_share=0.0)}, "No streamed answer was asked for"),
+    ],
+)
+def test_an_empty_chart_says_why(tmp_path: Path, options: dict[str, Any], said: str) -> None:
+    drawn = {chart.name: chart for chart in draw(synthetic.write(tmp_path / "r", **options))}
+
+    for name in ("ttft", "gaps", "tokens", "prompt"):
+        assert drawn[name].alt.startswith("Empty: ")
+        assert said in drawn[name].alt
+    for chart in drawn.values():
+        ET.fromstring(chart.svg)
+
+
+@pytest.mark.parametrize("tokens", [2, 30])
+def test_one_request_is_drawn(tmp_path: Path, tokens: int) -> None:
+    drawn = draw(synthetic.write(tmp_path / "r", synthetic.Recipe(n=1, stream_share=1.0, tokens=tokens)))
+
+    assert not any(chart.alt.startswith("Empty") for chart in drawn)
+
+
+def test_without_chunk_lists_two_charts_say_so(tmp_path: Path) -> None:
+    drawn = {chart.name: chart for chart in draw(synthetic.write(tmp_path / "r"), chunks=False)}
+
+    assert "were not read" in drawn["gaps"].alt
+    assert "were not read" in drawn["tokens"].alt
+
+
+def test_many_marks_become_a_picture_and_the_file_stays_small(tmp_path: Path) -> None:
+    recipe = synthetic.Recipe(n=2000, rate=40, stream_share=1.0, change=reason_first)
+    drawn = draw(synthetic.write(tmp_path / "r", recipe))
+
+    assert max(len(chart.svg) for chart in drawn) < 300_000
+    raster = next(chart for chart in drawn if chart.name == "tokens")
+    assert raster.title == "Every chunk of 200 of 2,000 streamed answers"
+    assert {"reasoning", "content"} <= set(re.findall(r">(\w+)</text>", raster.svg))
+
+
+def test_chunks_lie_flat_with_their_own_times(tmp_path: Path) -> None:
+    """The sum of a row's gaps is its last token - sent; rows without chunks have none."""
+    run = runs.load(synthetic.write(tmp_path / "r"), chunks=True)
+    found = streams.chunks_of(run.requests)
+    expected = runs.seconds(run.requests, "last_token_ns") - runs.seconds(run.requests, "sent_ns")
+
+    last = np.full(len(run.requests), np.nan)
+    for row, since in zip(found.row, found.since_sent_s, strict=True):
+        last[row] = since
+    np.testing.assert_allclose(last, expected, atol=1e-4)
+    assert found.is_first.sum() == np.count_nonzero(~np.isnan(expected))
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 1000), (90, 400), (99, 101), (0.01, 5e4), (3, 3.3)])
+def test_log_ticks_are_round_and_few(low: float, high: float) -> None:
+    ticks = frame.log_ticks(low, high)
+
+    assert 2 <= len(ticks) <= 9
+    assert all(low <= tick <= high for tick in ticks)
+    assert ticks == sorted(ticks)
+
+
+def test_a_quantile_per_bin_is_of_that_bin() -> None:
+    """Bins [0, 1), [1, 2), [2, 3): medians of (1, 3), of nothing, of 5; an unknown value is not counted."""
+    moments = np.array([0.1, 0.9, 2.5, 0.5])
+    found = series.quantile_per_bin(moments, np.array([1.0, 3.0, 5.0, np.nan]), np.arange(4.0), 0.5)
+
+    np.testing.assert_array_equal(found, [2.0, np.nan, 5.0])

@@ -1,0 +1,75 @@
+"""Two runs side by side."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import synthetic
+from rich.console import Console
+
+from analysis import runs, summary, table
+from analysis.compare import Line, compare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def judge(path: Path, recipe: synthetic.Recipe) -> summary.Summary:
+    return summary.summarise(runs.load(synthetic.write(path, recipe)))
+
+
+def line(lines: tuple[Line, ...], metric: str, what: str, group: str = "stream") -> Line:
+    return next(x for x in lines if (x.metric, x.what, x.group) == (metric, what, group))
+
+
+def test_a_run_against_itself_has_ratios_of_one_and_no_difference(tmp_path: Path) -> None:
+    found = judge(tmp_path / "a", synthetic.Recipe())
+    comparison = compare(found, found)
+
+    assert comparison.settings == ()
+    assert {x.ratio for x in comparison.lines if x.ratio is not None} == {1.0}
+
+
+def test_the_ratio_is_b_over_a(tmp_path: Path) -> None:
+    """The same draws with twice the TTFT: from the send it is 2 exactly, to the stamps' nanosecond."""
+    a = judge(tmp_path / "a", synthetic.Recipe(ttft_s=0.2))
+    b = judge(tmp_path / "b", synthetic.Recipe(ttft_s=0.4))
+    found = line(compare(a, b).lines, "ttft_from_send_s", "p50")
+
+    assert found.ratio == pytest.approx(2.0, rel=1e-6)
+    assert (found.n_a, found.n_b) == (131, 131)
+
+
+def test_settings_that_differ_are_named(tmp_path: Path) -> None:
+    a = judge(tmp_path / "a", synthetic.Recipe(rate=8, seed=1))
+    b = judge(tmp_path / "b", synthetic.Recipe(rate=9, seed=2, manifest={"model": "tiny-2"}))
+    names = [difference.name for difference in compare(a, b).settings]
+
+    assert {"model", "seed", "plan.rate", "hashes.schedule"} <= set(names)
+    assert names[-1] == "hashes.schedule"
+    assert "profile.name" not in names
+
+
+def test_a_row_that_one_side_lacks_has_no_ratio(tmp_path: Path) -> None:
+    a = judge(tmp_path / "a", synthetic.Recipe(n=60, stream_share=1.0))
+    b = judge(tmp_path / "b", synthetic.Recipe(n=60, stream_share=0.0))
+    found = line(compare(a, b).lines, "ttft_s", "p50")
+
+    assert found.a is not None
+    assert (found.b, found.ratio, found.n_b) == (None, None, 0)
+
+
+def test_one_run_a_side_gives_no_verdict_and_says_so(tmp_path: Path) -> None:
+    found = judge(tmp_path / "a", synthetic.Recipe())
+    comparison = compare(found, found)
+    out = io.StringIO()
+    table.render_comparison(comparison, Console(file=out, width=100))
+    plain = json.loads(json.dumps(comparison.to_json(), allow_nan=False))
+
+    assert plain["verdict"] is None
+    assert "no verdict" in plain["note"]
+    assert "no verdict" in out.getvalue()
+    assert all(len(text) <= 100 for text in out.getvalue().splitlines())

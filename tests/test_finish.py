@@ -1,0 +1,122 @@
+"""From parts to a finished run: one row per scheduled arrival, whatever the workers lived to write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+
+from loadtests import manifest, profiles, record
+from loadtests.finish import Finished, finish
+from loadtests.plan import Plan
+from loadtests.record import Record
+from loadtests.sink import Sink
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run_dir(folder: Path, plan: Plan, done: dict[int, list[int]], issued: dict[int, int], *, clean: bool = True) -> Path:
+    """A run directory whose worker w recorded the seqs done[w] and had picked up issued[w] arrivals."""
+    path = folder / "20260101-000000-mock"
+    (path / record.PARTS).mkdir(parents=True)
+    about = {"schema_version": 1, "run_id": path.name, "model": "m", "stop": None, "ended": False,
+             "profile": profiles.load("mock").model_dump(mode="json"), "plan": plan.to_json()}  # fmt: skip
+    manifest.write(path, about)
+    for worker, seqs in done.items():
+        kept = Sink(path / record.PARTS, worker, lambda: None)
+        for seq in seqs:
+            kept.keep(Record("default", "chat", worker, seq, "measure", True, seq * 10**8, outcome="ok", sent_ns=1))  # noqa: FBT003
+        kept.sample({"worker": worker, "t_ns": 10**9, "issued": issued[worker]})
+        if clean:
+            kept.close()
+        else:
+            kept.flush()
+    return path
+
+
+def outcomes(path: Path) -> dict[int, str]:
+    table = pq.read_table(path / record.REQUESTS, columns=["seq", "outcome"])
+    return {row["seq"]: row["outcome"] for row in table.to_pylist()}
+
+
+TEN = Plan("m", arrivals="constant", rate=10.0, duration_s=1.0)
+
+
+def test_a_complete_run_is_its_rows(tmp_path: Path) -> None:
+    path = run_dir(tmp_path, TEN, {0: list(range(10))}, {0: 10})
+
+    assert finish(path) == Finished(10, 10, 0, 0)
+    assert outcomes(path) == dict.fromkeys(range(10), "ok")
+    assert not (path / record.PARTS).exists()
+    about = manifest.read(path)
+    assert about["ended"] is True
+    assert about["stop"] is None
+    assert pq.read_table(path / record.CLIENT).schema.equals(record.client_schema())
+
+
+def test_arrivals_that_nobody_recorded_are_added_from_the_schedule(tmp_path: Path) -> None:
+    """Two workers: 0 has the even seqs, 1 the odd ones. Worker 1 had picked up 3 (1, 3, 5) and recorded only seq 3."""
+    plan = Plan("m", arrivals="constant", rate=10.0, duration_s=1.0, workers=2)
+    path = run_dir(tmp_path, plan, {0: [0, 2, 4, 6, 8], 1: [3]}, {0: 5, 1: 3}, clean=False)
+
+    assert finish(path) == Finished(10, 6, 2, 2)
+    assert outcomes(path) == {0: "ok", 1: "lost", 2: "ok", 3: "ok", 4: "ok", 5: "lost", 6: "ok", 7: "unsent", 8: "ok",
+                              9: "unsent"}  # fmt: skip
+    rows = {row["seq"]: row for row in pq.read_table(path / record.REQUESTS).to_pylist()}
+    assert rows[5]["scheduled_ns"] == 500_000_000
+    assert rows[5]["sent_ns"] is None
+    assert rows[5]["prompt_hash"] == plan.source().request(5).prompt_hash
+    assert manifest.read(path)["stop"]["reason"] == "incomplete"
+
+
+def test_finishing_twice_changes_nothing(tmp_path: Path) -> None:
+    path = run_dir(tmp_path, TEN, {0: [0, 1]}, {0: 3}, clean=False)
+    first = finish(path)
+    before = (path / record.REQUESTS).read_bytes()
+
+    assert finish(path) == first == Finished(10, 2, 7, 1)
+    assert (path / record.REQUESTS).read_bytes() == before
+
+
+def test_a_worker_that_wrote_nothing_leaves_only_unsent_rows(tmp_path: Path) -> None:
+    path = run_dir(tmp_path, TEN, {}, {})
+
+    assert finish(path) == Finished(10, 0, 10, 0)
+
+
+def test_a_closed_loop_misses_nothing(tmp_path: Path) -> None:
+    path = run_dir(tmp_path, Plan("m", mode="closed", concurrency=2, requests=9), {0: [0, 1, 2]}, {0: 3})
+
+    assert finish(path) == Finished(3, 3, 0, 0)
+
+
+def test_why_a_run_was_stopped_is_kept(tmp_path: Path) -> None:
+    path = run_dir(tmp_path, TEN, {0: [0]}, {0: 1})
+    finish(path, stop={"reason": "interrupt", "text": "stopped by Ctrl-C"})
+
+    assert manifest.read(path)["stop"] == {"reason": "interrupt", "text": "stopped by Ctrl-C"}
+
+
+def test_a_directory_that_is_no_run_is_said(tmp_path: Path) -> None:
+    with pytest.raises(manifest.ManifestError, match=r"not a run directory"):
+        finish(tmp_path)
+    (tmp_path / "run.json").write_bytes(b"{")
+    with pytest.raises(manifest.ManifestError, match="not JSON"):
+        finish(tmp_path)
+
+
+def test_a_run_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    about: dict[str, Any] = {"schema_version": record.SCHEMA_VERSION + 1}
+    (tmp_path / "run.json").write_bytes(orjson.dumps(about))
+    with pytest.raises(manifest.ManifestError, match="update it"):
+        manifest.read(tmp_path)
+
+
+def test_a_run_without_parts_and_rows_has_nothing_to_finish(tmp_path: Path) -> None:
+    path = run_dir(tmp_path, TEN, {}, {})
+    (path / record.PARTS).rmdir()
+    with pytest.raises(FileNotFoundError, match="nothing to finish"):
+        finish(path)

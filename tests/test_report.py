@@ -1,0 +1,123 @@
+"""The report: one file that needs nothing, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pytest
+import synthetic
+
+from analysis import files, metrics, report, runs, summary
+from loadtests import record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(path: Path) -> str:
+    run = runs.load(path)
+    return report.write(run, summary.summarise(run)).read_text(encoding="utf-8")
+
+
+class Nesting(HTMLParser):
+    """Opens and closes of a page; ends empty where they match."""
+
+    VOID = ("meta", "link", "img", "br")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """One more is open."""
+        del attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """It closes the one opened last."""
+        assert self.open.pop() == tag
+
+
+def test_everything_is_written_and_nothing_is_left_over(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r")
+    write(path)
+
+    assert sorted(p.name for p in path.iterdir()) == [
+        "charts", "client.parquet", "quantiles.parquet", "report.html", "requests.parquet", "run.json", "validity.json",
+    ]  # fmt: skip
+    assert len(list((path / record.CHARTS).glob("*.svg"))) == 6
+    assert len(list((path / record.CHARTS).iterdir())) == 6
+    assert pq.read_table(path / record.QUANTILES).num_rows > 100
+
+
+def test_the_page_needs_no_network(tmp_path: Path) -> None:
+    page = write(synthetic.write(tmp_path / "r"))
+
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(sources) == 6
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_the_verdict_comes_first_and_the_method_is_there(tmp_path: Path) -> None:
+    page = write(synthetic.write(tmp_path / "r"))
+    parser = Nesting()
+    parser.feed(page)
+
+    assert parser.open == []
+    assert page.index('class="stamp">valid') < page.index("requests/s done") < page.index("<figure>")
+    assert all(metric.formula in page.replace("&gt;", ">") for metric in metrics.METRICS)
+    assert "firsttoken run --rate 8" in page
+    assert "prefers-color-scheme: dark" in page
+    assert "@media print" in page
+
+
+def test_what_a_server_says_cannot_become_markup(tmp_path: Path) -> None:
+    """The model's name comes from the other side; it is shown, not run."""
+    evil = "<script>alert(1)</script>"
+
+    def name(row: record.Record, _: Any) -> None:
+        row.model_answered = evil
+
+    page = write(synthetic.write(tmp_path / "r", synthetic.Recipe(change=name, manifest={"model": evil + "x"})))
+
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("options", [{"rows": []}, {"recipe": synthetic.Recipe(n=1)}])
+def test_hardly_any_data_is_a_report_too(tmp_path: Path, options: dict[str, Any]) -> None:
+    page = write(synthetic.write(tmp_path / "r", **options))
+
+    assert "How to reproduce" in page
+
+
+def test_writing_again_replaces(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=10))
+
+    assert write(path) == write(path)
+
+
+def test_a_gate_s_files_need_no_drawing(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=10))
+    run = runs.load(path)
+    files.write_judgement(run, summary.summarise(run))
+
+    assert json.loads((path / record.VALIDITY).read_text())["schema_version"] == 1
+    assert not (path / record.REPORT).exists()
+
+
+def test_a_failed_write_leaves_no_half_file(tmp_path: Path) -> None:
+    def fail(partial: Path) -> None:
+        partial.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        files.place(tmp_path / "report.html", fail)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,188 @@
+"""What one run says, as values and as text."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import synthetic
+from rich.console import Console
+
+from analysis import facts, runs, summary, table, units
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loadtests import record
+
+
+def judge(path: Path) -> summary.Summary:
+    return summary.summarise(runs.load(path))
+
+
+def text_of(found: summary.Summary, width: int = 100) -> str:
+    out = io.StringIO()
+    table.render(found, Console(file=out, width=width))
+    return out.getvalue()
+
+
+def break_all(row: record.Record, _: np.random.Generator) -> None:
+    row.outcome, row.error_kind, row.first_token_ns, row.chunks = "error", "connect", None, None
+
+
+def test_percentiles_are_those_of_the_rows(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r")
+    run, found = runs.load(path), judge(path)
+    ttft = runs.numbers(run.requests, "ttft_s")
+    ttft = ttft[~np.isnan(ttft)]
+    row = found.row("ttft_s")
+
+    assert row is not None
+    assert row.n == ttft.size
+    assert row.cell(0.5).value == pytest.approx(float(np.median(ttft)))
+    assert row.cell(0.95).value == pytest.approx(float(np.quantile(ttft, 0.95)))
+
+
+def test_a_percentile_that_few_requests_cannot_carry_says_how_many_can(tmp_path: Path) -> None:
+    found = judge(synthetic.write(tmp_path / "r", synthetic.Recipe(stream_share=1.0)))
+    row = found.row("ttft_s")
+
+    assert row is not None
+    assert row.cell(0.99).value is None
+    assert row.cell(0.99).reason == "160 requests, need ≥ 299"
+
+
+def test_streams_and_whole_answers_are_apart_and_one_kind_alone_needs_no_name(tmp_path: Path) -> None:
+    both = judge(synthetic.write(tmp_path / "a"))
+    one = judge(synthetic.write(tmp_path / "b", synthetic.Recipe(n=40, stream_share=1.0)))
+
+    assert [row.label for row in both.rows if row.metric == "latency_s"] == ["latency, stream", "latency, whole"]
+    assert [row.label for row in one.rows if row.metric == "latency_s"] == ["latency"]
+    assert sum(row.n for row in both.rows if row.metric == "latency_s") == 160
+
+
+def test_failed_requests_are_counted_and_not_timed(tmp_path: Path) -> None:
+    found = judge(synthetic.write(tmp_path / "r", synthetic.Recipe(n=30, change=break_all)))
+    lag = found.row("send_lag_s")
+
+    assert found.counts.errors == {"connect": 30}
+    assert (found.counts.ok, found.counts.error) == (0, 30)
+    assert found.rate("error_rate") == 1.0
+    assert all(row.n == 0 for row in found.rows if row.metric != "send_lag_s")
+    assert lag is not None
+    assert lag.n == 30
+
+
+def test_of_more_is_better_the_slow_end_is_shown(tmp_path: Path) -> None:
+    """The p95 of tokens/s is what 95 % reach: its 5 % quantile; its interval is mirrored with it."""
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=400, stream_share=1.0))
+    speeds = runs.numbers(runs.load(path).requests, "output_tokens_per_s")
+    row = judge(path).row("output_tokens_per_s")
+
+    assert row is not None
+    cell = row.cell(0.95)
+    assert cell.value == pytest.approx(float(np.quantile(speeds, 0.05)))
+    assert cell.lo is not None
+    assert cell.hi is not None
+    assert cell.lo <= cell.value <= cell.hi  # type: ignore[operator]
+
+
+def test_json_is_plain_and_its_keys_stand(tmp_path: Path) -> None:
+    plain = json.loads(json.dumps(judge(synthetic.write(tmp_path / "r")).to_json(), allow_nan=False))
+
+    assert list(plain) == [
+        "schema_version", "verdict", "run", "counts", "window", "rates", "metrics", "validity",
+    ]  # fmt: skip
+    assert list(plain["metrics"][0]) == ["metric", "label", "unit", "group", "n", "cells"]
+    assert list(plain["metrics"][0]["cells"][0]) == ["p", "value", "lo", "hi", "mark", "reason"]
+    assert plain["rates"]["requests_per_s"]["unit"] == "1/s"
+
+
+def test_quantiles_carry_their_n_and_are_null_where_nothing_is_known(tmp_path: Path) -> None:
+    run = runs.load(synthetic.write(tmp_path / "r"))
+    stored = summary.quantile_table(run, summary.summarise(run)).to_pandas()
+    ttft = stored[stored["metric"] == "ttft_s"].set_index("quantile")
+
+    assert set(ttft["n"]) == {131}
+    assert np.isfinite(ttft.loc[0.95, "value"])
+    assert np.isnan(ttft.loc[0.99, "value"])
+    assert ttft["value"].dropna().is_monotonic_increasing
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 160, 700])
+def test_the_table_fits_100_columns_and_begins_with_the_verdict(tmp_path: Path, n: int) -> None:
+    path = synthetic.write(tmp_path / "r", rows=None if n else [], recipe=synthetic.Recipe(n=n, ttft_s=3.0, gap_s=0.2))
+    lines = text_of(judge(path)).splitlines()
+
+    assert re.match("VALID|DOUBTFUL|INVALID", lines[0])
+    assert all(len(line) <= 100 for line in lines)
+    assert "…" not in "".join(lines)
+    assert "\x1b" not in "".join(lines)
+
+
+def test_the_table_says_why_a_number_is_missing_or_rough(tmp_path: Path) -> None:
+    text = text_of(judge(synthetic.write(tmp_path / "r")))
+
+    assert "¹ 131 requests, need ≥ 299" in text
+    assert "~ rests on a few extreme values; requests needed: 64 for p90" in text
+    assert "under 60 s nothing is cut" in text
+
+
+def test_ten_seconds_are_shown_as_seconds(tmp_path: Path) -> None:
+    text = text_of(judge(synthetic.write(tmp_path / "r", synthetic.Recipe(n=40, ttft_s=12.0, stream_share=1.0))))
+
+    assert re.search(r"^TTFT \(s\) +40 +1\d\.\d", text, re.MULTILINE)
+
+
+def test_faults_stand_right_under_the_verdict(tmp_path: Path) -> None:
+    text = text_of(judge(synthetic.write(tmp_path / "r", synthetic.Recipe(n=30, change=break_all))))
+
+    assert "failed requests 100 % (30 of 30): Latencies are those of the survivors" in " ".join(text.split())
+
+
+def test_a_manifest_with_nothing_in_it_is_enough(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=3))
+    (path / "run.json").write_text("{}")
+    found = judge(path)
+
+    assert found.facts.profile == "unknown"
+    assert "VALID" in text_of(found)
+
+
+@pytest.mark.parametrize(
+    ("plan", "phrase"),
+    [
+        ({"mode": "open", "arrivals": "poisson", "rate": 8, "duration_s": 20}, "open loop, poisson 8/s for 20 s"),
+        ({"mode": "closed", "concurrency": 4, "requests": 1000}, "closed loop, 4 at once, 1,000 requests"),
+        ({}, "open loop, schedule"),
+    ],
+)
+def test_the_load_is_a_phrase(plan: dict[str, object], phrase: str) -> None:
+    assert facts.load_phrase(plan) == phrase
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"), (0.00002, "2e-05"), (0.0123, "0.012"), (0.5, "0.500"), (1.234, "1.23"), (9.996, "10.0"),
+        (12.34, "12.3"), (99.96, "100"), (123.4, "123"), (1234.5, "1,234"), (float("inf"), "∞"), (-1.5, "-1.50"),
+    ],
+)  # fmt: skip
+def test_numbers_have_three_digits(value: float, text: str) -> None:
+    assert units.digits(value) == text
+
+
+def test_the_summary_needs_no_matplotlib() -> None:
+    """A verdict in CI should not wait for a plotting library, nor analysis for the load's."""
+    imports = "import sys, analysis.summary, analysis.table, analysis.compare"
+    code = f"{imports}; print(*sorted(name.split('.')[0] for name in sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ended.stdout.split())
+
+    assert not loaded & {"matplotlib", "locust", "gevent", "httpx", "jinja2"}
