@@ -118,7 +118,9 @@ def _chunk_columns(raw: pa.Table, sent: np.ndarray) -> tuple[pa.Array, np.ndarra
     chars = np.asarray(chars_list.values.to_numpy(), dtype=np.float64)
     if len(chars):
         total = np.add.reduceat(chars, chars_starts[bearing])
-        share[bearing] = np.divide(chars[chars_starts[bearing]], total, out=np.full(len(total), np.nan), where=total > 0)
+        share[bearing] = np.divide(
+            chars[chars_starts[bearing]], total, out=np.full(len(total), np.nan), where=total > 0
+        )
     return gaps, longest, share
 
 

@@ -230,9 +230,8 @@ class Answer:
 def bears(delta: dict[str, Any]) -> tuple[int, int]:
     """What a delta or a message bears: bits of `record` and the number of characters; (0, 0) for none."""
     content = delta.get("content")
-    if isinstance(content, str) and content and len(delta) <= 2 and "tool_calls" not in delta:
-        if len(delta) == 1 or "role" in delta:
-            return CONTENT, len(content)
+    if isinstance(content, str) and content and (len(delta) == 1 or (len(delta) == 2 and "role" in delta)):
+        return CONTENT, len(content)
     kind = count = 0
     for text, bit in _texts(delta):
         if text:

@@ -249,4 +249,3 @@ class Engine:
 
     def _write_sample(self) -> None:
         self.sink.sample(self.health.sample(in_flight=self.in_flight, issued=self.issued, done=self.done))
-

@@ -107,9 +107,9 @@ def message(value: Any) -> str:
     detail = value.get("detail")
     if isinstance(detail, list):
         return "; ".join(_detail(item) for item in detail)
-    for text in (detail, value.get("message"), value.get("providerModelError")):
-        if text:
-            return text if isinstance(text, str) else orjson.dumps(text).decode()
+    for other in (detail, value.get("message"), value.get("providerModelError")):
+        if other:
+            return other if isinstance(other, str) else orjson.dumps(other).decode()
     return ""
 
 

@@ -1,8 +1,8 @@
 """
 From parts to a finished run: one row per scheduled arrival, whatever the workers lived to write.
 
-Runs in the parent when a run ends, and in `firsttoken repair` when it did not: the same code on the same files, so that a
-killed run is finished exactly like any other. Finishing twice changes nothing.
+Runs in the parent when a run ends, and in `firsttoken repair` when it did not: the same code on the same files, so that
+a killed run is finished exactly like any other. Finishing twice changes nothing.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class LocustRun:
             setup = Setup(plan, profile, Path(self.environment.parsed_options.out), profile.name, sys.argv)  # type: ignore[union-attr]
             self._begin(setup)
         except (ValueError, OSError) as error:
-            logger.error("%s", error)
+            logger.error("%s", error)  # noqa: TRY400 - a user's mistake has no traceback
             self._code = 2
             runner.quit()
 
@@ -102,7 +102,8 @@ class LocustRun:
         try:
             engine.close()
         except DiskFullError as error:
-            logger.error("disk full: %s; free some and run `firsttoken repair %s`", error, self._path)
+            text = f"disk full: {error}; make room and run `firsttoken repair {self._path}`"
+            logger.error("%s", text)  # noqa: TRY400 - the same
         if self._mock is not None:
             self._mock.stop()
             self._mock = None
@@ -127,9 +128,7 @@ class LocustRun:
         about = describe(setup, path, profile)
         self._tally = Tally()
         self.finished.clear()
-        engine = Engine(
-            setup.plan, profile, path / PARTS, worker=0, environ=os.environ, on_record=self._on_record
-        )
+        engine = Engine(setup.plan, profile, path / PARTS, worker=0, environ=os.environ, on_record=self._on_record)
         zero_ns = clock.monotonic_ns()
         about["started_unix_ns"] = zero_ns + clock.measure_offset().offset_ns
         manifest.write(path, about)
@@ -183,13 +182,12 @@ class LocustRun:
 
     def _finish(self, path: Path) -> None:
         """Make the run's files in another process and say where they are."""
+        path_list = os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))
         for verb in ("repair", "report"):
             done = subprocess.run(  # noqa: S603 - our own module
                 [sys.executable, "-P", "-m", "loadtests.cli", verb, str(path)],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))},
+                env={**os.environ, "PYTHONPATH": path_list},
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
             logger.info("%s", (done.stdout or done.stderr).strip())
         self._code = self._code or 0
-
-

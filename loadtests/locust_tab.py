@@ -61,4 +61,4 @@ def tab_rows(finished: list[Finished]) -> list[dict[str, Any]]:
 
 
 def _shown(values: list[float], p: float) -> str:
-    return f"{np.quantile(values, p):.1f}" if values else "–"
+    return f"{np.quantile(values, p):.1f}" if values else "-"

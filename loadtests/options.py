@@ -193,7 +193,9 @@ def _params(pairs: Sequence[str]) -> dict[str, Any]:
         try:
             params[key] = orjson.loads(raw)
         except orjson.JSONDecodeError:
-            raise OptionError(f"--param {pair!r}: {raw!r} is not JSON; a string needs quotes: '{key}=\"{raw}\"'") from None
+            raise OptionError(
+                f"--param {pair!r}: {raw!r} is not JSON; a string needs quotes: '{key}=\"{raw}\"'"
+            ) from None
     return params
 
 
@@ -202,9 +204,7 @@ def _params(pairs: Sequence[str]) -> dict[str, Any]:
 
 def _given(given: Given, **defaults: Any) -> dict[str, Any]:
     names = ("rate", "concurrency", "duration", "requests", "output_tokens", "stream_share")
-    return {
-        name: defaults.get(name) if getattr(given, name) is None else getattr(given, name) for name in names
-    }
+    return {name: defaults.get(name) if getattr(given, name) is None else getattr(given, name) for name in names}
 
 
 def _loads(given: Given) -> bool:

@@ -15,6 +15,7 @@ from loadtests.send import Target
 
 if TYPE_CHECKING:
     from loadtests.profiles import Profile
+    from loadtests.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Plan:
         """What the requests of this plan have in common."""
         return Target(profile, self.model, self.params, self.arm, self.new_connections)
 
-    def source(self) -> workload.Workload:
+    def source(self) -> Workload:
         """The workload, by its name."""
         make = workload.load(self.workload)
         return make(self.seed, stream_share=self.stream_share, output_tokens=self.output_tokens, salt=self.salt)

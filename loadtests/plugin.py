@@ -11,8 +11,8 @@ firsttoken inside plain Locust: import this from a locustfile, and a test that L
         def ask(self):
             self.complete([{"role": "user", "content": "Name three rivers."}], output_tokens=64)
 
-`locust -f that.py --provider mock` then writes `results/<run>/` like `firsttoken run` does, web UI or not. Locust says when
-to start and stop and how many users there are; with `--rate` the schedule sends and the users' number means nothing.
+`locust -f that.py --provider mock` then writes `results/<run>/` like `firsttoken run` does, web UI or not. Locust says
+when to start and stop and how many users there are; with `--rate` the schedule sends and their number means nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ GRACE_S: Final = 5.0
 _MISTAKES: Final = (OptionError, ProfileError, ScheduleError, UnitError, WorkloadError)
 
 
-@events.init_command_line_parser.add_listener
 def add_options(parser: LocustArgumentParser) -> None:
     """Our options, none with a name of Locust's; the web UI is on loopback unless asked."""
     parser.set_defaults(web_host="127.0.0.1")
@@ -61,7 +60,6 @@ def add_options(parser: LocustArgumentParser) -> None:
     add("--out", default="results", help="where run directories are made")
 
 
-@events.init.add_listener
 def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:
     """Refuse what cannot work before anything starts; then listen."""
     if not isinstance(runner, LocalRunner):
@@ -73,10 +71,11 @@ def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> Non
     if not environment.stop_timeout:
         environment.stop_timeout = GRACE_S  # Locust's default kills requests in flight
     run = LocustRun(environment, planned)
-    environment.events.test_start.add_listener(run.on_start)
-    environment.events.test_stopping.add_listener(run.on_stopping)
-    environment.events.test_stop.add_listener(run.on_stop)
-    environment.events.quitting.add_listener(run.on_quitting)
+    on: Any = environment.events
+    on.test_start.add_listener(run.on_start)
+    on.test_stopping.add_listener(run.on_stopping)
+    on.test_stop.add_listener(run.on_stop)
+    on.quitting.add_listener(run.on_quitting)
     if web_ui is not None:
         add_tab(web_ui, run.tab)
 
@@ -89,8 +88,8 @@ def planned(environment: Environment, users: int) -> tuple[Any, Any]:
     own = [user.__name__ for user in environment.user_classes if issubclass(user, ChatUser) and has_tasks(user)]
     if rate is not None and own:
         raise OptionError(
-            f"--rate {options.rate} is an open loop, in which the schedule sends, but {', '.join(own)} has @task methods, "
-            "which are a closed loop; drop one of the two"
+            f"--rate {options.rate} is an open loop, in which the schedule sends, but {', '.join(own)} has @task"
+            " methods, which are a closed loop; drop one of the two"
         )
     plan = plan_of(
         profile,
@@ -124,3 +123,8 @@ def _duration(options: Any) -> float:
 def _exit(text: str) -> None:
     sys.stderr.write(f"firsttoken: {' '.join(text.split())}\n")
     sys.exit(2)
+
+
+_events: Any = events
+_events.init_command_line_parser.add_listener(add_options)
+_events.init.add_listener(on_init)

@@ -202,7 +202,7 @@ def part_schema() -> pa.Schema:
 
 @dataclass(slots=True)
 class Record:
-    """One request as the client saw it: the raw columns. Stamps are nanoseconds since the run's start; absent is None."""
+    """One request as the client saw it: the raw columns. Stamps are ns since the run's start; absent is None."""
 
     arm: str
     workload: str

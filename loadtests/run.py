@@ -12,8 +12,7 @@ import signal
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from loadtests import clock, manifest, record
 from loadtests.errors import of_exception
@@ -22,6 +21,7 @@ from loadtests.fleet import Fleet, FleetError, total
 from loadtests.mock import process as mock_process
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import FrameType
 
     from loadtests.plan import Plan
@@ -186,7 +186,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.count = 0
 
-    def __enter__(self) -> Interrupts:
+    def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._take) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
@@ -266,7 +266,8 @@ def _conclude(path: Path, fleet: Fleet, interrupts: Interrupts) -> Result:
     try:
         finished = finish(path, stop={"reason": stop, "text": text} if stop else None)
     except OSError as error:
-        stop, text = "disk_full", f"{error.strerror}; what was recorded is safe in {path / record.PARTS}: make room, then `firsttoken repair {path}`"
+        safe = f"what was recorded is safe in {path / record.PARTS}"
+        stop, text = "disk_full", f"{error.strerror}; {safe}: make room, then `firsttoken repair {path}`"
     return Result(path, finished, stop, text, answered, ok, issued)
 
 

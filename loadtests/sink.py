@@ -1,10 +1,10 @@
 """
 Records on their way to disk: Arrow stream parts while the run is on, whole files when it is over.
 
-A part is an Arrow IPC stream, one batch a second or per 1,000 rows, written with plain writes: a file cut anywhere keeps
-every whole batch. Batches are built column by column with a look at the sockets in between, and are not compressed:
-the process that writes them is the one that reads the wire. A full disk frees a reserve kept for it, takes the last
-batches and says so.
+A part is an Arrow IPC stream, one batch a second or per 1,000 rows, written with plain writes: a file cut anywhere
+keeps every whole batch. Batches are built column by column with a look at the sockets in between, and are not
+compressed: the process that writes them is the one that reads the wire. A full disk frees a reserve kept for it, takes
+the last batches and says so.
 """
 
 from __future__ import annotations

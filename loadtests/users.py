@@ -48,7 +48,7 @@ class ChatUser(User):
 
     abstract = True
     stream: ClassVar[bool | None] = None
-    tasks: ClassVar[list[Any]] = [ask]
+    tasks = [ask]  # noqa: RUF012 - Locust declares it as the instance's
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -131,7 +131,13 @@ def _request(seq: int, messages: tuple[dict[str, Any], ...]) -> workload.Request
     """A request of a user's own messages, streamed and without a cap unless said."""
     chars = sum(len(str(message.get("content") or "")) for message in messages)
     return workload.Request(
-        seq, "task", messages, stream=True, output_cap=None, prompt_hash=workload.prompt_hash(messages), input_chars=chars
+        seq,
+        "task",
+        messages,
+        stream=True,
+        output_cap=None,
+        prompt_hash=workload.prompt_hash(messages),
+        input_chars=chars,
     )
 
 
@@ -155,7 +161,8 @@ def fire(environment: Environment, record: Record) -> None:
     """Tell Locust's own listeners: one event per request, in milliseconds, as they expect it."""
     if record.end_ns is None:
         return
-    environment.events.request.fire(
+    request: Any = environment.events.request
+    request.fire(
         request_type="STREAM" if record.stream else "POST",
         name=record.workload,
         response_time=(record.end_ns - record.scheduled_ns) / 1e6,

@@ -97,9 +97,7 @@ class Chat:
 
     name: Final = "chat"
 
-    def __init__(
-        self, seed: int, stream_share: float = 1.0, output_tokens: int | None = None, salt: str = ""
-    ) -> None:
+    def __init__(self, seed: int, stream_share: float = 1.0, output_tokens: int | None = None, salt: str = "") -> None:
         if not 0 <= stream_share <= 1:
             raise WorkloadError(f"--stream-share {stream_share} isn't a number in [0, 1]")
         if output_tokens is not None and output_tokens < 1:

@@ -90,7 +90,7 @@ class Server:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
-    """Starts servers: serve(handler, tls=None, family=AF_INET)."""
+    """A function that starts a server with a handler."""
     servers: list[Server] = []
 
     def start(

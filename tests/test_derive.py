@@ -82,7 +82,9 @@ def test_an_answer_in_one_piece_has_latency_to_its_end_and_nothing_of_a_stream()
 
 
 def test_one_chunk_has_no_tpot_and_no_gap() -> None:
-    (row,) = derived(streamed(last_token_ns=1200 * MS, chunks=1, chunk_ns=[1200 * MS], chunk_kind=[1], chunk_chars=[20]))
+    (row,) = derived(
+        streamed(last_token_ns=1200 * MS, chunks=1, chunk_ns=[1200 * MS], chunk_kind=[1], chunk_chars=[20])
+    )
 
     assert row["tpot_s"] is None
     assert row["max_gap_s"] is None

@@ -80,8 +80,12 @@ def test_a_body_of_any_shape_is_read(body: bytes, said: str) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**31), 2**31) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["error", "message", "detail", "code", "type", "loc", "msg"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["error", "message", "detail", "code", "type", "loc", "msg"]), inner, max_size=4
+        )
+    ),
 )
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run_dir(folder: Path, plan: Plan, done: dict[int, list[int]], issued: dict[int, int], *, clean: bool = True) -> Path:
+def run_dir(
+    folder: Path, plan: Plan, done: dict[int, list[int]], issued: dict[int, int], *, clean: bool = True
+) -> Path:
     """A run directory whose worker w recorded the seqs done[w] and had picked up issued[w] arrivals."""
     path = folder / "20260101-000000-mock"
     (path / record.PARTS).mkdir(parents=True)
@@ -28,7 +30,7 @@ def run_dir(folder: Path, plan: Plan, done: dict[int, list[int]], issued: dict[i
     for worker, seqs in done.items():
         kept = Sink(path / record.PARTS, worker, lambda: None)
         for seq in seqs:
-            kept.keep(Record("default", "chat", worker, seq, "measure", True, seq * 10**8, outcome="ok", sent_ns=1))  # noqa: FBT003
+            kept.keep(Record("default", "chat", worker, seq, "measure", True, seq * 10**8, outcome="ok", sent_ns=1))
         kept.sample({"worker": worker, "t_ns": 10**9, "issued": issued[worker]})
         if clean:
             kept.close()

@@ -20,7 +20,9 @@ from loadtests.workload import Request
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nx-request-id: r-9\r\n\r\n"
+STREAM = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nx-request-id: r-9\r\n\r\n"
+)
 ROLE = b'data: {"id":"c-1","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
 HELLO = b'data: {"id":"c-1","model":"m","choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n'
 WORLD = b'data: {"id":"c-1","model":"m","choices":[{"index":0,"delta":{"content":" world"}}]}\n\n'

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import synthetic
 
-from analysis import files, report, runs, summary, validity, window
+from analysis import files, runs, summary, validity, window
 from loadtests import record
 
 if TYPE_CHECKING:

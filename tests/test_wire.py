@@ -31,7 +31,9 @@ S = 1_000_000_000
 class Got:
     """An exchange with the body pieces and stamps it was given."""
 
-    def __init__(self, *, first_byte_s: float = 5, silence_s: float = 5, total_s: float = 5, started_ns: int = 0) -> None:
+    def __init__(
+        self, *, first_byte_s: float = 5, silence_s: float = 5, total_s: float = 5, started_ns: int = 0
+    ) -> None:
         self.pieces: list[tuple[bytes, int]] = []
         self.exchange = Exchange(
             self._headers, first_byte_ns=int(first_byte_s * S), silence_ns=int(silence_s * S),
@@ -47,6 +49,7 @@ class Got:
 
     @property
     def body(self) -> bytes:
+        """All pieces."""
         return b"".join(piece for piece, _ in self.pieces)
 
 
@@ -70,7 +73,7 @@ def pools(receiver: Receiver) -> Iterator[Callable[..., Pool]]:
     yield make
     for pool in made:
         pool.close()
-    
+
 
 def talk(receiver: Receiver, pool: Pool, **patience: Any) -> Got:
     """One request on the pool's connection; returns when its exchange is over."""
@@ -269,7 +272,9 @@ def test_a_pool_without_reuse_opens_a_connection_each_time(receiver: Receiver, p
     assert server.connections == 2
 
 
-def test_a_connection_that_the_peer_closed_while_idle_is_not_used_again(receiver: Receiver, pools: Any, serve: Any) -> None:
+def test_a_connection_that_the_peer_closed_while_idle_is_not_used_again(
+    receiver: Receiver, pools: Any, serve: Any
+) -> None:
     server = serve(once(OK + chunked(b"hi")))
     pool = pools(Origin("127.0.0.1", server.port))
     talk(receiver, pool)
@@ -279,7 +284,7 @@ def test_a_connection_that_the_peer_closed_while_idle_is_not_used_again(receiver
     assert server.connections == 2
 
 
-def test_nothing_that_listens_is_a_connect_failure(receiver: Receiver, pools: Any) -> None:
+def test_nothing_that_listens_is_a_connect_failure(pools: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(Failure, match=r"connect: 127\.0\.0\.1:\d+: ECONNREFUSED") as caught:
@@ -287,13 +292,13 @@ def test_nothing_that_listens_is_a_connect_failure(receiver: Receiver, pools: An
     assert caught.value.kind == "connect"
 
 
-def test_a_name_without_an_address_is_a_dns_failure(receiver: Receiver, pools: Any) -> None:
+def test_a_name_without_an_address_is_a_dns_failure(pools: Any) -> None:
     with pytest.raises(Failure) as caught:
         pools(Origin("no-such-host.invalid", 80)).take(5)
     assert caught.value.kind == "dns"
 
 
-def test_a_name_is_resolved_and_its_time_recorded(receiver: Receiver, pools: Any, serve: Any) -> None:
+def test_a_name_is_resolved_and_its_time_recorded(pools: Any, serve: Any) -> None:
     connection = pools(Origin("localhost", serve(once()).port)).take(5)
     connection.close()
 
@@ -442,9 +447,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("tls")
     (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return folder / "cert.pem", folder / "key.pem"
 
@@ -455,7 +458,9 @@ def server_context(certificate: Any) -> ssl.SSLContext:
     return context
 
 
-def test_tls_is_verified_and_keeps_the_kernels_stamps(receiver: Receiver, pools: Any, serve: Any, certificate: Any) -> None:
+def test_tls_is_verified_and_keeps_the_kernels_stamps(
+    receiver: Receiver, pools: Any, serve: Any, certificate: Any
+) -> None:
     def handler(sock: socket.socket) -> None:
         while read_request(sock):
             sock.sendall(OK)
@@ -476,9 +481,7 @@ def test_tls_is_verified_and_keeps_the_kernels_stamps(receiver: Receiver, pools:
     assert all(gap > 5_000_000 for gap in gaps), gaps  # written 10 ms apart, in records of their own
 
 
-def test_a_certificate_that_nobody_vouches_for_is_a_tls_failure(
-    receiver: Receiver, pools: Any, serve: Any, certificate: Any
-) -> None:
+def test_a_certificate_that_nobody_vouches_for_is_a_tls_failure(pools: Any, serve: Any, certificate: Any) -> None:
     server = serve(once(OK), tls=server_context(certificate))
     with pytest.raises(Failure) as caught:
         pools(Origin("localhost", server.port, ssl.create_default_context())).take(5)
@@ -487,7 +490,7 @@ def test_a_certificate_that_nobody_vouches_for_is_a_tls_failure(
     assert "self-signed" in caught.value.text
 
 
-def test_plain_http_where_tls_is_spoken_is_a_tls_failure(receiver: Receiver, pools: Any, serve: Any) -> None:
+def test_plain_http_where_tls_is_spoken_is_a_tls_failure(pools: Any, serve: Any) -> None:
     def handler(sock: socket.socket) -> None:
         sock.recv(100)
         sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")

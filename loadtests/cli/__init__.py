@@ -1,5 +1,5 @@
 """
-The `firsttoken` command: thin verbs that are imported only when called; the one place that knows both sides of the house.
+The `firsttoken` command: thin verbs, imported only when called; the one place that knows both sides of the house.
 
 `firsttoken --help` must answer at once, so this module imports click and nothing else of weight.
 """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType[float]):
     """A duration: 90, 90s, 5m, 1h, 250ms."""
 
     name = "duration"
@@ -22,7 +22,7 @@ class Seconds(click.ParamType):
         return _unit(self, units.seconds, value, param, ctx)
 
 
-class PerSecond(click.ParamType):
+class PerSecond(click.ParamType[float]):
     """A rate: 8, 8/s, 90/m, 3600/h."""
 
     name = "rate"
@@ -33,7 +33,7 @@ class PerSecond(click.ParamType):
 
 
 def _unit(
-    kind: click.ParamType,
+    kind: click.ParamType[float],
     read: Callable[[str], float],
     value: Any,
     param: click.Parameter | None,

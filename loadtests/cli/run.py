@@ -36,25 +36,62 @@ Exit codes:
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--profile", default="mock", show_default=True, metavar="NAME|FILE", help="The provider: a shipped profile or a TOML file.")
+@click.option(
+    "--profile",
+    default="mock",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="The provider: a shipped profile or a TOML file.",
+)
 @click.option("--base-url", metavar="URL", help="Instead of the profile's.")
 @click.option("--model", metavar="NAME", help="The model to ask for.  [default: the profile's]")
-@click.option("--param", "params", multiple=True, metavar="KEY=JSON", help="A request parameter, e.g. temperature=0; repeatable.")
+@click.option(
+    "--param", "params", multiple=True, metavar="KEY=JSON", help="A request parameter, e.g. temperature=0; repeatable."
+)
 @click.option("--workload", default="chat", show_default=True, metavar="NAME", help="What is asked.")
-@click.option("--output-tokens", type=click.IntRange(1), metavar="N", help="The output cap sent.  [default: drawn per request; remote: 64]")
+@click.option(
+    "--output-tokens",
+    type=click.IntRange(1),
+    metavar="N",
+    help="The output cap sent.  [default: drawn per request; remote: 64]",
+)
 @click.option("--stream/--no-stream", default=None, help="Ask for streamed answers only, or for whole ones only.")
-@click.option("--stream-share", type=click.FloatRange(0, 1), metavar="F", help="Share of streamed answers.  [default: 1.0; mock: 0.8]")
-@click.option("--rate", type=PerSecond(), metavar="R", help="Open loop: arrivals per second (8, 8/s, 90/m).  [default: mock 8/s]")
-@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Closed loop: users that each wait for their answer.")
+@click.option(
+    "--stream-share",
+    type=click.FloatRange(0, 1),
+    metavar="F",
+    help="Share of streamed answers.  [default: 1.0; mock: 0.8]",
+)
+@click.option(
+    "--rate", type=PerSecond(), metavar="R", help="Open loop: arrivals per second (8, 8/s, 90/m).  [default: mock 8/s]"
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1), metavar="N", help="Closed loop: users that each wait for their answer."
+)
 @click.option("--arrivals", metavar="LAW", help="Open loop: poisson or constant.  [default: poisson]")
-@click.option("--duration", type=Seconds(), metavar="D", help="Length of the schedule (90, 90s, 5m).  [default: mock 20s, local 60s, remote 120s]")
+@click.option(
+    "--duration",
+    type=Seconds(),
+    metavar="D",
+    help="Length of the schedule (90, 90s, 5m).  [default: mock 20s, local 60s, remote 120s]",
+)
 @click.option("--requests", type=click.IntRange(1), metavar="N", help="At most so many requests.  [default: remote 10]")
-@click.option("--warmup", type=Seconds(), metavar="D", help="Mark arrivals before this moment as warm-up; they are not judged.")
+@click.option(
+    "--warmup", type=Seconds(), metavar="D", help="Mark arrivals before this moment as warm-up; they are not judged."
+)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the schedule and the prompts.")
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that make the load.")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that make the load."
+)
 @click.option("--new-connections", is_flag=True, help="Open a connection for every request instead of reusing.")
 @click.option("--yes", is_flag=True, help="Do not ask before more than the careful defaults goes to a remote provider.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where run directories are made.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Where run directories are made.",
+)
 @click.option("--label", multiple=True, metavar="KEY=VALUE", help="Kept in run.json; repeatable.")
 @click.option("--no-report", is_flag=True, help="Skip report.html and the charts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON; people's lines go to stderr.")
@@ -119,7 +156,10 @@ def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
 def _judge(setup: Setup, result: Result, *, report: bool, as_json: bool) -> int:
     """Summary, report and the exit code; a run with nothing in it is said in one line."""
     if result.stop == "refused" and result.ok == 0:
-        return _fail(f"{setup.profile.name} refused the first request: {result.text}{_key_hint(setup.profile)}; {_kept(result)}", 2)
+        return _fail(
+            f"{setup.profile.name} refused the first request: {result.text}{_key_hint(setup.profile)}; {_kept(result)}",
+            2,
+        )
     if result.finished is None:
         return _fail(result.text, 3)
     if result.stop == "" and result.issued and result.answered == 0:
@@ -169,9 +209,12 @@ def _show(path: Path, *, report: bool, as_json: bool) -> int:
     try:
         written = write_all(run_, summary, report=report)
     except OSError as error:
-        return _fail(f"{path}: {error.strerror or error}; the rows are safe, write the report later with `firsttoken report {path}`", 3)
+        return _fail(
+            f"{path}: {error.strerror or error}; the rows are safe, write the report later: `firsttoken report {path}`",
+            3,
+        )
     click.echo(f"{'report' if report else 'run'}: {os.path.relpath(written)}", err=as_json)
-    return 3 if summary.validity == "invalid" else 0
+    return 3 if summary.validity.verdict == "invalid" else 0
 
 
 def _fail(text: str, code: int) -> int:

@@ -78,7 +78,7 @@ class Figures:
     def ttft(self, p: float) -> str:
         """A percentile of the times to first token so far, in ms."""
         values = self._ttft_ms
-        return f"{values[min(len(values) - 1, int(p * len(values)))]:.0f} ms" if values else "–"
+        return f"{values[min(len(values) - 1, int(p * len(values)))]:.0f} ms" if values else "-"
 
     def line(self, fleet: Fleet, elapsed_s: float) -> list[tuple[str, str]]:
         """Label and figure, in the order a person reads them."""
@@ -150,7 +150,9 @@ class Panel:
         assert isinstance(console, Console)
         self._setup = setup
         self._figures = Figures()
-        self._progress = Progress(TextColumn("{task.description}"), BarColumn(40), TextColumn("{task.percentage:>3.0f} %"))
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(40), TextColumn("{task.percentage:>3.0f} %")
+        )
         self._task = self._progress.add_task("starting", total=1.0)
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._console = console
@@ -170,7 +172,9 @@ class Panel:
         self._figures.take(fleet, elapsed_s)
         if elapsed_s >= self._next_s:
             self._next_s = elapsed_s + DRAW_EVERY_S
-            self._progress.update(self._task, description=self._phase(elapsed_s), completed=self._share(fleet, elapsed_s))
+            self._progress.update(
+                self._task, description=self._phase(elapsed_s), completed=self._share(fleet, elapsed_s)
+            )
             self._live.update(self._drawn(fleet, elapsed_s), refresh=True)
 
     def say(self, text: str) -> None:

@@ -53,7 +53,20 @@ class Connection:
         exchange: The one under way; None while idle.
     """
 
-    __slots__ = ("_pool", "_receiver", "at_end", "closed", "connect_s", "dns_s", "exchange", "fd", "served", "sock", "tls", "tls_s")
+    __slots__ = (
+        "_pool",
+        "_receiver",
+        "at_end",
+        "closed",
+        "connect_s",
+        "dns_s",
+        "exchange",
+        "fd",
+        "served",
+        "sock",
+        "tls",
+        "tls_s",
+    )
 
     def __init__(self, receiver: Receiver, pool: Pool) -> None:
         self._receiver = receiver

@@ -143,7 +143,7 @@ class Exchange:
             if not self.over:
                 self._take(data)
         if lags:
-            self.wake_lag_max_ns = max(self.wake_lag_max_ns, max(lags))
+            self.wake_lag_max_ns = max(self.wake_lag_max_ns, *lags)
         return lags
 
     def _take(self, data: bytes) -> None:
