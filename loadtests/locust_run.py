@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
+import gevent.event
 
 from loadtests import clock, manifest
 from loadtests.dispatch import offer
@@ -64,6 +65,8 @@ class LocustRun:
         self._tally = Tally()
         self.finished: deque[Finished] = deque(maxlen=KEPT)
         self._code: int | None = None
+        self._done = gevent.event.Event()
+        self._done.set()
 
     def tab(self) -> list[dict[str, Any]]:
         """The rows of the web UI's tab."""
@@ -108,12 +111,14 @@ class LocustRun:
             self._mock.stop()
             self._mock = None
         self._finish(self._path)
+        self._done.set()
 
     def on_quitting(self, **_: Any) -> None:
         """Locust computes its exit code right after this: stop first, and say our own."""
         runner: Any = self.environment.runner
         if self._engine is not None:
             runner.stop()
+        self._done.wait()  # a stop in another greenlet may still be finishing the run
         if self.environment.process_exit_code is None and self._code is not None:
             self.environment.process_exit_code = self._code
 
@@ -133,6 +138,7 @@ class LocustRun:
         about["started_unix_ns"] = zero_ns + clock.measure_offset().offset_ns
         manifest.write(path, about)
         engine.begin(zero_ns)
+        self._done.clear()
         self._engine, self._path = engine, path
         self.environment.firsttoken = engine  # type: ignore[attr-defined]
         if setup.plan.mode == "open":

@@ -18,6 +18,7 @@ when to start and stop and how many users there are; with `--rate` the schedule 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from locust import events
@@ -25,7 +26,7 @@ from locust.runners import LocalRunner
 
 from loadtests.locust_run import LocustRun
 from loadtests.locust_tab import add_tab
-from loadtests.options import Given, OptionError, is_local, plan_of, profile_of
+from loadtests.options import Given, OptionError, beyond_defaults, is_local, plan_of, profile_of
 from loadtests.profiles import ProfileError
 from loadtests.schedule import ScheduleError
 from loadtests.units import UnitError, per_second, seconds
@@ -56,6 +57,8 @@ def add_options(parser: LocustArgumentParser) -> None:
     add("--rate", default="", help="open loop: arrivals per second (8, 8/s, 90/m); empty: closed loop")
     add("--arrivals", default="poisson", help="open loop: poisson or constant")
     add("--duration", default="", help="open loop: length of the schedule (90, 90s, 5m); empty: --run-time, else 1h")
+    add("--requests", type=int, default=0, help="at most so many requests; 0: as the profile's place allows")
+    add("--yes", action="store_true", help="more than the careful defaults may go to a remote provider")
     add("--seed", type=int, default=1, help="of the schedule and the prompts")
     add("--out", default="results", help="where run directories are made")
 
@@ -67,7 +70,7 @@ def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> Non
     try:
         planned(environment, 1)
     except _MISTAKES as error:
-        _exit(str(error))
+        _exit(str(error).replace("--profile ", "--provider "))
     if not environment.stop_timeout:
         environment.stop_timeout = GRACE_S  # Locust's default kills requests in flight
     run = LocustRun(environment, planned)
@@ -102,11 +105,17 @@ def planned(environment: Environment, users: int) -> tuple[Any, Any]:
             concurrency=None if rate is not None else max(1, users),
             arrivals=options.arrivals if rate is not None else None,
             duration=_duration(options) if rate is not None else None,
+            requests=options.requests or None,
             seed=options.seed,
         ),
     )
-    if not is_local(profile) and rate is None and not options.output_tokens:
-        raise OptionError(f"{profile.base_url} is remote; say --output-tokens N, so that every answer has a bound")
+    if is_local(profile):
+        # Locust says when to stop; only a schedule has a length of its own.
+        plan = replace(plan, duration_s=plan.duration_s if rate is not None else None)
+    elif (more := beyond_defaults(plan)) and not options.yes:
+        raise OptionError(
+            f"{profile.base_url} is remote, and this asks for {', '.join(more)}; add --yes if that is meant"
+        )
     return profile, plan
 
 

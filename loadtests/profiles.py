@@ -6,59 +6,24 @@ the bad value and what is allowed. A file with a key in it is refused: keys come
 """
 
 import datetime as dt
-import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
-from loadtests.redact import looks_secret, redact, secret_places
+from loadtests.redact import looks_secret, secret_places
 from loadtests.units import not_one_of
+from loadtests.values import Bound, HeaderName, HeaderValue, Pointer, Price, Seconds, Text, Texts, full
+from loadtests.values import base_url as check_base_url
+from loadtests.wording import listed, mistake, shown, syntax_line
 
 
 class ProfileError(ValueError):
     """A profile, or a value for one, that cannot be used; its text is the one line to show."""
-
-
-# Values. A check's message completes "<place> <value> isn't ...".
-
-
-def _full(pattern: str, allowed: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(allowed)
-        return value
-
-    return AfterValidator(check)
-
-
-def _base_url(value: str) -> str:
-    """The URL without a trailing slash; empty stays empty."""
-    allowed = "an http or https URL with a host, without user, query and fragment"
-    try:
-        parts = urlsplit(value)
-        sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # of the host's brackets or the port's number
-        sound = False
-    if value and (not sound or not re.fullmatch(r"[!-~]+", value) or re.search(r"[?#@]", value)):
-        raise ValueError(allowed)
-    return value.rstrip("/")
-
-
-Text: TypeAlias = Annotated[str, _full(r"(?s).*\S.*", "a text that is not empty")]
-HeaderName: TypeAlias = Annotated[str, _full(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "the name of an HTTP header")]
-HeaderValue: TypeAlias = Annotated[str, _full(r"[!-~]([ -~]*[!-~])?", "visible ASCII, as a header carries it")]
-Pointer: TypeAlias = Annotated[str, _full(r"(/[^\s/]+)+", 'a JSON pointer like "/usage"')]
-Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Price: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Bound: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
-# TOML has arrays only; what is read from one is kept as a tuple.
-Texts: TypeAlias = Annotated[tuple[Text, ...], Field(strict=False)]
 
 
 class _Table(BaseModel):
@@ -69,8 +34,8 @@ class Auth(_Table):
     """Where the key goes, and the environment variable it comes from; an empty scheme sends the key alone."""
 
     header: HeaderName = "Authorization"
-    scheme: Annotated[str, _full(r"[!-~]*", "one word, or empty")] = "Bearer"
-    env: Annotated[str, _full(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")] | None = None
+    scheme: Annotated[str, full(r"[!-~]*", "one word, or empty")] = "Bearer"
+    env: Annotated[str, full(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")] | None = None
     required: bool = False
 
 
@@ -114,17 +79,17 @@ class Prices(_Table):
     input_per_million: Price
     output_per_million: Price
     cached_input_per_million: Price | None = None
-    currency: Annotated[str, _full(r"[A-Z]{3}", "a currency code of three capitals")] = "USD"
+    currency: Annotated[str, full(r"[A-Z]{3}", "a currency code of three capitals")] = "USD"
     date: dt.date
 
 
 class Profile(_Table):
     """One provider. `usage_paths` and `server_time_path` are JSON pointers into the answer (RFC 6901)."""
 
-    name: Annotated[str, _full(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of letters, digits and . _ -")]
+    name: Annotated[str, full(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of letters, digits and . _ -")]
     title: Text
-    base_url: Annotated[str, AfterValidator(_base_url)] = ""
-    path: Annotated[str, _full(r"[^\s/#][^\s#]*", "a path without a leading slash")] = "chat/completions"
+    base_url: Annotated[str, AfterValidator(check_base_url)] = ""
+    path: Annotated[str, full(r"[^\s/#][^\s#]*", "a path without a leading slash")] = "chat/completions"
     embedded: bool = False
     default_model: Text | None = None
     output_cap_param: Literal["max_tokens", "max_completion_tokens", "none"] = "max_tokens"
@@ -188,9 +153,9 @@ class Profile(_Table):
         raw["timeouts"] |= timeouts or {}
         if base_url is not None:
             try:
-                raw["base_url"] = _base_url(base_url if base_url and not looks_secret(base_url) else "?")
+                raw["base_url"] = check_base_url(base_url if base_url and not looks_secret(base_url) else "?")
             except ValueError as error:
-                raise ProfileError(f"--base-url {_shown(base_url)} isn't {error}") from None
+                raise ProfileError(f"--base-url {shown(base_url)} isn't {error}") from None
         return _checked(raw, f"profile {self.name}")
 
 
@@ -220,7 +185,7 @@ def load(name_or_path: str) -> Profile:
         return _read(Path(name_or_path), name_or_path)
     known = names()
     if name_or_path not in known:
-        raise ProfileError(f"--profile {_shown(name_or_path)} {not_one_of(name_or_path, known)} (or give a .toml file)")
+        raise ProfileError(f"--profile {shown(name_or_path)} {not_one_of(name_or_path, known)} (or give a .toml file)")
     return _read(builtin_dir() / f"{name_or_path}.toml", f"profiles/{name_or_path}.toml")
 
 
@@ -236,13 +201,11 @@ def check_params(profile: Profile, params: Mapping[str, Any]) -> list[str]:
     """
     known, warnings = profile.params, []
     for key, value in params.items():
-        _refuse_param(profile, f"--param {key}={_shown(value)}", key, value)
+        _refuse_param(profile, f"--param {key}={shown(value)}", key, value)
         if key in known.ignored:
             warnings.append(f"--param {key}: {profile.name} accepts it and ignores it")
         elif known.supported is not None and key not in known.supported:
-            warnings.append(
-                f"--param {key}: {profile.name} doesn't document it; documented: {_listed(known.supported)}"
-            )
+            warnings.append(f"--param {key}: {profile.name} doesn't document it; documented: {listed(known.supported)}")
     return warnings
 
 
@@ -257,7 +220,7 @@ def _refuse_param(profile: Profile, place: str, key: str, value: Any) -> None:
             raise ProfileError(f"{place} isn't a number in [{low:g}, {high:g}], the range of {profile.name}")
     # The type counts too: in Python 1 == True.
     if key in known.choices and not any(type(value) is type(c) and value == c for c in known.choices[key]):
-        raise ProfileError(f"{place} isn't one of {_listed(known.choices[key])}, the choices of {profile.name}")
+        raise ProfileError(f"{place} isn't one of {listed(known.choices[key])}, the choices of {profile.name}")
 
 
 def _read(path: Path, label: str) -> Profile:
@@ -265,11 +228,11 @@ def _read(path: Path, label: str) -> Profile:
         text = path.read_bytes().decode()
         raw = tomllib.loads(text)
     except OSError as error:
-        raise ProfileError(f"{label}: cannot be read ({error.strerror}); built in are {_listed(names())}") from None
+        raise ProfileError(f"{label}: cannot be read ({error.strerror}); built in are {listed(names())}") from None
     except UnicodeDecodeError as error:
         raise ProfileError(f"{label}: isn't UTF-8 (byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:
-        raise ProfileError(_syntax_line(label, str(error), text)) from None
+        raise ProfileError(syntax_line(label, str(error), text)) from None
     for place in secret_places(raw):
         raise ProfileError(f"{label}: {place} looks like a secret; keep keys in the variable that auth.env names")
     return _checked(raw, label)
@@ -281,11 +244,11 @@ def _checked(raw: dict[str, Any], label: str) -> Profile:
     except ValidationError as error:
         # An unknown key first: misspelt, it makes its right name missing as well.
         first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-        raise ProfileError(f"{label}: {_mistake(first)}") from None
-    for mistake in _contradictions(profile):
-        raise ProfileError(f"{label}: {mistake}")
+        raise ProfileError(f"{label}: {mistake(first, _keys)}") from None
+    for text in _contradictions(profile):
+        raise ProfileError(f"{label}: {text}")
     for key, value in profile.params.defaults.items():
-        _refuse_param(profile, f"{label}: params.defaults.{key} {_shown(value)}", key, value)
+        _refuse_param(profile, f"{label}: params.defaults.{key} {shown(value)}", key, value)
     return profile
 
 
@@ -303,48 +266,11 @@ def _contradictions(profile: Profile) -> Iterator[str]:
             yield f"params.ranges.{key} [{low:g}, {high:g}] isn't [lowest, highest]"
 
 
-# Saying what is wrong.
-
-_TABLES: Final[dict[Any, type[_Table]]] = {
+_TABLES: Final[dict[str, type[_Table]]] = {
     "auth": Auth, "accept": Accept, "params": Params, "tools": Tools, "timeouts": Timeouts, "prices": Prices,
 }  # fmt: skip
-_ALLOWED: Final = {
-    "string_type": "a text", "bool_type": "true or false", "float_type": "a number", "finite_number": "a finite number",
-    "greater_than": "a number above 0", "greater_than_equal": "a number of at least 0", "dict_type": "a table",
-    "model_type": "a table", "tuple_type": "an array", "too_short": "an array with something in it",
-    "too_long": "an array of two numbers", "date_type": "a date like 2026-01-31",
-}  # fmt: skip
 
 
-def _mistake(error: ErrorDetails) -> str:
-    """One error of pydantic as one line: the place, the bad value, what is allowed."""
-    kind, loc, value, more = error["type"], error["loc"], error["input"], error.get("ctx", {})
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc if part != "[key]"]
-    place = "".join(parts).lstrip(".")
-    if kind == "extra_forbidden":
-        allowed = sorted(_TABLES[loc[0]].model_fields if len(loc) > 1 else Profile.model_fields)
-        return f"{place} {not_one_of(str(loc[-1]), allowed)}"
-    if kind == "missing":
-        return f"{place} is missing"
-    if kind == "literal_error":
-        allowed = re.findall(r"'([^']*)'", more["expected"])
-        return f"{place} {_shown(value)} {not_one_of(str(value), allowed)}"
-    expected = more["error"] if kind == "value_error" else _ALLOWED.get(kind, error["msg"])
-    return f"{place} {_shown(value)} isn't {expected}"
-
-
-def _syntax_line(label: str, error: str, text: str) -> str:
-    """A syntax error with its line; tomllib tells the place at the end of its text."""
-    at = re.search(r" \(at line (\d+), column (\d+)\)$", error)
-    what = re.sub(r" \(at [^()]*\)$", "", error)
-    where = f"{at[1]}: {what} (column {at[2]})" if at else f"{len(text.splitlines())}: {what} (at the end)"
-    return redact(f"{label}:{where}", ())
-
-
-def _listed(allowed: Iterable[Any]) -> str:
-    return f"[{', '.join(str(value) for value in allowed)}]"
-
-
-def _shown(value: Any) -> str:
-    text = redact(json.dumps(value, ensure_ascii=False, default=str), ())
-    return text if len(text) <= 60 else f"{text[:59]}…"
+def _keys(table: str | None) -> Iterable[str]:
+    """The allowed keys of a table of the file; None: of the file itself."""
+    return (Profile if table is None else _TABLES[table]).model_fields

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 import httpx
-import orjson
 
-from loadtests import __version__, clock
+from loadtests import __version__, clock, columns
 from loadtests.dialect import Answer, body
-from loadtests.errors import Failure, of_status, retry_after_s
+from loadtests.errors import Failure, of_status
+from loadtests.reader import Reader
 from loadtests.record import Record
-from loadtests.redact import redact
-from loadtests.sse import Decoder
-from loadtests.wire.connection import Origin, Pool
+from loadtests.wire.connection import Origin
 from loadtests.wire.exchange import Exchange
+from loadtests.wire.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,15 +30,9 @@ if TYPE_CHECKING:
     from loadtests.wire.receiver import Receiver
     from loadtests.workload import Request
 
-EVENTS_PER_SLICE: Final = 64
-"""Events read at a stretch before the sockets are looked at again: well below a millisecond."""
-
 FIRST_LEAD_NS: Final = 400_000
 LEAD_STEP_NS: Final = 20_000
 MAX_LEAD_NS: Final = 500_000
-
-MAX_BODY_BYTES: Final = 64 << 20
-MAX_ERROR_CHARS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +109,7 @@ class Sender:
         """Send a request and wait for its answer; the record is kept even where this greenlet is killed meanwhile."""
         record = self.record(arrival)
         record.started_ns = self._receiver.now_ns()
-        reader = _Reader()
+        reader = Reader()
         exchange = Exchange(reader.choose, started_ns=record.started_ns, **self._patience)
         try:
             self._exchange(arrival, record, exchange)
@@ -127,7 +120,7 @@ class Sender:
             exchange.fail(Failure("reset", "cancelled"), self._receiver.now_ns())
             for _ in self._reading(record, exchange, reader):
                 pass
-            _cancel(record, self.cancel_flag)
+            columns.cancel(record, self.cancel_flag)
             self._keep(record)
             raise
         else:
@@ -193,7 +186,7 @@ class Sender:
 
     # Afterwards.
 
-    def _conclude(self, record: Record, exchange: Exchange, reader: _Reader) -> None:
+    def _conclude(self, record: Record, exchange: Exchange, reader: Reader) -> None:
         """Read the answer in slices; where this greenlet is killed between two, read the rest at once."""
         steps = self._reading(record, exchange, reader)
         try:
@@ -204,100 +197,26 @@ class Sender:
                 pass
             self._keep(record)
 
-    def _reading(self, record: Record, exchange: Exchange, reader: _Reader) -> Iterator[None]:
+    def _reading(self, record: Record, exchange: Exchange, reader: Reader) -> Iterator[None]:
         if exchange.reads:
             exchange.parse(self._receiver.shift_ns)
         exchange.release()
-        _wire_facts(record, exchange, self.target.profile)
+        columns.wire_facts(record, exchange, self.target.profile)
         answer = Answer(self.target.profile)
         flags: list[str] = []
         yield from reader.tell(answer, flags)
-        _answer_facts(record, answer, flags, self.target)
+        columns.answer_facts(record, answer, flags, self.target.profile, self.target.model)
         broken = exchange.failure
         if broken is not None and broken.kind == "truncated" and answer.done and answer.finished:
             broken = None  # all was said; only the end of the body is missing
             flags.append("unterminated")
         failure = broken or self._refused(exchange, reader) or answer.verdict(streamed=reader.streamed)
-        _outcome(record, failure, flags, self._secrets)
+        columns.outcome(record, failure, flags, self._secrets)
 
     @staticmethod
-    def _refused(exchange: Exchange, reader: _Reader) -> Failure | None:
+    def _refused(exchange: Exchange, reader: Reader) -> Failure | None:
         status = exchange.status or 0
         return None if 200 <= status < 300 else of_status(status, reader.whole())
-
-
-class _Reader:
-    """Where the body of one answer goes: events where it is a stream, else bytes; decided by what it says it is."""
-
-    __slots__ = ("_decoder", "_pieces", "_size", "streamed", "wanted")
-
-    def __init__(self) -> None:
-        self._decoder: Decoder | None = None
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self.streamed = False
-        self.wanted = False
-
-    def choose(self, exchange: Exchange) -> Callable[[bytes, int], bool]:
-        """By status and Content-Type; a missing or a plain text type is judged by the first bytes."""
-        kind = exchange.headers.get(b"content-type", b"").lower()
-        self.wanted = 200 <= (exchange.status or 0) < 300
-        if self.wanted and b"event-stream" in kind:
-            return self._stream()
-        if self.wanted and (not kind or kind.startswith(b"text/plain")):
-            return self._sniff
-        return self._piece
-
-    def _stream(self) -> Callable[[bytes, int], bool]:
-        self._decoder = Decoder()
-        self.streamed = True
-        return self._event
-
-    def _event(self, data: bytes, stamp: int) -> bool:
-        decoder = self._decoder
-        assert decoder is not None
-        before = len(decoder.events)
-        decoder.feed(data, stamp)
-        return len(decoder.events) > before
-
-    def _piece(self, data: bytes, _stamp: int) -> bool:
-        self._size += len(data)
-        if self._size > MAX_BODY_BYTES:
-            raise Failure("bad_body", f"a body of more than {MAX_BODY_BYTES} bytes")
-        self._pieces.append(data)
-        return not data.isspace()
-
-    def _sniff(self, data: bytes, stamp: int) -> bool:
-        if self._decoder is not None:
-            return self._event(data, stamp)
-        start = (b"".join(self._pieces) + data[:16] if self._size < 16 else b"").lstrip()
-        if start.startswith((b"data:", b":", b"event:", b"id:", b"retry:", b"\xef\xbb\xbfdata:")):
-            self._stream()
-            data = b"".join(self._pieces) + data
-            self._pieces.clear()
-            return self._event(data, stamp)
-        return self._piece(data, stamp)
-
-    def whole(self) -> bytes:
-        """The body that was no stream."""
-        return b"".join(self._pieces)
-
-    def tell(self, answer: Answer, flags: list[str]) -> Iterator[None]:
-        """Tell an answer what came, in slices."""
-        decoder = self._decoder
-        if decoder is None:
-            if self.wanted:
-                answer.whole(self.whole())
-            return
-        last = decoder.close()
-        if last is not None and (last[1] == b"[DONE]" or _is_json(last[1])):
-            flags.append("unterminated")
-            decoder.events.append(last)
-        for number, event in enumerate(decoder.events, 1):
-            answer.event(event)
-            if number % EVENTS_PER_SLICE == 0:
-                yield
-        decoder.events.clear()
 
 
 # The request's head and where it goes.
@@ -327,94 +246,3 @@ def _head(target: Target, key: str | None, *, stream: bool) -> bytes:
     lines = [b"POST %b HTTP/1.1" % request.url.raw_path]
     lines += [b"%b: %b" % item for item in request.headers.raw if item[0].lower() != b"content-length"]
     return b"\r\n".join([*lines, b"Content-Length: "])
-
-
-# What an exchange and its answer say, as columns.
-
-
-def _wire_facts(record: Record, exchange: Exchange, profile: Profile) -> None:
-    if record.sent_ns is not None and exchange.headers_ns is not None and 200 <= (exchange.status or 0) < 300:
-        # The stamp is taken when send() has returned; on the same host the answer can be there before that.
-        record.sent_ns = min(record.sent_ns, exchange.headers_ns)
-    record.headers_ns = exchange.headers_ns
-    record.end_ns = exchange.end_ns
-    record.status = exchange.status
-    record.http_version = exchange.http_version
-    for name in profile.request_id_headers:
-        if record.request_id is None and (value := exchange.headers.get(name.lower().encode())) is not None:
-            record.request_id = value.decode("latin-1")
-    record.retry_after_s = retry_after_s(exchange.headers, clock.realtime_ns() / 1e9)
-    if exchange.headers_ns is not None:
-        record.clock = "kernel" if exchange.kernel else "user"
-        record.bytes_received = exchange.received
-        record.wake_lag_max_us = exchange.wake_lag_max_ns // 1000 if exchange.kernel else None
-
-
-def _answer_facts(record: Record, answer: Answer, flags: list[str], target: Target) -> None:
-    stamps = answer.stamps
-    record.first_event_ns = answer.first_event
-    record.first_answer_ns = answer.first_answer
-    record.model_answered, record.response_id = answer.model, answer.id
-    record.finish_reason, record.server_time_s = answer.finish_reason, answer.server_time_s
-    if stamps:
-        record.first_token_ns, record.last_token_ns = stamps[0], stamps[-1]
-        record.chunk_ns, record.chunk_kind, record.chunk_chars = stamps, answer.kinds, answer.chars
-        record.chunks = len(stamps)
-        record.shared_reads = sum(map(int.__eq__, stamps[1:], stamps))
-        if record.chunks >= 8 and record.shared_reads > 0.8 * record.chunks:
-            flags.append("buffered")
-    if answer.chars:
-        record.output_chars = sum(answer.chars)
-    record.output_tokens, record.tokens_from = answer.output_tokens()
-    record.input_tokens = answer.counted("prompt_tokens")
-    record.reasoning_tokens = answer.counted("completion_tokens_details", "reasoning_tokens")
-    record.cached_tokens = answer.counted("prompt_tokens_details", "cached_tokens")
-    record.cost_usd = _cost(record, target.profile)
-    if record.first_event_ns is not None:
-        if not answer.done:
-            flags.append("no_done")
-        if not record.stream:
-            flags.append("streamed_unasked")
-    elif answer.chars and record.stream:
-        flags.append("not_streamed")
-    if answer.model is not None and answer.model != target.model:
-        flags.append("model_differs")
-    if answer.finish_reason == "content_filter":
-        flags.append("content_filter")
-
-
-def _cost(record: Record, profile: Profile) -> float | None:
-    """USD by the profile's prices; None where there is no price or no count, or the prices are in another currency."""
-    prices = profile.prices
-    if prices is None or prices.currency != "USD" or record.input_tokens is None or record.output_tokens is None:
-        return None
-    cached = record.cached_tokens or 0
-    cached_price = prices.cached_input_per_million
-    if cached_price is None:
-        cached_price = prices.input_per_million
-    fresh = (record.input_tokens - cached) * prices.input_per_million
-    return (fresh + cached * cached_price + record.output_tokens * prices.output_per_million) / 1e6
-
-
-def _outcome(record: Record, failure: Failure | None, flags: list[str], secrets: list[str]) -> None:
-    record.flags = flags or None
-    if failure is None:
-        record.outcome = "ok"
-        return
-    record.outcome = "error"
-    record.error_kind = failure.kind
-    record.error = redact(failure.text, secrets)[:MAX_ERROR_CHARS]
-
-
-def _cancel(record: Record, flag: str) -> None:
-    record.outcome = "cancelled"
-    record.error_kind = record.error = None
-    record.flags = [*(record.flags or ()), flag]
-
-
-def _is_json(data: bytes) -> bool:
-    try:
-        orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return False
-    return True

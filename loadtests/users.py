@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import gevent
 from locust import User
@@ -28,12 +28,17 @@ if TYPE_CHECKING:
     from loadtests.send import Arrival
 
 
+IDLE_S: Final = 0.2
+
+
 def ask(user: ChatUser) -> None:
-    """The task of a user without tasks: the workload's next request; in open loop, nothing."""
-    if user.engine.plan.mode == "open":
-        gevent.sleep(3600)
-    else:
+    """The task of a user without tasks: the workload's next request; in open loop, to be there until the end."""
+    if user.engine.plan.mode == "closed":
         user.complete()
+        return
+    while user.engine.offering:
+        gevent.sleep(IDLE_S)
+    raise StopUser
 
 
 class ChatUser(User):
@@ -49,6 +54,11 @@ class ChatUser(User):
     abstract = True
     stream: ClassVar[bool | None] = None
     tasks = [ask]  # noqa: RUF012 - Locust declares it as the instance's
+
+    def __init_subclass__(cls) -> None:
+        """Locust adds a class' tasks to those of its bases; ours is only for classes that bring none."""
+        super().__init_subclass__()
+        cls.tasks = [task for task in cls.tasks if task is not ask] or [ask]
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)

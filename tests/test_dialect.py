@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests import dialect, profiles
+from loadtests import delta, dialect, profiles
 from loadtests.record import CONTENT, ERROR_KINDS, REASONING, REFUSAL, TOOL
 
 PROFILE = profiles.load("mock")
@@ -51,19 +51,19 @@ def test_reasoning_is_a_token_and_not_yet_an_answer(key: str) -> None:
 
 
 def test_the_same_reasoning_under_two_names_counts_once() -> None:
-    assert dialect.bears({"reasoning": "hm", "reasoning_content": "hm"}) == (REASONING, 2)
+    assert delta.bears({"reasoning": "hm", "reasoning_content": "hm"}) == (REASONING, 2)
 
 
 def test_every_kind_of_output_counts() -> None:
     call = {"index": 0, "id": "x", "type": "function", "function": {"name": "f", "arguments": '{"a"'}}
 
-    assert dialect.bears({"tool_calls": [call]}) == (TOOL, 5)
-    assert dialect.bears({"function_call": {"name": "f"}}) == (TOOL, 1)
-    assert dialect.bears({"refusal": "no"}) == (REFUSAL, 2)
-    assert dialect.bears({"content": "a", "tool_calls": [call]}) == (CONTENT | TOOL, 6)
+    assert delta.bears({"tool_calls": [call]}) == (TOOL, 5)
+    assert delta.bears({"function_call": {"name": "f"}}) == (TOOL, 1)
+    assert delta.bears({"refusal": "no"}) == (REFUSAL, 2)
+    assert delta.bears({"content": "a", "tool_calls": [call]}) == (CONTENT | TOOL, 6)
     thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
-    assert dialect.bears({"content": [thinking, {"type": "text", "text": "yes"}]}) == (CONTENT | REASONING, 5)
-    assert dialect.bears({"content": "", "tool_calls": None, "refusal": None}) == (0, 0)
+    assert delta.bears({"content": [thinking, {"type": "text", "text": "yes"}]}) == (CONTENT | REASONING, 5)
+    assert delta.bears({"content": "", "tool_calls": None, "refusal": None}) == (0, 0)
 
 
 def test_the_last_usage_counts_wherever_it_sits() -> None:

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from loadtests import clock
 from loadtests.errors import Failure
-from loadtests.wire.connection import Origin, Pool
+from loadtests.wire.connection import Origin
 from loadtests.wire.exchange import Exchange
+from loadtests.wire.pool import Pool
 from loadtests.wire.receiver import Receiver, stamp_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.workload import ENGLISH, GERMAN, Chat, Phrases, Request, WorkloadError, load, prompt_hash
+from loadtests.phrases import ENGLISH, GERMAN, Phrases
+from loadtests.workload import Chat, Request, WorkloadError, load, prompt_hash
 
 MANY = 4000
 

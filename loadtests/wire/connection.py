@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import ssl
 
     from loadtests.wire.exchange import Exchange
+    from loadtests.wire.pool import Pool
     from loadtests.wire.receiver import Receiver
 
 _socket: Final[Any] = get_original("socket", "socket")  # the plain one: waiting is the receiver's
@@ -256,48 +257,3 @@ def ask_for_stamps(sock: Any) -> None:
         sock.setsockopt(names.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     except OSError:
         return
-
-
-class Pool:
-    """
-    The idle connections of one origin; the last one used is the first one taken.
-
-    Args:
-        reuse: False: every request opens its own connection.
-    """
-
-    def __init__(self, receiver: Receiver, origin: Origin, *, reuse: bool = True) -> None:
-        self.receiver = receiver
-        self.origin = origin
-        self._reuse = reuse
-        self._idle: list[Connection] = []
-
-    def take(self, patience_s: float) -> Connection:
-        """
-        An idle connection, else a new one.
-
-        Raises:
-            Failure: It could not be opened.
-        """
-        if self._idle:
-            return self._idle.pop()
-        connection = Connection(self.receiver, self)
-        connection.open(self.origin, patience_s)
-        return connection
-
-    def give(self, connection: Connection) -> None:
-        """Take back a connection whose exchange ended well."""
-        if self._reuse:
-            self._idle.append(connection)
-        else:
-            connection.close()
-
-    def forget(self, connection: Connection) -> None:
-        """A connection was closed: nobody shall be given it."""
-        if connection in self._idle:
-            self._idle.remove(connection)
-
-    def close(self) -> None:
-        """Close what is idle."""
-        for connection in list(self._idle):
-            connection.close()

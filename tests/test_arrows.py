@@ -1,0 +1,165 @@
+"""The house holds: imports go one way, and each side, each heavy package, stays in its place."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).resolve().parent.parent
+LAYERS = [
+    {"loadtests", "loadtests.units", "loadtests.clock"},
+    {"loadtests.record", "loadtests.redact", "loadtests.phrases", "loadtests.values"},
+    {"loadtests.derive", "loadtests.errors", "loadtests.sse", "loadtests.schedule", "loadtests.workload"},
+    {
+        "loadtests.delta",
+        "loadtests.wording",
+        "loadtests.manifest",
+        "loadtests.wire",
+        "loadtests.sink",
+        "loadtests.mock",
+    },
+    {"loadtests.profiles"},
+    {"loadtests.dialect"},
+    {"loadtests.reader"},
+    {"loadtests.columns"},
+    {"loadtests.send"},
+    {"loadtests.plan", "loadtests.client"},
+    {"loadtests.finish", "loadtests.fleet", "loadtests.options", "loadtests.engine"},
+    {"loadtests.dispatch", "loadtests.live", "loadtests.users", "loadtests.run"},
+    {"loadtests.worker", "loadtests.locust_tab"},
+    {"loadtests.locust_run"},
+    {"loadtests.plugin"},
+    {"loadtests.locustfile"},
+    {"loadtests.cli"},
+]
+"""A module imports only from layers above its own row; inside a row only within its own folder."""
+
+OF_LOADTESTS_FOR_ANALYSIS = {"loadtests.record"}
+
+
+def modules(package: str) -> dict[str, set[str]]:
+    """Every module of a package with what it imports of ours."""
+    found: dict[str, set[str]] = {}
+    for path in sorted((HOME / package).rglob("*.py")):
+        name = (
+            ".".join(path.relative_to(HOME).with_suffix("").parts).removesuffix(".__init__").removesuffix(".__main__")
+        )
+        found[name] = found.get(name, set()) | imported(ast.parse(path.read_text()))
+    return found
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return names
+
+
+def room(name: str) -> str:
+    """The row entry a module belongs to: a folder's modules are one room."""
+    parts = name.split(".")
+    return ".".join(parts[:2])
+
+
+def row(name: str) -> int | None:
+    return next((number for number, layer in enumerate(LAYERS) if name in layer), None)
+
+
+def test_every_module_has_its_place() -> None:
+    homeless = {room(name) for name in modules("loadtests")} - set().union(*LAYERS)
+    assert not homeless
+
+
+def test_no_room_is_empty() -> None:
+    gone = set().union(*LAYERS) - {room(name) for name in modules("loadtests")}
+    assert not gone
+
+
+def test_imports_go_one_way() -> None:
+    wrong = []
+    for name, names in modules("loadtests").items():
+        mine = row(room(name))
+        for other in names:
+            theirs = row(room(other)) if other.startswith("loadtests.") else None
+            if theirs is None or room(other) == room(name):
+                continue
+            assert mine is not None
+            if theirs >= mine:
+                wrong.append(f"{name} imports {other}")
+    assert not wrong
+
+
+def test_analysis_knows_one_module_of_loadtests_and_none_of_its_packages() -> None:
+    for name, names in modules("analysis").items():
+        ours = {room(other) for other in names if other.startswith("loadtests.")}
+        assert ours <= OF_LOADTESTS_FOR_ANALYSIS, name
+        assert not {other.split(".")[0] for other in names} & {"locust", "gevent", "httpx", "httptools"}, name
+
+
+def test_only_the_command_line_knows_both_sides() -> None:
+    for name, names in modules("loadtests").items():
+        if room(name) != "loadtests.cli":
+            assert not any(other == "analysis" or other.startswith("analysis.") for other in names), name
+
+
+@pytest.mark.parametrize(
+    ("package", "rooms"),
+    [
+        ("locust", {"loadtests.users", "loadtests.worker", "loadtests.plugin", "loadtests.locust_run"}),
+        ("httptools", {"loadtests.wire", "loadtests.mock"}),
+        ("pydantic", {"loadtests.profiles", "loadtests.values", "loadtests.wording"}),
+        ("click", {"loadtests.cli"}),
+        ("rich", {"loadtests.cli"}),
+        ("flask", {"loadtests.locust_tab"}),
+        ("psutil", {"loadtests.client"}),
+    ],
+)
+def test_each_package_has_its_home(package: str, rooms: set[str]) -> None:
+    users = {
+        room(name)
+        for name, names in modules("loadtests").items()
+        if any(other == package or other.startswith(f"{package}.") for other in names)
+    }
+    assert users <= rooms
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """`firsttoken --help` answers at once because it imports click and little else."""
+    script = (
+        "import sys; sys.argv = ['firsttoken', '--help']\n"
+        "from loadtests.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'locust', 'gevent', 'pandas', 'numpy', 'pyarrow', 'httpx', 'pydantic', 'rich', 'matplotlib'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=HOME, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "run" in done.stdout
+
+
+def test_no_module_carries_the_name_of_a_standard_one() -> None:
+    """Locust puts the locustfile's folder first on sys.path while it loads it."""
+    names = {path.stem for path in (HOME / "loadtests").glob("*.py")} | {
+        path.name for path in (HOME / "loadtests").iterdir() if path.is_dir()
+    }
+    assert not names & set(sys.stdlib_module_names)
+    assert not names & {"locust", "gevent", "httpx", "click", "rich"}
+
+
+def test_files_stay_readable() -> None:
+    """50 to 300 lines is the house rule; 300 is the wall."""
+    long = [
+        f"{path.relative_to(HOME)}: {lines}"
+        for package in ("loadtests", "analysis")
+        for path in (HOME / package).rglob("*.py")
+        if (lines := len(path.read_text().splitlines())) > 300
+    ]
+    assert not long

@@ -1,0 +1,126 @@
+"""Options as a plan: what is chosen where nothing is said, and every contradiction in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from loadtests import profiles
+from loadtests.options import Given, OptionError, beyond_defaults, is_local, plan_of, profile_of, warnings_of
+from loadtests.plan import Plan
+from loadtests.schedule import ScheduleError
+from loadtests.workload import WorkloadError
+
+MOCK = profiles.load("mock")
+LOCAL = profiles.load("llamacpp")
+REMOTE = profiles.load("openai")
+
+
+def test_nothing_said_is_the_demo() -> None:
+    plan = plan_of(MOCK, Given())
+
+    assert (plan.mode, plan.rate, plan.duration_s, plan.stream_share, plan.arrivals) == (
+        "open",
+        8.0,
+        20.0,
+        0.8,
+        "poisson",
+    )
+
+
+def test_a_server_of_ones_own_gets_one_user_for_a_minute() -> None:
+    plan = plan_of(LOCAL, Given())
+
+    assert (plan.mode, plan.concurrency, plan.duration_s, plan.stream_share) == ("closed", 1, 60.0, 1.0)
+
+
+def test_a_remote_provider_gets_little_unless_asked_for_more() -> None:
+    plan = plan_of(REMOTE, Given())
+
+    assert (plan.concurrency, plan.requests, plan.output_tokens, plan.duration_s) == (1, 10, 64, 120.0)
+    assert beyond_defaults(plan) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"requests": 11}, "11 requests"),
+        ({"concurrency": 2}, "concurrency 2"),
+        ({"rate": 1.0}, "an open loop of 1/s"),
+        ({"output_tokens": 65}, "65 output tokens"),
+        ({"duration": 121.0}, "121 s"),
+    ],
+)
+def test_what_is_more_than_little_is_named(more: dict[str, Any], named: str) -> None:
+    assert any(named in line for line in beyond_defaults(plan_of(REMOTE, Given(**more))))
+
+
+@pytest.mark.parametrize(
+    ("profile", "given", "says"),
+    [
+        (MOCK, {"rate": 1.0, "concurrency": 1}, "--rate .* and --concurrency .* exclude each other"),
+        (MOCK, {"concurrency": 1, "arrivals": "poisson"}, "--arrivals .*give --rate"),
+        (MOCK, {"stream": True, "stream_share": 0.5}, "--stream/--no-stream and --stream-share"),
+        (MOCK, {"model": ""}, "--model '' is empty.*--model NAME"),
+        (MOCK, {"model": "  "}, "is empty"),
+        (MOCK, {"params": ["temperature"]}, "write KEY=JSON"),
+        (MOCK, {"params": ["stop=now"]}, "is not JSON; a string needs quotes"),
+        (MOCK, {"params": ["stream=true"]}, "use --stream"),
+        (MOCK, {"params": ["max_tokens=9"]}, "use --output-tokens"),
+        (MOCK, {"warmup": 20.0}, "--warmup 20s leaves nothing of --duration 20s"),
+        (MOCK, {"concurrency": 1, "workers": 2}, "--workers 2 are more than --concurrency 1"),
+    ],
+)
+def test_a_contradiction_is_one_line(profile: profiles.Profile, given: dict[str, Any], says: str) -> None:
+    with pytest.raises(OptionError, match=says) as caught:
+        plan_of(profile, Given(**given))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_workload_or_law_is_said_with_the_known_ones() -> None:
+    with pytest.raises(WorkloadError, match="chat"):
+        plan_of(MOCK, Given(workload="chta"))
+    with pytest.raises(ScheduleError, match="constant"):
+        plan_of(MOCK, Given(arrivals="poison"))
+
+
+def test_requests_without_a_duration_have_none() -> None:
+    plan = plan_of(MOCK, Given(requests=5))
+
+    assert (plan.requests, plan.duration_s) == (5, None)
+    assert len(plan.open_schedule()) == 5
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [("http://127.0.0.1:1/v1", True), ("http://localhost:1/v1", True), ("http://[::1]:1/v1", True),
+     ("http://10.0.0.7/v1", True), ("http://vllm:8000/v1", True), ("https://api.example.com/v1", False),
+     ("https://8.8.8.8/v1", False)],
+)  # fmt: skip
+def test_what_is_local_stays_in_the_house(url: str, local: bool) -> None:
+    assert is_local(profile_of("vllm", url)) is local
+
+
+def test_the_mock_elsewhere_is_not_started_here() -> None:
+    profile = profile_of("mock", "http://127.0.0.1:9/v1")
+
+    assert not profile.embedded
+    assert profile.url == "http://127.0.0.1:9/v1/chat/completions"
+
+
+def test_a_cap_that_a_provider_ignores_is_noted() -> None:
+    profile = profiles.load("meingpt")
+    notes = warnings_of(profile, plan_of(profile, Given()))
+
+    assert any("takes no output cap" in note for note in notes)
+
+
+def test_a_plan_survives_the_manifest() -> None:
+    plan = plan_of(MOCK, Given(params=["temperature=0"], seed=7))
+
+    assert Plan.from_json(plan.to_json() | {"of_a_later_version": 1}) == plan
+
+
+def test_every_plan_has_nonces_of_its_own() -> None:
+    assert plan_of(MOCK, Given()).salt != plan_of(MOCK, Given()).salt
