@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # The load.
 
+HANDSHAKE: Final = 0.01
+"""Share of the wait below which opening a connection does not matter; check 21."""
+
 
 def unsent(seen: Evidence) -> Check:
     """3: arrivals that never went out."""
@@ -81,7 +84,24 @@ def new_connections(seen: Evidence) -> Check:
         return rule.skip("--new-connections asks for them")
     sent = seen.run.requests[~np.isnan(seconds(seen.run.requests, "sent_ns"))]
     surplus = sum(_surplus(group) for _, group in sent.groupby("worker", observed=True))
+    share = _handshake_share(sent)
+    if share <= HANDSHAKE:
+        small = f"a handshake takes {digits(100 * share)} % of the median wait, which is nothing"
+        return rule.state(f"{surplus} of {len(sent)}", "ok", small if surplus else "")
     return rule.judge_share(surplus, len(sent), slack=2, note="the pool of each worker has to fill once")
+
+
+def _handshake_share(sent: pd.DataFrame) -> float:
+    """Median time to open a connection over the median wait for a first token, or for the answer where none streams."""
+    fresh = sent[is_new_connection(sent)]
+    opening = np.nan_to_num(np.stack([numbers(fresh, column) for column in ("dns_s", "connect_s", "tls_s")])).sum(
+        axis=0
+    )
+    for column in ("ttft_from_send_s", "latency_from_send_s"):
+        waits = numbers(sent, column)
+        if opening.size and (~np.isnan(waits)).any():
+            return float(np.median(opening) / max(np.nanmedian(waits), 1e-9))
+    return 0.0 if not opening.size else 1.0
 
 
 def _surplus(sent: pd.DataFrame) -> int:

@@ -102,8 +102,9 @@ def test_a_few_late_wakeups_of_a_busy_machine_are_no_fault(tmp_path: Path) -> No
         (17, "invalid", change_of(1, cached_tokens=50, input_tokens=100)),
         (19, "doubtful", change_of(1, tokens_from="estimate")),
         (19, "invalid", change_of(0.1, tokens_from="estimate")),
-        (21, "doubtful", change_of(0.18, conn_reused=False)),
-        (21, "invalid", change_of(1, conn_reused=False)),
+        (21, "doubtful", change_of(0.18, conn_reused=False, connect_s=0.04)),
+        (21, "ok", change_of(1, conn_reused=False, connect_s=0.0002)),
+        (21, "invalid", change_of(1, conn_reused=False, connect_s=0.04)),
         (23, "invalid", change_of(0.02, outcome="error", error_kind="throttled", status=429)),
         (25, "invalid", change_of(0.02, outcome="unsent")),
         (28, "doubtful", change_of(0.01, outcome="lost")),
@@ -154,6 +155,7 @@ def test_a_handshake_is_not_the_client_s_lateness(tmp_path: Path) -> None:
         row.conn_reused, row.started_ns = False, row.scheduled_ns + 50_000
         assert row.sent_ns is not None
         row.sent_ns += 40 * MS
+        row.connect_s = 0.04
 
     found = statuses(examine(synthetic.write(tmp_path / "r", synthetic.Recipe(change=handshake))))
 

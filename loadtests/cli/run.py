@@ -35,6 +35,10 @@ Exit codes:
   3 finished but not valid, provider gone, disk full   130 Ctrl-C, data kept"""
 
 
+GONE = {"connect", "reset", "timeout_connect", "dns", "tls"}
+GONE_AFTER = 5
+
+
 @click.command(epilog=EXAMPLES)
 @click.option(
     "--profile",
@@ -165,13 +169,32 @@ def _judge(setup: Setup, result: Result, *, report: bool, as_json: bool) -> int:
     if result.stop == "" and result.issued and result.answered == 0:
         return _fail(f"nothing reached at {setup.profile.base_url}: {_first_error(result.path)}; {_kept(result)}", 2)
     code = _show(result.path, report=report, as_json=as_json)
-    if result.text:
-        click.echo(f"firsttoken: {result.text}", err=True)
+    if text := result.text or _gone(result.path):
+        click.echo(f"firsttoken: {text}", err=True)
+        code = 3
     if result.stop == "interrupt":
         return 130
     if result.stop:
         return 3
     return code
+
+
+def _gone(path: Path) -> str:
+    """Since when the provider has been gone; "" where it hasn't: the last requests did not even get a connection."""
+    import pyarrow.parquet as pq
+
+    from loadtests.record import REQUESTS
+
+    table = pq.read_table(path / REQUESTS, columns=["scheduled_ns", "outcome", "error_kind", "headers_ns"])
+    since = None
+    unanswered = 0
+    for row in reversed([row for row in table.to_pylist() if row["outcome"] in {"ok", "error"}]):
+        if row["headers_ns"] is not None or row["error_kind"] not in GONE:
+            break
+        since, unanswered = row["scheduled_ns"] / 1e9, unanswered + 1
+    if since is None or unanswered < GONE_AFTER:
+        return ""
+    return f"provider gone since {since:.1f} s: the last {unanswered} requests got no answer at all"
 
 
 def _key_hint(profile: Profile) -> str:

@@ -1,0 +1,414 @@
+"""The whole command against the embedded provider: what the report says must be what the script played."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import pyarrow.parquet as pq
+import pytest
+from conftest import chunked, read_request
+
+from loadtests import clock, record
+from loadtests.mock import log, process
+from loadtests.plan import Plan
+
+if TYPE_CHECKING:
+    import socket
+
+HOME = Path(__file__).resolve().parent.parent
+ENV = os.environ | {"PYTHONPATH": str(HOME)}
+
+
+def firsttoken(*words: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would, in a folder of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "loadtests.cli", *words], cwd=cwd, env=ENV | (env or {}), capture_output=True, text=True,
+        check=False, timeout=120, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "loadtests.cli", *words], cwd=cwd, env=ENV, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def latest(cwd: Path) -> Path:
+    return (cwd / "results" / "latest").resolve()
+
+
+def rows(cwd: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pq.read_table(latest(cwd) / record.REQUESTS).to_pylist()
+    return found
+
+
+def about(cwd: Path) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads((latest(cwd) / record.MANIFEST).read_bytes())
+    return found
+
+
+def until(true: Any, seconds: float = 20.0) -> None:
+    """Wait for something to become true."""
+    for _ in range(int(seconds / 0.05)):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A shorter default run with constant arrivals: 8/s for 6 s are 48 requests."""
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, firsttoken("run", "--arrivals", "constant", "--duration", "6s", cwd=folder)
+
+
+def test_the_demo_is_fine_and_says_where_its_report_is(demo: Any) -> None:
+    folder, done = demo
+
+    assert done.returncode == 0, done.stderr
+    assert "TTFT" in done.stdout
+    assert f"report: results/{latest(folder).name}/report.html" in done.stdout
+    made = {path.name for path in latest(folder).iterdir()}
+    assert made == {"run.json", "requests.parquet", "client.parquet", "validity.json", "quantiles.parquet",
+                    "report.html", "charts", "mock.truth"}  # fmt: skip
+    assert len(list((latest(folder) / "charts").glob("*.svg"))) == 6
+
+
+def test_every_arrival_is_a_row_at_exactly_its_moment(demo: Any) -> None:
+    folder, _ = demo
+    found = rows(folder)
+
+    assert [row["scheduled_ns"] for row in found] == [i * 125_000_000 for i in range(48)]
+    assert [row["seq"] for row in found] == list(range(48))
+    assert {row["outcome"] for row in found} == {"ok"}
+    assert sum(row["stream"] for row in found) in {38, 39}  # 80 % of 48 are 38.4
+
+
+def test_the_file_has_exactly_the_columns_of_the_schema(demo: Any) -> None:
+    folder, _ = demo
+
+    schema = pq.read_schema(latest(folder) / record.REQUESTS)
+    assert schema.equals(record.requests_schema())
+    assert all(schema.field(c.name).metadata[b"unit"].decode() == c.unit for c in record.REQUEST_COLUMNS)
+    assert schema.metadata[b"schema_version"] == b"1"
+    assert pq.read_schema(latest(folder) / record.CLIENT).equals(record.client_schema())
+
+
+def test_the_manifest_says_what_was_done_and_repeats_it(demo: Any) -> None:
+    folder, _ = demo
+    manifest = about(folder)
+
+    assert manifest["ended"] is True
+    assert manifest["stop"] is None
+    assert manifest["argv"][0] == "firsttoken"
+    assert manifest["planned"] == manifest["rows"] == 48
+    assert manifest["hashes"]["schedule"] == Plan.from_json(manifest["plan"]).open_schedule().digest()
+    assert manifest["started_unix_ns"] > 1.7e18
+    assert manifest["versions"]["locust"]
+
+
+def truth(folder: Path) -> list[tuple[dict[str, Any], np.ndarray]]:
+    """Each streamed row with the moments at which the provider wrote its chunks, on the run's axis."""
+    moments = log.read(latest(folder) / "mock.truth")
+    zero = about(folder)["started_unix_ns"]
+    return [
+        (row, np.array(moments[int(row["response_id"].split("-")[1])].chunk_ns) - zero)
+        for row in rows(folder)
+        if row["stream"]
+    ]
+
+
+def test_the_stamps_are_those_of_the_providers_own_log(demo: Any) -> None:
+    """No stamp is early, and the median is within 0.1 ms; the tail is for a benchmark on a quiet machine."""
+    folder, _ = demo
+    errors = [row["first_token_ns"] - chunks[0] for row, chunks in truth(folder)]
+
+    assert min(errors) > -100_000
+    assert np.median(errors) < 100_000
+
+
+def test_tokens_and_gaps_are_those_of_the_providers_own_log(demo: Any) -> None:
+    folder, _ = demo
+    for row, chunks in truth(folder):
+        assert row["chunks"] == len(chunks) == row["output_tokens"]
+        assert row["tokens_from"] == "usage"
+        assert len(row["chunk_gap_us"]) == len(row["chunk_kind"]) == len(row["chunk_chars"]) == row["chunks"]
+        gaps = np.diff(chunks) / 1000
+        assert np.median(np.abs(np.array(row["chunk_gap_us"][1:]) - gaps)) < 500
+
+
+def test_the_summary_says_what_the_script_played(demo: Any) -> None:
+    """TTFT p50 and TPOT of the table against the same quantiles of the provider's log, 5 % apart at most."""
+    folder, _ = demo
+    said = orjson.loads(firsttoken("summary", "--json", cwd=folder).stdout)
+    played = truth(folder)
+    ttft = np.median([(chunks[0] - row["scheduled_ns"]) / 1e9 for row, chunks in played])
+    tpot = np.median([(chunks[-1] - chunks[0]) / 1e9 / (len(chunks) - 1) for row, chunks in played])
+
+    values = {row["metric"]: row["cells"][0]["value"] for row in reversed(said["metrics"])}
+    assert values["ttft_s"] == pytest.approx(ttft, rel=0.05)
+    assert values["tpot_s"] == pytest.approx(tpot, rel=0.05)
+    assert said["counts"]["ok"] == 48
+
+
+def test_the_same_seed_asks_the_same_of_the_provider(demo: Any, tmp_path: Path) -> None:
+    folder, _ = demo
+    firsttoken("run", "--arrivals", "constant", "--requests", "5", "--workers", "2", "--no-report", cwd=tmp_path)
+
+    ours, theirs = rows(tmp_path), rows(folder)[:5]
+    assert [row["prompt_hash"] for row in ours] == [row["prompt_hash"] for row in theirs]
+    assert [row["worker"] for row in ours] == [0, 1, 0, 1, 0]
+    assert about(tmp_path)["hashes"]["prompts"] == about(folder)["hashes"]["prompts"]
+
+
+def test_summary_report_and_compare_read_what_is_on_disk(demo: Any) -> None:
+    folder, _ = demo
+    run = str(latest(folder).relative_to(folder))
+
+    assert "TTFT" in firsttoken("summary", run, cwd=folder).stdout
+    assert firsttoken("report", run, cwd=folder).stdout.strip().endswith("report.html")
+    table = firsttoken("compare", run, run, cwd=folder)
+    assert table.returncode == 0
+    assert "TTFT" in table.stdout
+    assert orjson.loads(firsttoken("compare", run, run, "--json", cwd=folder).stdout)
+
+
+def test_a_closed_loop_keeps_its_users_busy(tmp_path: Path) -> None:
+    done = firsttoken("run", "--concurrency", "3", "--requests", "9", "--stream", "--no-report", "--json", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert orjson.loads(done.stdout)["counts"]["ok"] == 9
+    found = rows(tmp_path)
+    assert sorted(row["seq"] for row in found) == list(range(9))
+    assert {row["user"] for row in found} == {0, 1, 2}
+    assert all(row["seq"] % 3 == row["user"] for row in found)
+
+
+# What goes wrong.
+
+
+def run_against(port: int, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return firsttoken(
+        "run", "--profile", "vllm", "--model", "m", "--base-url", f"http://127.0.0.1:{port}/v1", "--no-report", *words,
+        cwd=cwd,
+    )  # fmt: skip
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The single line that a user's mistake ends in."""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("firsttoken: ")]
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return lines[0]
+
+
+def test_a_wrong_port_is_one_line_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = run_against(9, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "nothing reached at http://127.0.0.1:9/v1" in one_line(done)
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("rnu",), 'did you mean "run"'),
+        (("run", "--rate", "fast"), "fast"),
+        (("run", "--rte", "8"), "--rate"),
+        (("run", "--profile", "vlm"), 'did you mean "vllm"'),
+        (("run", "--model", ""), "--model '' is empty"),
+        (("run", "--rate", "1", "--concurrency", "1"), "exclude each other"),
+        (("run", "--arrivals", "poison"), 'did you mean "poisson"'),
+        (("run", "--duration", "-3"), "-3"),
+        (("run", "--param", "temperature=9", "--profile", "meingpt", "--base-url", "http://127.0.0.1:9/v1"), "[0, 2]"),
+        (("run", "--profile", "openai", "--requests", "50"), "--yes"),
+        (("run", "--label", "x"), "KEY=VALUE"),
+        (("summary", "nowhere"), "nowhere"),
+        (("compare", "a", "b"), "a"),
+        (("repair", "."), "not a run directory"),
+        (("profiles", "check", "none.toml"), "none.toml"),
+        (("mock", "--port", "70000"), "70000"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    done = firsttoken(*words, cwd=tmp_path)
+
+    assert done.returncode == 2, done.stderr
+    assert says in one_line(done)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_profile_with_a_typo_is_one_line_with_the_right_key(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        'name = "mine"\ntitle = "Mine"\nbase_url = "http://127.0.0.1:9/v1"\n[auth]\nenviroment = "X"\n'
+    )
+    done = firsttoken("run", "--profile", "mine.toml", "--model", "m", cwd=tmp_path)
+
+    assert done.returncode == 2
+    line = one_line(done)
+    assert "mine.toml: auth.enviroment" in line
+    assert 'did you mean "env"' in line
+
+
+def test_a_missing_key_is_one_line_with_the_variable(tmp_path: Path) -> None:
+    done = firsttoken("run", "--profile", "openai", cwd=tmp_path, env={"OPENAI_API_KEY": ""})
+
+    assert done.returncode == 2
+    assert "OPENAI_API_KEY" in one_line(done)
+
+
+def test_a_401_stops_the_run_and_keeps_the_row(tmp_path: Path) -> None:
+    with process.start(["--key", "right-key-123"]) as mock:
+        done = run_against(mock.port, "--rate", "20", "--duration", "5s", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "401" in one_line(done)
+    kinds = [row["error_kind"] for row in rows(tmp_path)]
+    assert kinds[0] == "auth"
+    assert len(kinds) == about(tmp_path)["planned"]
+    assert [row["outcome"] for row in rows(tmp_path)].count("unsent") > len(kinds) - 10
+
+
+def test_a_429_pauses_the_run_and_sends_no_burst_after_it(serve: Any, tmp_path: Path) -> None:
+    """The first request is answered 429 with Retry-After 1: arrivals of the next second are unsent, later ones sent."""
+    seen: list[float] = []
+    answer = b'{"model":"m","choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]}'
+
+    def handler(sock: socket.socket) -> None:
+        while read_request(sock):
+            seen.append(clock.monotonic_ns() / 1e9)
+            if len(seen) == 1:
+                sock.sendall(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}")
+            else:
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(answer), answer))
+
+    done = run_against(
+        serve(handler).port, "--no-stream", "--rate", "10", "--arrivals", "constant", "--duration", "3s", cwd=tmp_path
+    )
+
+    found = rows(tmp_path)
+    assert len(found) == 30
+    assert (found[0]["error_kind"], found[0]["retry_after_s"]) == ("throttled", 1.0)
+    unsent = [row["seq"] for row in found if row["outcome"] == "unsent"]
+    assert unsent == list(range(1, 1 + len(unsent)))
+    assert 8 <= len(unsent) <= 11
+    assert all(row["flags"] == ["paused"] for row in found if row["outcome"] == "unsent")
+    assert len(seen) == 30 - len(unsent)
+    assert done.returncode in {0, 3}
+
+
+def test_a_provider_that_dies_is_rows_and_exit_code_3(tmp_path: Path) -> None:
+    mock = process.start(["--ttft", "0.05", "--output-tokens", "16"])
+    running = start(
+        "run", "--profile", "vllm", "--model", "m", "--base-url", mock.base_url, "--no-report", "--rate", "20",
+        "--duration", "4s", "--arrivals", "constant", cwd=tmp_path,
+    )  # fmt: skip
+    until((tmp_path / "results" / "latest" / "parts" / "requests-0.arrows").exists)
+    time.sleep(2.0)
+    mock.popen.kill()
+    mock.stop()
+    _, stderr = running.communicate(timeout=60)
+
+    assert running.returncode == 3, stderr
+    assert "provider gone" in stderr
+    found = rows(tmp_path)
+    assert len(found) == 80
+    assert {row["outcome"] for row in found} == {"ok", "error"}
+    assert {row["error_kind"] for row in found} <= {None, "connect", "reset", "truncated"}
+    assert found[0]["outcome"] == "ok"
+    assert found[-1]["error_kind"] == "connect"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_keeps_every_row(tmp_path: Path, times: int) -> None:
+    """Once: what is in flight is finished. Twice: it is recorded as cancelled. The rest of the schedule is unsent."""
+    with process.start(["--ttft", "1.5", "--ttft-sigma", "0", "--prefill", "0", "--output-tokens", "16"]) as mock:
+        running = start(
+            "run", "--profile", "vllm", "--model", "m", "--base-url", mock.base_url, "--no-report", "--rate", "10",
+            "--duration", "20s", "--arrivals", "constant", cwd=tmp_path,
+        )  # fmt: skip
+        until((tmp_path / "results" / "latest" / "parts" / "requests-0.arrows").exists)
+        time.sleep(3.5)
+        for _ in range(times):
+            running.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        stdout, stderr = running.communicate(timeout=60)
+
+    assert running.returncode == 130, stderr
+    assert "Ctrl-C" in stderr
+    assert "TTFT" in stdout
+    found = rows(tmp_path)
+    assert len(found) == 200
+    outcomes = [row["outcome"] for row in found]
+    assert outcomes.count("unsent") > 120
+    assert outcomes[0] == "ok"
+    cancelled = [row for row in found if row["outcome"] == "cancelled"]
+    assert bool(cancelled) is (times == 2)
+    assert all("user_cancel" in row["flags"] for row in cancelled)
+    assert about(tmp_path)["stop"]["reason"] == "interrupt"
+
+
+def test_a_run_whose_processes_were_all_killed_is_repaired(tmp_path: Path) -> None:
+    with process.start(["--ttft", "0.05", "--output-tokens", "16"]) as mock:
+        running = start(
+            "run", "--profile", "vllm", "--model", "m", "--base-url", mock.base_url, "--rate", "20",
+            "--duration", "20s", "--arrivals", "constant", cwd=tmp_path,
+        )  # fmt: skip
+        until((tmp_path / "results" / "latest" / "parts" / "requests-0.arrows").exists)
+        time.sleep(3.5)
+        children = subprocess.run(["pgrep", "-P", str(running.pid)], capture_output=True, text=True, check=True).stdout
+        running.kill()
+        for child in children.split():
+            os.kill(int(child), signal.SIGKILL)
+        running.communicate()
+
+    unread = firsttoken("summary", cwd=tmp_path)
+    assert unread.returncode == 2
+    assert "firsttoken repair" in one_line(unread)
+    done = firsttoken("repair", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    outcomes = [row["outcome"] for row in rows(tmp_path)]
+    assert len(outcomes) == 400
+    assert outcomes.count("ok") >= 30  # 3.5 s less start-up at 20/s, and at most the last second lost
+    assert firsttoken("repair", cwd=tmp_path).stdout == done.stdout
+    assert "TTFT" in firsttoken("summary", cwd=tmp_path).stdout
+
+
+def test_a_stalled_server_shows_in_latency_from_the_schedule_and_not_in_later_service_times(
+    serve: Any, tmp_path: Path
+) -> None:
+    """
+    A closed loop hides a stall; an open loop's latency counts from the scheduled moment.
+
+    The server takes no connection's request for its first second, then answers at once. 10/s for 2 s: arrival i of the
+    first second waits 1 - i/10 s, so those ten wait 1.0, 0.9 ... 0.1 s.
+    """
+    answer = chunked(b'data: {"model":"m","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n')
+    began: list[float] = []
+
+    def handler(sock: socket.socket) -> None:
+        while read_request(sock):
+            now = clock.monotonic_ns() / 1e9
+            began.append(now)
+            time.sleep(max(0.0, min(began) + 1.0 - now))
+            sock.sendall(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" + answer
+            )
+
+    done = run_against(serve(handler).port, "--rate", "10", "--arrivals", "constant", "--duration", "2s", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    latency = [row["latency_s"] for row in rows(tmp_path)]
+    assert latency[:10] == pytest.approx([1 - i / 10 for i in range(10)], abs=0.06)
+    assert max(latency[11:]) < 0.06
