@@ -1,0 +1,175 @@
+"""One process' share of a run, without Locust: dispatch, pauses, stops, cancels; every arrival ends as one row."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import pytest
+from conftest import read_request
+
+from loadtests import clock, profiles
+from loadtests.dispatch import offer
+from loadtests.engine import Engine
+from loadtests.live import Tally
+from loadtests.plan import Plan
+from loadtests.sink import read_part
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from loadtests.record import Record
+
+ANSWER = (
+    b'{"model":"m","choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}],'
+    b'"usage":{"completion_tokens":1}}'
+)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(ANSWER), ANSWER)
+
+
+def answering(reply: bytes = OK, delay_s: float = 0.0) -> Callable[[socket.socket], None]:
+    def handler(sock: socket.socket) -> None:
+        while read_request(sock):
+            time.sleep(delay_s)
+            sock.sendall(reply)
+
+    return handler
+
+
+@pytest.fixture
+def engine(tmp_path: Path, serve: Any) -> Iterator[Callable[..., Engine]]:
+    """Makes an engine against a server with this handler; closes it if the test did not."""
+    made: list[Engine] = []
+
+    def make(
+        plan: Plan, handler: Callable[[socket.socket], None], on_record: Callable[[Record], None] = lambda _: None,
+        worker: int = 0,
+    ) -> Engine:  # fmt: skip
+        profile = profiles.load("vllm").with_overrides(base_url=f"http://127.0.0.1:{serve(handler).port}/v1")
+        made.append(Engine(plan, profile, tmp_path, worker=worker, environ={}, on_record=on_record))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one._sampler is not None:
+            one.close()
+
+
+def play(engine: Engine) -> None:
+    """Offer the plan to its end."""
+    engine.begin(clock.monotonic_ns() + 20_000_000)
+    gevent.spawn(offer, engine, engine.send)
+    assert engine.wait(20)
+    engine.close()
+
+
+def open_plan(**more: Any) -> Plan:
+    return Plan("m", arrivals="constant", stream_share=0.0, **({"rate": 50.0, "duration_s": 1.0} | more))
+
+
+def test_every_arrival_is_sent_at_its_moment_however_slow_the_answers(engine: Any, tmp_path: Path) -> None:
+    """50/s with answers after 0.5 s: 25 are in flight at a time, and nobody said how many users that takes."""
+    play(engine(open_plan(), answering(delay_s=0.5)))
+
+    rows = read_part(tmp_path / "requests-0.arrows").sort_by("seq").to_pylist()
+    assert [row["seq"] for row in rows] == list(range(50))
+    assert [row["scheduled_ns"] for row in rows] == [i * 20_000_000 for i in range(50)]
+    assert {row["outcome"] for row in rows} == {"ok"}
+    late = sorted(row["sent_ns"] - row["scheduled_ns"] for row in rows)
+    assert late[0] >= 0  # never early
+    assert late[25] < 20_000_000
+
+
+def test_a_worker_offers_its_own_shard(engine: Any, tmp_path: Path) -> None:
+    play(engine(open_plan(workers=3), answering(), worker=1))
+
+    assert sorted(read_part(tmp_path / "requests-1.arrows").column("seq").to_pylist()) == list(range(1, 50, 3))
+
+
+def test_arrivals_before_the_warm_ups_end_say_so(engine: Any, tmp_path: Path) -> None:
+    play(engine(open_plan(warmup_s=0.5), answering()))
+
+    rows = read_part(tmp_path / "requests-0.arrows").to_pylist()
+    assert {row["phase"] for row in rows if row["seq"] < 25} == {"warmup"}
+    assert {row["phase"] for row in rows if row["seq"] >= 25} == {"measure"}
+
+
+def test_a_refusal_stops_the_offer(engine: Any) -> None:
+    refused = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n{}"
+    made = engine(open_plan(), answering(refused))
+    play(made)
+
+    assert made.stopping.startswith("refused: HTTP 403")
+    assert made.issued < 10
+
+
+def test_cancel_records_what_is_in_flight(engine: Any, tmp_path: Path) -> None:
+    made = engine(open_plan(duration_s=0.2), answering(delay_s=3.0))
+    made.begin(clock.monotonic_ns())
+    gevent.spawn(offer, made, made.send)
+    gevent.sleep(0.4)
+    assert made.in_flight == 10
+    made.cancel("run_end")
+    assert made.wait(2)
+    made.close()
+
+    rows = read_part(tmp_path / "requests-0.arrows").to_pylist()
+    assert [(row["outcome"], row["flags"]) for row in rows] == [("cancelled", ["run_end"])] * 10
+
+
+def test_a_stop_lets_what_is_in_flight_finish(engine: Any, tmp_path: Path) -> None:
+    made = engine(open_plan(), answering(delay_s=0.3))
+    made.begin(clock.monotonic_ns())
+    gevent.spawn(offer, made, made.send)
+    gevent.sleep(0.2)
+    made.stop("enough")
+    assert made.wait(2)
+    made.close()
+
+    rows = read_part(tmp_path / "requests-0.arrows").to_pylist()
+    assert {row["outcome"] for row in rows} == {"ok"}
+    assert 5 <= len(rows) <= 30  # 50 without the stop
+    assert made.stopping == "enough"
+
+
+def test_the_tally_counts_what_the_records_say(engine: Any) -> None:
+    tally = Tally()
+    made = engine(open_plan(requests=5), answering(), tally.add)
+    play(made)
+
+    said = tally.status(made)
+    assert (said["ok"], said["errors"], said["issued"], said["in_flight"]) == (5, 0, 5, 0)
+    assert said["output_tokens"] == 5
+    assert said["answered"] == 5
+
+
+def test_the_clients_own_health_is_sampled(engine: Any, tmp_path: Path) -> None:
+    play(engine(open_plan(duration_s=2.2), answering()))
+
+    samples = read_part(tmp_path / "client-0.arrows").to_pylist()
+    assert len(samples) >= 3
+    assert samples[-1]["issued"] == samples[-1]["done"] == 110
+    assert samples[-1]["in_flight"] == 0
+    assert all(0 <= sample["cpu"] < 1.5 for sample in samples)
+    assert all(sample["wake_lag_p50_us"] is None or sample["wake_lag_p50_us"] >= 0 for sample in samples)
+    assert samples[1]["send_lag_p50_us"] is not None
+    assert samples[0]["clock_error_ns"] < 1_000_000
+    assert samples[0]["rss_bytes"] > 1 << 20
+
+
+def test_places_of_closed_loop_users_are_given_back(engine: Any) -> None:
+    made = engine(Plan("m", mode="closed", concurrency=4, workers=2, requests=8), answering(), worker=1)
+    places = [made.enter(object()) for _ in range(2)]
+
+    assert places == [1, 3]
+    made.leave(1)
+    assert made.enter(object()) == 1
+    assert made.next_seq(3, 1) == 7
+    assert made.next_seq(3, 2) is None  # 11 is beyond the 8 requests asked for
+    made.leave(1)
+    assert made.offering
+    made.leave(3)
+    assert not made.offering

@@ -1,0 +1,148 @@
+"""Plain Locust: a test that it starts, headless or from its web UI, is a run of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pyarrow.parquet as pq
+import pytest
+
+from loadtests import record
+from loadtests.locust_tab import KEY, tab_rows
+
+HOME = Path(__file__).resolve().parent.parent
+ENV = os.environ | {"PYTHONPATH": str(HOME)}
+OURS = str(HOME / "loadtests" / "locustfile.py")
+MINE = """
+from locust import constant, task
+from loadtests.plugin import ChatUser
+
+class Asker(ChatUser):
+    wait_time = constant(0.05)
+
+    @task
+    def ask(self):
+        self.complete([{"role": "user", "content": "Name three rivers."}], output_tokens=8, name="rivers")
+"""
+
+
+def locust(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "locust", *words, "--only-summary"], cwd=cwd, env=ENV, capture_output=True, text=True,
+        check=False, timeout=90, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def rows(cwd: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pq.read_table(cwd / "results" / "latest" / record.REQUESTS).to_pylist()
+    return found
+
+
+def test_an_open_loop_sends_by_the_schedule_whatever_the_users(tmp_path: Path) -> None:
+    done = locust("-f", OURS, "--headless", "--rate", "10", "--arrivals", "constant", "--duration", "2s", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    found = rows(tmp_path)
+    assert [row["scheduled_ns"] for row in found] == [i * 100_000_000 for i in range(20)]
+    assert {row["outcome"] for row in found} == {"ok"}
+    assert (tmp_path / "results" / "latest" / "report.html").exists()
+
+
+def test_an_open_loop_that_is_stopped_early_misses_nothing(tmp_path: Path) -> None:
+    done = locust("-f", OURS, "--headless", "--rate", "10", "--arrivals", "constant", "--duration", "1h", "-t", "3s",
+                  cwd=tmp_path)  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    found = rows(tmp_path)
+    assert 15 <= len(found) <= 31
+    assert {row["outcome"] for row in found} == {"ok"}
+
+
+def test_tasks_of_ones_own_are_a_closed_loop(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    done = locust("-f", "mine.py", "--headless", "-u", "3", "-r", "3", "-t", "3s", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    found = rows(tmp_path)
+    assert {row["workload"] for row in found} == {"rivers"}
+    assert {row["user"] for row in found} == {0, 1, 2}
+    assert {row["output_cap"] for row in found} == {8}
+    assert len({row["seq"] for row in found}) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("-f", "mine.py", "--rate", "8"), "--rate 8 is an open loop"),
+        (("-f", OURS, "--provider", "mok"), 'did you mean "mock"'),
+        (("-f", OURS, "--rate", "fast"), "fast"),
+        (("-f", OURS, "--provider", "openai", "--requests", "99"), "--yes"),
+        (("-f", OURS, "--master"), "not supported"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    done = locust(*words, "--headless", "-t", "2s", cwd=tmp_path)
+
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if line.startswith("firsttoken: ")]
+    assert len(lines) == 1
+    assert says in lines[0]
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_web_ui_starts_and_stops_runs_and_shows_first_tokens(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "locust", "-f", OURS, "--provider", "mock", "--web-port", str(port)], cwd=tmp_path,
+        env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+            for _ in range(100):
+                with contextlib.suppress(httpx.ConnectError):
+                    client.get("/")
+                    break
+                time.sleep(0.1)
+            for _ in range(2):  # a second test is a second run
+                assert client.post("/swarm", data={"user_count": 2, "spawn_rate": 2}).json()["success"]
+                time.sleep(3)
+                stats = client.get("/stats/requests").json()
+                assert client.post("/stop").json()["success"]
+            page = client.get("/").text
+    finally:
+        running.terminate()
+        _, stderr = running.communicate(timeout=60)
+
+    (tab,) = stats["extended_stats"]
+    assert tab["key"] == KEY
+    assert float(tab["data"][0]["ttft_p50"]) > 50
+    assert "First token" in page
+    runs = sorted(path for path in (tmp_path / "results").iterdir() if not path.is_symlink())
+    assert len(runs) == 2, stderr
+    for run in runs:
+        about = orjson.loads((run / record.MANIFEST).read_bytes())
+        assert about["ended"] is True
+        assert about["plan"]["mode"] == "closed"
+        assert (run / "report.html").exists()
+        assert set(pq.read_table(run / record.REQUESTS).column("outcome").to_pylist()) == {"ok"}
+
+
+def test_the_tab_has_a_row_per_workload_and_a_dash_where_nothing_is_known() -> None:
+    """Medians of 10, 20 and 30 ms and of 1, 2 and 3 tokens/s; `b` never streamed."""
+    found = tab_rows([("a", 1.0, 10.0), ("a", 2.0, 20.0), ("a", 3.0, 30.0), ("b", 5.0, None)])
+
+    assert (
+        found[0] | {"name": "a", "answers": 3, "ttft_p50": "20.0", "ttft_max": "30.0", "tokens_p50": "2.0"} == found[0]
+    )
+    assert (found[1]["name"], found[1]["ttft_p50"], found[1]["tokens_p50"]) == ("b", "-", "5.0")

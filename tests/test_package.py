@@ -1,0 +1,64 @@
+"""What is installed: the wheel brings its profiles and its template, from any folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the checkout with the build backend that is installed."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(HOME)], check=True,
+        capture_output=True,
+    )  # fmt: skip
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_profiles_the_template_and_no_tests(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+
+    assert {f"loadtests/builtin_profiles/{path.name}" for path in (HOME / "profiles").glob("*.toml")} <= names
+    assert "analysis/report.html.j2" in names
+    assert not any(name.startswith(("tests/", "results/")) for name in names)
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_runs_from_any_folder(wheel: Path, tmp_path: Path) -> None:
+    """Unpacked somewhere else, with the checkout out of sight: the run finds its profile, the report its template."""
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    script = (
+        f"import sys; sys.path.insert(0, {str(site)!r})\n"
+        "sys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in type(f).__module__ + repr(f)]\n"
+        "sys.argv = ['firsttoken', 'run', '--duration', '2s']\n"
+        "import loadtests.cli\n"
+        f"assert loadtests.__file__.startswith({str(site)!r}), loadtests.__file__\n"
+        "loadtests.cli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=elsewhere, capture_output=True, text=True, check=False, timeout=120
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert (elsewhere / "results" / "latest" / "report.html").exists()
+
+
+def test_the_checkout_finds_its_profiles_from_any_folder(tmp_path: Path) -> None:
+    script = f"import sys; sys.path.insert(0, {str(HOME)!r})\nfrom loadtests import profiles\nprint(*profiles.names())"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    shipped = {"mock", "vllm", "llamacpp", "openai", "meingpt", "8080", "morpheus", "deutschlandgpt"}
+    assert shipped <= set(done.stdout.split())
