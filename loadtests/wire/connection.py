@@ -23,9 +23,9 @@ from loadtests.wire.tls import Tls
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from loadtests.wire.exchange import Exchange
-    from loadtests.wire.pool import Pool
     from loadtests.wire.receiver import Receiver
 
 _socket: Final[Any] = get_original("socket", "socket")  # the plain one: waiting is the receiver's
@@ -48,6 +48,10 @@ class Connection:
     """
     One TCP connection, with TLS where the origin wants it.
 
+    Args:
+        give: Takes it back when another request may use it.
+        forget: Called when it was closed.
+
     Attributes:
         dns_s, connect_s, tls_s: How long opening took; None where the step was not needed.
         served: Requests sent so far.
@@ -55,7 +59,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_pool",
+        "_forget",
+        "_give",
         "_receiver",
         "at_end",
         "closed",
@@ -69,9 +74,12 @@ class Connection:
         "tls_s",
     )
 
-    def __init__(self, receiver: Receiver, pool: Pool) -> None:
+    def __init__(
+        self, receiver: Receiver, *, give: Callable[[Connection], None], forget: Callable[[Connection], None]
+    ) -> None:
         self._receiver = receiver
-        self._pool = pool
+        self._give = give
+        self._forget = forget
         self.sock: Any = None
         self.fd = -1
         self.tls: Tls | None = None
@@ -233,7 +241,7 @@ class Connection:
         self.exchange = None
         reusable = exchange.complete and exchange.keep_alive and not exchange.extra
         if reusable and not self.at_end and not self.closed:
-            self._pool.give(self)
+            self._give(self)
         else:
             self.close()
 
@@ -241,7 +249,7 @@ class Connection:
         """Close the socket; harmless where it is closed already."""
         if not self.closed:
             self.closed = True
-            self._pool.forget(self)
+            self._forget(self)
             self._drop()
 
     def _drop(self) -> None:

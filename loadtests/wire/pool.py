@@ -34,7 +34,7 @@ class Pool:
         """
         if self._idle:
             return self._idle.pop()
-        connection = Connection(self.receiver, self)
+        connection = Connection(self.receiver, give=self.give, forget=self.forget)
         connection.open(self.origin, patience_s)
         return connection
 
