@@ -187,13 +187,17 @@ class LocustRun:
             manifest.write(self._path, about)
 
     def _finish(self, path: Path) -> None:
-        """Make the run's files in another process and say where they are."""
-        path_list = os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))
-        for verb in ("repair", "report"):
+        """Make the run's files in other processes, print the summary; a run that is not valid is exit code 3."""
+        paths = os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))
+        code = 0
+        for verb in ("repair", "report", "summary"):
             done = subprocess.run(  # noqa: S603 - our own module
                 [sys.executable, "-P", "-m", "loadtests.cli", verb, str(path)],
-                env={**os.environ, "PYTHONPATH": path_list},
-                capture_output=True, text=True, check=False,
+                env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False,
             )  # fmt: skip
-            logger.info("%s", (done.stdout or done.stderr).strip())
-        self._code = self._code or 0
+            code = code or done.returncode
+            if verb == "summary":
+                sys.stdout.write(done.stdout)
+            elif verb == "report" or done.returncode:
+                logger.info("%s", (done.stdout or done.stderr).strip())
+        self._code = self._code or code

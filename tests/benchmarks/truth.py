@@ -69,9 +69,8 @@ def show(run: Path, truth: Path) -> None:
     for name, values in (("first token", first), ("last token", last), ("gap", gaps)):
         print(f"  {name:<12}" + " ".join(f"{v / 1000:10.1f}" for v in np.quantile(values, (0.5, 0.99, 0.999, 1.0))))
     steady = pq.read_table(run / CLIENT).to_pandas().iloc[2:-2]
-    print(
-        f"  CPU per event {1e6 * steady.cpu.mean() / steady.events_per_s.mean():.1f} us at {steady.cpu.mean():.0%} of a core"
-    )
+    cost_us = 1e6 * steady.cpu.mean() / steady.events_per_s.mean()
+    print(f"  CPU per event {cost_us:.1f} us at {steady.cpu.mean():.0%} of a core")
 
 
 if __name__ == "__main__":
