@@ -47,6 +47,7 @@ class Health:
         self._cpu_ns = clock.process_ns()
         self._at_ns = clock.monotonic_ns()
         self._prober: Any = None
+        _quantiles("", array("q", [0]))  # numpy loads what it needs at the first call: now, not in the run
 
     def start(self) -> None:
         """Begin: the collector is left off, so that no request waits for it."""

@@ -59,7 +59,7 @@ def offer(engine: Engine, deliver: Callable[[Arrival], object]) -> None:
 
 
 def _arrivals(engine: Engine) -> Iterator[Arrival]:
-    plan = engine.plan
-    schedule = plan.open_schedule()
-    for seq in schedule.shard(engine.worker, plan.workers):
+    schedule = engine.schedule
+    assert schedule is not None, "a closed loop has no schedule to offer"
+    for seq in schedule.shard(engine.worker, engine.plan.workers):
         yield engine.prepare(int(seq), int(schedule.offsets_ns[seq]))

@@ -50,6 +50,7 @@ class Engine:
     Attributes:
         stopping: Why no more load is offered; "" while it is.
         issued, done, in_flight: Requests of this process.
+        schedule, closed: The plan's, made before the start: an hour of arrivals takes a while; the other one is None.
         users: The Locust users of this process by their place.
         last_due_ns: The last arrival of the schedule whose moment has come.
         paused_until_ns: Arrivals before this moment of the run are not sent: the provider asked for it.
@@ -83,6 +84,7 @@ class Engine:
         self.began = False
         self.users: dict[int, Any] = {}
         self.closed = plan.closed_schedule() if plan.mode == "closed" else None
+        self.schedule = plan.open_schedule() if plan.mode == "open" else None
         self._beyond = count(BEYOND + self.worker, self.plan.workers)
         self._launched = 0
         self._on_record = on_record

@@ -8,6 +8,7 @@ profile is one, starts the workers, watches over them, and finishes the run from
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 from contextlib import ExitStack
@@ -222,6 +223,7 @@ def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
         try:
             fleet.wait_ready()
         except FleetError as error:
+            shutil.rmtree(path)  # nothing was sent, nothing is in it
             raise RunError(f"the run cannot begin: {error}") from None
         zero_ns = clock.monotonic_ns() + LEAD_NS
         about["started_unix_ns"] = zero_ns + clock.measure_offset().offset_ns

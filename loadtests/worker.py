@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import sys
 from importlib.abc import MetaPathFinder
@@ -180,6 +181,8 @@ class WithoutPandas(MetaPathFinder):
 def main() -> int:
     """Entry of the process."""
     sys.meta_path.insert(0, WithoutPandas())
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection in flight is a descriptor
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it says stop, then cancel
     logging.getLogger("locust").setLevel(logging.ERROR)
     link = Link(sys.stdin.fileno(), os.dup(sys.stdout.fileno()))
