@@ -31,10 +31,6 @@ class Offset:
     offset_ns: int
     error_ns: int
 
-    def to_monotonic(self, realtime: int) -> int:
-        """A CLOCK_REALTIME stamp in nanoseconds on the monotonic axis."""
-        return realtime - self.offset_ns
-
 
 def measure_offset(tries: int = TRIES) -> Offset:
     """The offset of the two clocks now: the narrowest of a few readings of one between two of the other."""

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from loadtests.wire.exchange import Exchange
 
 MAX_ERROR_CHARS: Final = 500
+READ_CHARS: Final = 4096
+"""Of an error text, as much is looked at: some servers echo the whole prompt."""
+
+MAX_NAME_CHARS: Final = 200
+MAX_LAG_US: Final = 2**31 - 1
 
 
 def wire_facts(record: Record, exchange: Exchange, profile: Profile) -> None:
@@ -33,12 +38,12 @@ def wire_facts(record: Record, exchange: Exchange, profile: Profile) -> None:
     record.http_version = exchange.http_version
     for name in profile.request_id_headers:
         if record.request_id is None and (value := exchange.headers.get(name.lower().encode())) is not None:
-            record.request_id = value.decode("latin-1")
+            record.request_id = value.decode("latin-1")[:MAX_NAME_CHARS]
     record.retry_after_s = retry_after_s(exchange.headers, clock.realtime_ns() / 1e9)
     if exchange.headers_ns is not None:
         record.clock = "kernel" if exchange.kernel else "user"
         record.bytes_received = exchange.received
-        record.wake_lag_max_us = exchange.wake_lag_max_ns // 1000 if exchange.kernel else None
+        record.wake_lag_max_us = min(exchange.wake_lag_max_ns // 1000, MAX_LAG_US) if exchange.kernel else None
 
 
 def answer_facts(record: Record, answer: Answer, flags: list[str], profile: Profile, model: str) -> None:
@@ -46,8 +51,8 @@ def answer_facts(record: Record, answer: Answer, flags: list[str], profile: Prof
     stamps = answer.stamps
     record.first_event_ns = answer.first_event
     record.first_answer_ns = answer.first_answer
-    record.model_answered, record.response_id = answer.model, answer.id
-    record.finish_reason, record.server_time_s = answer.finish_reason, answer.server_time_s
+    record.model_answered, record.response_id = _cut(answer.model), _cut(answer.id)
+    record.finish_reason, record.server_time_s = _cut(answer.finish_reason), answer.server_time_s
     if stamps:
         record.first_token_ns, record.last_token_ns = stamps[0], stamps[-1]
         record.chunk_ns, record.chunk_kind, record.chunk_chars = stamps, answer.kinds, answer.chars
@@ -96,7 +101,7 @@ def outcome(record: Record, failure: Failure | None, flags: list[str], secrets: 
         return
     record.outcome = "error"
     record.error_kind = failure.kind
-    record.error = redact(failure.text, secrets)[:MAX_ERROR_CHARS]
+    record.error = redact(failure.text[:READ_CHARS], secrets)[:MAX_ERROR_CHARS]
 
 
 def cancel(record: Record, flag: str) -> None:
@@ -104,3 +109,8 @@ def cancel(record: Record, flag: str) -> None:
     record.outcome = "cancelled"
     record.error_kind = record.error = None
     record.flags = [*(record.flags or ()), flag]
+
+
+def _cut(text: str | None) -> str | None:
+    """A name that somebody else chose, at a length that a column can bear."""
+    return text if text is None else text[:MAX_NAME_CHARS]

@@ -109,7 +109,8 @@ def _chunk_columns(raw: pa.Table, sent: np.ndarray) -> tuple[pa.Array, np.ndarra
     share = np.full(len(stamps), np.nan)
     if len(flat):
         # The first gap of a row counts from sent; it is no silence between tokens.
-        later = np.where(np.isin(np.arange(len(flat)), starts[present]), 0, flat - before)
+        later = flat - before
+        later[starts[present]] = 0
         longest[present] = np.maximum.reduceat(later, starts[present]) / 1e9
         longest[counts < 2] = np.nan
     chars_list = _list(raw.column("chunk_chars"))

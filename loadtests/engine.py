@@ -7,6 +7,7 @@ worker, or plain Locust) begins it, tells it to stop, and waits until it is over
 
 from __future__ import annotations
 
+import sys
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ import gevent
 import gevent.event
 
 from loadtests.client import Health
+from loadtests.plan import BEYOND
 from loadtests.send import Arrival, Sender
 from loadtests.sink import DiskFullError, Sink
 from loadtests.wire.receiver import Receiver
@@ -34,8 +36,11 @@ DEFAULT_PAUSE_S: Final = 1.0
 
 MAX_PAUSE_S: Final = 3600.0
 
-BEYOND: Final = 1 << 40
-"""Seqs from here on are of users who joined a closed loop beyond its planned number (Locust's web UI can do that)."""
+NO_CONNECTION: Final = frozenset({"dns", "connect", "tls", "timeout_connect"})
+BACK_OFF_NS: Final = 200_000_000
+"""How long closed-loop users wait after a failed connection: the next one would fail at once, thousands of times."""
+
+OUT_OF_FILES: Final = ("EMFILE", "ENFILE")
 
 
 class Engine:
@@ -79,6 +84,7 @@ class Engine:
         self.stopping = ""
         self.issued = self.done = self.in_flight = 0
         self.paused_until_ns = -1
+        self.no_connection_until_ns = -1
         self.last_due_ns = -1
         self.offering = True
         self.began = False
@@ -86,6 +92,7 @@ class Engine:
         self.closed = plan.closed_schedule() if plan.mode == "closed" else None
         self.schedule = plan.open_schedule() if plan.mode == "open" else None
         self._beyond = count(BEYOND + self.worker, self.plan.workers)
+        self._entered = 0
         self._launched = 0
         self._on_record = on_record
         self._active: set[Any] = set()
@@ -100,6 +107,8 @@ class Engine:
         self.health.start()
         self.began = True
         self._sampler = gevent.spawn(self._sample)
+        if self.closed is not None and self.plan.duration_s is not None:
+            gevent.spawn_later(max(0.0, self.plan.duration_s - self.receiver.now_ns() / 1e9), self.exhausted)
 
     def stop(self, reason: str) -> None:
         """Offer no more; what is in flight goes on."""
@@ -184,19 +193,27 @@ class Engine:
 
     def enter(self, user: Any) -> int:
         """A user comes: the lowest free place among this worker's users."""
+        self._entered += 1
         place = next(place for place in count(self.worker, self.plan.workers) if place not in self.users)
         self.users[place] = user
         return place
 
     def leave(self, place: int) -> None:
-        """A user goes; after the last one a closed loop is over."""
+        """A user goes; when all who were to come have gone, a closed loop is over."""
         self.users.pop(place, None)
-        if not self.users and self.plan.mode == "closed":
-            self.exhausted()
+        if self.closed is not None and not self.users:
+            all_came = self._entered >= len(self.closed.users_of(self.worker, self.plan.workers))
+            if all_came or self._handed_out():
+                self.exhausted()
+
+    def _handed_out(self) -> bool:
+        """Every request that a bounded closed loop may make has been made; known where one process has all users."""
+        most = self.plan.requests
+        return self.plan.workers == 1 and most is not None and self.issued >= most
 
     def next_seq(self, place: int, turn: int) -> int | None:
         """The place in the schedule of a user's next request; None where the run offers no more."""
-        if not self.offering or self.closed is None:
+        if not self.offering or self.closed is None or self._handed_out():
             return None
         if place >= self.closed.users:
             return next(self._beyond)
@@ -204,6 +221,18 @@ class Engine:
         if not self.closed.allows(seq):
             return None
         return seq
+
+    def rest(self) -> None:
+        """
+        Closed loop: wait while the provider asks for a pause, and a moment where nothing could even be connected.
+
+        Raises nothing; returns early where the run offers no more.
+        """
+        while self.offering:
+            wait_ns = max(self.paused_until_ns, self.no_connection_until_ns) - self.receiver.now_ns()
+            if wait_ns <= 0:
+                return
+            gevent.sleep(min(wait_ns / 1e9, 0.1))
 
     def withhold(self, arrival: Arrival, flag: str) -> None:
         """Record an arrival that is not sent, and why."""
@@ -230,6 +259,10 @@ class Engine:
         """What an answer means for the requests to come."""
         if record.status in REFUSALS:
             self.stop(f"refused: {record.error}")
+        elif record.error_kind in NO_CONNECTION:
+            self.no_connection_until_ns = self.receiver.now_ns() + BACK_OFF_NS
+            if any(text in (record.error or "") for text in OUT_OF_FILES):
+                self.stop("out of file descriptors: raise the limit (ulimit -n), or offer less at a time")
         elif record.error_kind == "throttled" or (record.retry_after_s and record.outcome == "error"):
             wait_s = DEFAULT_PAUSE_S if record.retry_after_s is None else min(record.retry_after_s, MAX_PAUSE_S)
             self.paused_until_ns = max(self.paused_until_ns, self.receiver.now_ns() + int(wait_s * 1e9))
@@ -245,6 +278,8 @@ class Engine:
             except DiskFullError as error:
                 self.stop(f"disk full: {error}")
                 return
+            except Exception:  # noqa: BLE001 - a flaw of ours: it is shown; the rows are kept and tried again
+                gevent.get_hub().handle_error(self, *sys.exc_info())
             if self.sink.full:
                 self.stop("disk full: the last rows took the reserve")
                 return

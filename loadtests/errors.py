@@ -15,8 +15,6 @@ from typing import Any, Final
 
 import orjson
 
-MAX_TEXT: Final = 500
-
 _STATUS: Final[dict[int, str]] = {
     401: "auth",
     403: "auth",
@@ -55,6 +53,11 @@ class Failure(Exception):  # noqa: N818 - a failure of the network is an outcome
         self.kind = kind
         self.text = text
 
+    def bare(self) -> Failure:
+        """The same without traceback and context, which hold frames and what these hold."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
+
 
 def of_exception(error: BaseException, *, connecting: bool) -> Failure:
     """The failure that an exception of a socket, of TLS or of name resolution stands for."""
@@ -66,6 +69,8 @@ def of_exception(error: BaseException, *, connecting: bool) -> Failure:
         return Failure("tls", getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error))
     if isinstance(error, TimeoutError):
         return Failure("timeout_connect" if connecting else "timeout_total", str(error) or "timed out")
+    if isinstance(error, UnicodeError):
+        return Failure("dns", f"not a host name: {error}")
     if isinstance(error, OSError):
         kind = "connect" if connecting else "reset"
         return Failure(kind, f"{errno.errorcode.get(error.errno or 0, '')} {error.strerror or error}".strip())
@@ -83,10 +88,9 @@ def of_status(status: int, body: bytes) -> Failure:
 def said(body: bytes) -> str:
     """What a body of any shape says went wrong, in one line; never raises."""
     try:
-        value = orjson.loads(body.strip())
-    except orjson.JSONDecodeError:
+        return message(orjson.loads(body.strip())) or _plain(body)
+    except (orjson.JSONDecodeError, RecursionError):
         return _plain(body)
-    return message(value) or _plain(body)
 
 
 def message(value: Any) -> str:
@@ -116,7 +120,8 @@ def message(value: Any) -> str:
 def _detail(item: Any) -> str:
     if not isinstance(item, dict):
         return str(item)
-    place = ".".join(str(part) for part in item.get("loc") or ())
+    loc = item.get("loc")
+    place = ".".join(map(str, loc)) if isinstance(loc, list) else str(loc or "")
     return f"{place}: {item.get('msg', '')}".strip(": ")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,13 +17,11 @@ import pyarrow.compute as pc
 
 from loadtests import manifest, record
 from loadtests.derive import derive
-from loadtests.plan import Plan
-from loadtests.sink import read_part, write_parquet
+from loadtests.plan import BEYOND, Plan
+from loadtests.sink import ENDED, read_part, write_parquet
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-DEFAULT_ARM: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, facts: dict[str
     plan = Plan.from_json(about["plan"])
     client = _client(parts)
     rows = _recorded(parts)
-    added = _missing(plan, rows, client, record_arm=plan.arm)
+    added = _missing(plan, parts, rows, client)
     whole = pa.concat_tables([rows, added]) if added.num_rows else rows
     table = derive(whole, _run_wide(about))
     write_parquet(table, run_dir / record.REQUESTS)
@@ -67,6 +65,9 @@ def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, facts: dict[str
     if not about["ended"]:
         about["stop"] = {"reason": "incomplete", "text": "the run was killed; finished by repair"}
     manifest.write(run_dir, about | (facts or {}))
+    for log in parts.glob("worker-*.log"):
+        if log.stat().st_size:
+            log.replace(run_dir / log.name)  # what a worker complained of is worth keeping
     shutil.rmtree(parts)
     lost = int(pc.sum(pc.equal(added.column("outcome"), "lost")).as_py() or 0)
     return Finished(table.num_rows, rows.num_rows, added.num_rows - lost, lost)
@@ -77,8 +78,12 @@ def _run_wide(about: dict[str, Any]) -> dict[str, str]:
 
 
 def _all_ended(parts: Path, plan: Plan) -> bool:
-    """Every worker took its reserve away, which only a clean end does."""
-    return not any((parts / f"reserve-{worker}").exists() for worker in range(plan.workers))
+    """Every worker ended cleanly and has said so."""
+    return all(_ended(parts, worker) for worker in range(plan.workers))
+
+
+def _ended(parts: Path, worker: int) -> bool:
+    return (parts / f"{ENDED}{worker}").exists()
 
 
 def _counted(run_dir: Path) -> Finished:
@@ -88,8 +93,8 @@ def _counted(run_dir: Path) -> Finished:
     path = run_dir / record.REQUESTS
     if not path.exists():
         raise FileNotFoundError(f"{run_dir}: neither parts nor {record.REQUESTS}: there is nothing to finish")
-    outcomes = pq.read_table(path, columns=["outcome"]).column("outcome").to_pylist()
-    unsent, lost = outcomes.count("unsent"), outcomes.count("lost")
+    outcomes = pq.read_table(path, columns=["outcome"]).column("outcome").cast(pa.string())
+    unsent, lost = (int(pc.sum(pc.equal(outcomes, word)).as_py() or 0) for word in ("unsent", "lost"))
     return Finished(len(outcomes), len(outcomes) - unsent - lost, unsent, lost)
 
 
@@ -110,36 +115,65 @@ def _client(parts: Path) -> pa.Table:
 # Arrivals that nobody recorded.
 
 
-def _missing(plan: Plan, rows: pa.Table, client: pa.Table, *, record_arm: str) -> pa.Table:
+def _missing(plan: Plan, parts: Path, rows: pa.Table, client: pa.Table) -> pa.Table:
     """
-    A row for every arrival of the schedule that has none: `lost` where its worker had picked it up, else `unsent`.
+    A row for every arrival that has none: `lost` where its worker had picked it up, else `unsent`.
 
-    In closed loop there is no schedule to miss anything from: the load is what the users did.
+    In closed loop there is no schedule to miss anything from; but a worker that was killed had each of its users' next
+    request in its hands.
     """
-    schema = record.part_schema()
-    if plan.mode != "open":
-        return schema.empty_table()
-    schedule = plan.open_schedule()
     seen = np.asarray(rows.column("seq").to_numpy(), dtype=np.int64)
-    missing = np.setdiff1d(np.arange(len(schedule), dtype=np.int64), seen, assume_unique=False)
-    if not len(missing):
-        return schema.empty_table()
-    issued = _issued(plan, client)
+    if plan.mode != "open":
+        return _lost_turns(plan, parts, seen, rows)
+    schedule = plan.open_schedule()
+    missing = np.setdiff1d(np.arange(len(schedule), dtype=np.int64), seen)
+    issued = np.array(_issued(plan, client), dtype=np.int64)
+    lost = missing // plan.workers < issued[missing % plan.workers]
+    return _rows(plan, missing, schedule.offsets_ns[missing], np.where(lost, "lost", "unsent"))
+
+
+def _lost_turns(plan: Plan, parts: Path, seen: np.ndarray, rows: pa.Table) -> pa.Table:
+    """The turn after each user's last recorded one, where the user's worker did not end."""
+    closed = plan.closed_schedule()
+    last_end = int(pc.max(rows.column("end_ns")).as_py() or 0)
+    turns = []
+    for worker in range(plan.workers):
+        users = [] if _ended(parts, worker) or not len(seen) else closed.users_of(worker, plan.workers)
+        for user in users:
+            of_user = seen[(seen % closed.users == user) & (seen < BEYOND)]
+            turn = int(of_user.max()) // closed.users + 1 if len(of_user) else 0
+            if closed.allows(closed.seq(user, turn)):
+                turns.append(closed.seq(user, turn))
+    seqs = np.array(turns, dtype=np.int64)
+    return _rows(plan, seqs, np.full(len(seqs), last_end), np.full(len(seqs), "lost"))
+
+
+def _rows(plan: Plan, seqs: np.ndarray, scheduled_ns: np.ndarray, outcomes: np.ndarray) -> pa.Table:
+    """Rows of requests that nobody made: what the plan says of them, and nothing else."""
     source = plan.source()
-    added = []
-    for seq in missing.tolist():
-        request = source.request(seq)
-        worker, place = seq % plan.workers, seq // plan.workers
-        scheduled = int(schedule.offsets_ns[seq])
-        added.append(
-            {
-                "arm": record_arm, "workload": request.workload, "worker": worker, "seq": seq,
-                "phase": plan.phase(scheduled), "stream": request.stream, "scheduled_ns": scheduled,
-                "prompt_hash": request.prompt_hash, "input_chars": request.input_chars,
-                "outcome": "lost" if place < issued[worker] else "unsent",
-            }
-        )  # fmt: skip
-    return pa.Table.from_pylist(added, schema=schema)
+    known: dict[str, Any] = {
+        "arm": [plan.arm] * len(seqs),
+        "workload": [source.name] * len(seqs),
+        "worker": seqs % plan.workers,
+        "seq": seqs,
+        "phase": [plan.phase(at_ns) for at_ns in scheduled_ns.tolist()],
+        "user": None if plan.mode == "open" or plan.concurrency is None else seqs % plan.concurrency,
+        "stream": [source.streams(seq) for seq in seqs.tolist()],
+        "scheduled_ns": scheduled_ns,
+        "outcome": outcomes.tolist(),
+    }
+    schema = record.part_schema()
+    return pa.table(
+        [
+            pa.nulls(len(seqs), field.type) if known.get(field.name) is None else _array(known[field.name], field.type)
+            for field in schema
+        ],
+        schema=schema,
+    )
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    return pa.array(values).cast(kind)
 
 
 def _issued(plan: Plan, client: pa.Table) -> list[int]:

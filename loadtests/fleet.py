@@ -11,21 +11,19 @@ import contextlib
 import os
 import selectors
 import subprocess
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from loadtests import clock
+from loadtests import child, clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 READY_S: Final = 60.0
 KILL_S: Final = 10.0
-_HOME: Final = Path(__file__).resolve().parent.parent
 
 
 class FleetError(RuntimeError):
@@ -65,21 +63,22 @@ class Fleet:
     Args:
         run_dir: Holds the manifest that the workers read.
         workers: How many.
+
+    Attributes:
+        zero_ns: The run's start on the monotonic clock; set before `start`.
     """
 
     def __init__(self, run_dir: Path, parts: Path, workers: int) -> None:
+        self.zero_ns = clock.monotonic_ns()
         self._selector = selectors.DefaultSelector()
         self.members = [self._spawn(run_dir, parts, number) for number in range(workers)]
 
     def _spawn(self, run_dir: Path, parts: Path, number: int) -> Member:
         log = parts / f"worker-{number}.log"
-        # -P: a folder called loadtests where the user stands must not be taken for ours.
-        command = [sys.executable, "-P", "-m", "loadtests.worker", str(run_dir), str(number)]
-        path = os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))
         with log.open("wb") as stderr:
             process = subprocess.Popen(  # noqa: S603 - our own module
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-                env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+                child.command("loadtests.worker", str(run_dir), str(number)), env=child.environment(),
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True,
             )  # fmt: skip
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
@@ -87,15 +86,15 @@ class Fleet:
         self._selector.register(process.stdout, selectors.EVENT_READ, member)
         return member
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, stop: Callable[[], bool]) -> None:
         """
-        Wait until every worker has read its plan and could start.
+        Wait until every worker has read its plan and could start, or until `stop` says so.
 
         Raises:
             FleetError: One of them ended instead, or took too long.
         """
         until = clock.monotonic_ns() + int(READY_S * 1e9)
-        while not all(member.ready for member in self.members):
+        while not stop() and not all(member.ready for member in self.members):
             self.listen(0.1)
             for member in self.members:
                 if member.dead:
@@ -103,9 +102,13 @@ class Fleet:
             if clock.monotonic_ns() > until:
                 raise FleetError(f"the workers did not come up within {READY_S:g} s")
 
-    def start(self, zero_ns: int) -> None:
-        """Begin at this moment of the monotonic clock."""
-        self._tell({"do": "start", "zero_ns": zero_ns})
+    def start(self) -> None:
+        """Begin at `zero_ns`."""
+        self._tell({"do": "start", "zero_ns": self.zero_ns})
+
+    def elapsed_s(self) -> float:
+        """Seconds since the run's start, at least 0."""
+        return max(0.0, (clock.monotonic_ns() - self.zero_ns) / 1e9)
 
     def stop(self, reason: str) -> None:
         """Offer no more; what is in flight goes on."""
@@ -114,6 +117,15 @@ class Fleet:
     def cancel(self, flag: str) -> None:
         """End what is in flight; each request is recorded as cancelled."""
         self._tell({"do": "cancel", "flag": flag})
+
+    def pause(self, until_ns: int) -> None:
+        """A provider asked one worker for a pause: all of them keep it."""
+        self._tell({"do": "pause", "until_ns": until_ns})
+
+    def kill(self) -> None:
+        """End the workers at once; what they had flushed stays."""
+        for member in self.members:
+            member.process.kill()
 
     def _tell(self, command: dict[str, Any]) -> None:
         for member in self.members:
@@ -154,12 +166,17 @@ class Fleet:
         """Why a worker stopped before its plan did; "" where none has."""
         return next((member.stopping for member in self.members if member.stopping), "")
 
+    def paused_until_ns(self) -> int:
+        """The latest moment of the run up to which some worker was asked to pause; -1 where none was."""
+        return max((int(member.status.get("paused_until_ns", -1)) for member in self.members), default=-1)
+
     def dead(self) -> list[Member]:
         """The workers that ended without a word."""
         return [member for member in self.members if member.dead]
 
     def close(self) -> None:
         """End what still runs, politely first."""
+        self.cancel("run_end")
         for member in self.members:
             if member.process.stdin is not None:
                 with contextlib.suppress(OSError):

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 import gevent.event
 
-from loadtests import clock, manifest
+from loadtests import child, clock, manifest
 from loadtests.dispatch import offer
 from loadtests.engine import Engine
 from loadtests.live import Tally
 from loadtests.locust_tab import tab_rows
 from loadtests.mock import process as mock_process
 from loadtests.record import PARTS
-from loadtests.run import TRUTH, Setup, create, describe, reach
+from loadtests.run import TRUTH, reach
+from loadtests.rundir import Setup, create, describe, point_latest
 from loadtests.sink import DiskFullError
 from loadtests.users import ChatUser, deliver_to, fire
 
@@ -35,88 +37,84 @@ if TYPE_CHECKING:
 
     from locust.env import Environment
 
-    from loadtests.locust_tab import Finished
+    from loadtests.locust_tab import Answered
     from loadtests.record import Record
 
 logger = logging.getLogger("firsttoken")
 KEPT: Final = 10_000
 """Good answers that the web UI's tab looks back on, at most."""
 
-_HOME: Final = Path(__file__).resolve().parent.parent
+
+@dataclass(slots=True)
+class Test:
+    """One test of Locust's, as a run: its engine, its directory, and the provider started for it."""
+
+    engine: Engine
+    path: Path
+    mock: Any
+    tally: Tally
 
 
 class LocustRun:
     """
-    Locust's test events as one run after another.
+    Locust's test events as runs, one at a time: a test that is started while the last run is being finished waits.
 
     Args:
         planned: Gives the profile and the plan for a number of users.
 
     Attributes:
-        finished: The latest good answers of the run at hand.
+        answered: The latest good answers of the run at hand.
     """
 
     def __init__(self, environment: Environment, planned: Callable[[Environment, int], tuple[Any, Any]]) -> None:
         self.environment = environment
         self._planned = planned
-        self._engine: Engine | None = None
-        self._path: Path | None = None
-        self._mock: Any = None
-        self._tally = Tally()
-        self.finished: deque[Finished] = deque(maxlen=KEPT)
+        self._test: Test | None = None
+        self.answered: deque[Answered] = deque(maxlen=KEPT)
         self._code: int | None = None
         self._done = gevent.event.Event()
         self._done.set()
 
     def tab(self) -> list[dict[str, Any]]:
         """The rows of the web UI's tab."""
-        return tab_rows(list(self.finished))
+        return tab_rows(list(self.answered))
 
     # Locust's events.
 
     def on_start(self, **_: Any) -> None:
         """A test starts: make the run directory and begin; in open loop, start the schedule."""
+        self._done.wait()
         runner: Any = self.environment.runner
         try:
             profile, plan = self._planned(self.environment, runner.target_user_count or 1)
             if not profile.embedded:
                 reach(profile)
-            setup = Setup(plan, profile, Path(self.environment.parsed_options.out), profile.name, sys.argv)  # type: ignore[union-attr]
-            self._begin(setup)
-        except (ValueError, OSError) as error:
+            out = Path(self.environment.parsed_options.out)  # type: ignore[union-attr]
+            self._begin(Setup(plan, profile, out, profile.name, sys.argv))
+        except (ValueError, OSError, mock_process.MockError) as error:
             logger.error("%s", error)  # noqa: TRY400 - a user's mistake has no traceback
             self._code = 2
-            runner.quit()
+            gevent.spawn(runner.quit if self.environment.web_ui is None else runner.stop)
 
     def on_stopping(self, **_: Any) -> None:
         """The test is about to stop: offer no more, before Locust stops its users."""
-        if self._engine is not None:
-            self._engine.exhausted()
+        if self._test is not None:
+            self._test.engine.exhausted()
 
     def on_stop(self, **_: Any) -> None:
         """The users are stopped: let the rest of what is in flight finish, then finish the run."""
-        engine, self._engine = self._engine, None
-        if engine is None or self._path is None:
+        test, self._test = self._test, None
+        if test is None:
             return
-        if not engine.wait(self.environment.stop_timeout or 0):
-            engine.cancel("run_end")
-            engine.wait(1.0)
-        self._shorten(engine)
         try:
-            engine.close()
-        except DiskFullError as error:
-            text = f"disk full: {error}; make room and run `firsttoken repair {self._path}`"
-            logger.error("%s", text)  # noqa: TRY400 - the same
-        if self._mock is not None:
-            self._mock.stop()
-            self._mock = None
-        self._finish(self._path)
-        self._done.set()
+            self._end(test)
+        finally:
+            self._done.set()
 
     def on_quitting(self, **_: Any) -> None:
         """Locust computes its exit code right after this: stop first, and say our own."""
         runner: Any = self.environment.runner
-        if self._engine is not None:
+        if self._test is not None:
             runner.stop()
         self._done.wait()  # a stop in another greenlet may still be finishing the run
         if self.environment.process_exit_code is None and self._code is not None:
@@ -126,74 +124,87 @@ class LocustRun:
 
     def _begin(self, setup: Setup) -> None:
         path = create(setup)
-        profile = setup.profile
-        if profile.embedded:
-            self._mock = mock_process.start(["--seed", str(setup.plan.seed)], path / TRUTH)
-            profile = profile.with_overrides(base_url=self._mock.base_url)
-        about = describe(setup, path, profile)
-        self._tally = Tally()
-        self.finished.clear()
-        engine = Engine(setup.plan, profile, path / PARTS, worker=0, environ=os.environ, on_record=self._on_record)
+        profile, mock = setup.profile, None
+        try:
+            if profile.embedded:
+                mock = mock_process.start(["--seed", str(setup.plan.seed)], path / TRUTH)
+                profile = profile.with_overrides(base_url=mock.base_url)
+            tally = Tally()
+            engine = Engine(
+                setup.plan, profile, path / PARTS, worker=0, environ=os.environ,
+                on_record=lambda record: self._on_record(tally, record),
+            )  # fmt: skip
+        except BaseException:
+            if mock is not None:
+                mock.stop()
+            shutil.rmtree(path, ignore_errors=True)
+            raise
         zero_ns = clock.monotonic_ns()
-        about["started_unix_ns"] = zero_ns + clock.measure_offset().offset_ns
-        manifest.write(path, about)
-        engine.begin(zero_ns)
+        about = describe(setup, path, profile)
+        manifest.write(path, about | {"started_unix_ns": zero_ns + clock.measure_offset().offset_ns})
+        point_latest(setup.out, path.name)
+        self.answered.clear()
         self._done.clear()
-        self._engine, self._path = engine, path
+        self._test = test = Test(engine, path, mock, tally)
         self.environment.firsttoken = engine  # type: ignore[attr-defined]
-        if setup.plan.mode == "open":
-            gevent.spawn(self._offer, engine)
-        else:
-            gevent.spawn(self._watch, engine)
+        engine.begin(zero_ns)
+        gevent.spawn(self._offer if setup.plan.mode == "open" else self._watch, test)
 
-    def _offer(self, engine: Engine) -> None:
+    def _offer(self, test: Test) -> None:
         """Open loop; when the schedule is over, so is the test."""
-        while not engine.users and not engine.stopping:
+        engine = test.engine
+        while engine.offering and not engine.users:
             gevent.sleep(0.01)
         offer(engine, deliver_to(lambda: [user for user in engine.users.values() if isinstance(user, ChatUser)]))
         engine.wait()
-        self._watch(engine)
+        self._watch(test)
 
-    def _watch(self, engine: Engine) -> None:
-        """Stop Locust when the engine offers no more of itself: refused, disk full, or the schedule is over."""
-        while engine is self._engine and engine.offering:
+    def _watch(self, test: Test) -> None:
+        """Stop Locust when the engine offers no more of itself: refused, disk full, or the load has been offered."""
+        while test is self._test and test.engine.offering:
             gevent.sleep(0.2)
-        if engine is self._engine:
-            if engine.stopping:
-                logger.error("%s", engine.stopping)
-                self._code = 2 if engine.stopping.startswith("refused") and not self._tally.ok else 3
-            runner: Any = self.environment.runner
-            headless = self.environment.web_ui is None
-            gevent.spawn(runner.quit if headless else runner.stop)
+        if test is not self._test:
+            return
+        if why := test.engine.stopping:
+            logger.error("%s", why)
+            self._code = 2 if why.startswith("refused") and not test.tally.ok else 3
+        runner: Any = self.environment.runner
+        gevent.spawn(runner.quit if self.environment.web_ui is None else runner.stop)
 
-    def _on_record(self, record: Record) -> None:
-        self._tally.add(record)
+    def _on_record(self, tally: Tally, record: Record) -> None:
+        tally.add(record)
         if record.outcome == "ok" and record.end_ns is not None and record.sent_ns is not None:
-            ttft = None if record.first_token_ns is None else (record.first_token_ns - record.scheduled_ns) / 1e6
+            ttft_ms = None if record.first_token_ns is None else (record.first_token_ns - record.scheduled_ns) / 1e6
             took_s = ((record.last_token_ns or record.end_ns) - record.sent_ns) / 1e9
-            self.finished.append((record.workload, (record.output_tokens or 0) / max(took_s, 1e-9), ttft))
+            self.answered.append((record.workload, (record.output_tokens or 0) / max(took_s, 1e-9), ttft_ms))
         fire(self.environment, record)
 
-    def _shorten(self, engine: Engine) -> None:
-        """A test that was stopped by hand had no longer schedule than that: what would have come is not missing."""
-        assert self._path is not None
-        passed_s = engine.receiver.now_ns() / 1e9
-        plan = engine.plan
-        if not engine.stopping and plan.mode == "open" and (plan.duration_s is None or plan.duration_s > passed_s):
-            about = manifest.read(self._path)
-            last_s = engine.last_due_ns / 1e9
-            plan = replace(plan, duration_s=last_s + 1e-9)
-            about |= {"plan": plan.to_json(), "planned": len(plan.open_schedule())}
-            manifest.write(self._path, about)
+    # The end of it.
+
+    def _end(self, test: Test) -> None:
+        engine = test.engine
+        if not engine.wait(self.environment.stop_timeout or 0):
+            engine.cancel("run_end")
+            engine.wait(1.0)
+        _shorten(test)
+        try:
+            engine.close()
+        except DiskFullError as error:
+            text = f"disk full: {error}; make room and run `firsttoken repair {test.path}`"
+            logger.error("%s", text)  # noqa: TRY400 - the same
+            self._code = 3
+        finally:
+            if test.mock is not None:
+                test.mock.stop()
+        self._finish(test.path)
 
     def _finish(self, path: Path) -> None:
         """Make the run's files in other processes, print the summary; a run that is not valid is exit code 3."""
-        paths = os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))
         code = 0
         for verb in ("repair", "report", "summary"):
             done = subprocess.run(  # noqa: S603 - our own module
-                [sys.executable, "-P", "-m", "loadtests.cli", verb, str(path)],
-                env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False,
+                child.command("loadtests.cli", verb, str(path)), env=child.environment(), capture_output=True,
+                text=True, check=False,
             )  # fmt: skip
             code = code or done.returncode
             if verb == "summary":
@@ -201,3 +212,14 @@ class LocustRun:
             elif verb == "report" or done.returncode:
                 logger.info("%s", (done.stdout or done.stderr).strip())
         self._code = self._code or code
+
+
+def _shorten(test: Test) -> None:
+    """A test that was stopped by hand had no longer schedule than that: what would have come is not missing."""
+    engine, plan = test.engine, test.engine.plan
+    if engine.stopping or plan.mode != "open" or engine.schedule is None or engine.last_due_ns < 0:
+        return
+    if engine.last_due_ns < engine.schedule.offsets_ns[-1]:
+        plan = replace(plan, duration_s=(engine.last_due_ns + 1) / 1e9)
+        planned = len(plan.open_schedule())
+        manifest.write(test.path, manifest.read(test.path) | {"plan": plan.to_json(), "planned": planned})

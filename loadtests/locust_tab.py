@@ -21,7 +21,7 @@ COLUMNS: Final = (
     ("tokens_p50", "Tokens/s per answer, p50"),
     ("tokens_p05", "slowest 5 % below"),
 )
-Finished = tuple[str, float, float | None]
+Answered = tuple[str, float, float | None]
 """Of one good answer: workload, output tokens per second, time to first token in ms or None."""
 
 
@@ -40,12 +40,12 @@ def add_tab(web_ui: Any, rows: Callable[[], list[dict[str, Any]]]) -> None:
     web_ui.app.after_request(with_rows)
 
 
-def tab_rows(finished: list[Finished]) -> list[dict[str, Any]]:
+def tab_rows(answered: list[Answered]) -> list[dict[str, Any]]:
     """The tab's rows: one per workload; a dash where there is nothing to say."""
     rows = []
-    for name in sorted({one[0] for one in finished}):
-        speeds = [speed for workload, speed, _ in finished if workload == name]
-        ttft = [ms for workload, _, ms in finished if workload == name and ms is not None]
+    for name in sorted({one[0] for one in answered}):
+        speeds = [speed for workload, speed, _ in answered if workload == name]
+        ttft = [ms for workload, _, ms in answered if workload == name and ms is not None]
         rows.append(
             {
                 "name": name,

@@ -16,6 +16,7 @@ import orjson
 
 from loadtests.plan import Plan
 from loadtests.profiles import Profile, check_params, load
+from loadtests.redact import looks_secret, secret_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,6 +193,10 @@ def _params(pairs: Sequence[str]) -> dict[str, Any]:
             raise OptionError(f"--param {key}: has an option of its own; use {OWNED[key]}")
         try:
             params[key] = orjson.loads(raw)
+            if looks_secret(raw) or any(secret_places({key: params[key]})):
+                raise OptionError(
+                    f"--param {key}=...: looks like a key, and parameters are kept in run.json; leave it out"
+                )
         except orjson.JSONDecodeError:
             raise OptionError(
                 f"--param {pair!r}: {raw!r} is not JSON; a string needs quotes: '{key}=\"{raw}\"'"

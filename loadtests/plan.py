@@ -8,7 +8,7 @@ what is on disk. Never holds a secret.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from loadtests import schedule, workload
 from loadtests.send import Target
@@ -16,6 +16,10 @@ from loadtests.send import Target
 if TYPE_CHECKING:
     from loadtests.profiles import Profile
     from loadtests.workload import Workload
+
+
+BEYOND: Final = 1 << 40
+"""Seqs from here on are of users who joined a closed loop beyond its planned number (Locust's web UI can do that)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def planned(environment: Environment, users: int) -> tuple[Any, Any]:
         Given(
             model=options.model or None,
             workload=options.workload,
-            output_tokens=options.output_tokens or None,
+            output_tokens=min(options.output_tokens, 2**31 - 1) or None,
             stream_share=options.stream_share,
             rate=rate,
             concurrency=None if rate is not None else max(1, users),

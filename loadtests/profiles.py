@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -116,12 +115,6 @@ class Profile(_Table):
         """Where requests go: base_url and path. An embedded provider gets its base_url when it is started."""
         assert self.base_url, f"profile {self.name} is embedded and has no base_url yet"
         return f"{self.base_url}/{self.path}"
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port of the URL."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc}"
 
     def api_key(self, environ: Mapping[str, str]) -> str | None:
         """

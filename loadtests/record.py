@@ -37,7 +37,7 @@ ERROR_KINDS: Final = (
 )  # fmt: skip
 FLAGS: Final = (
     "no_done", "not_streamed", "buffered", "unterminated", "paused", "user_cancel", "run_end", "cut_at_cap",
-    "model_differs", "streamed_unasked", "content_filter", "bad_utf8",
+    "model_differs", "streamed_unasked", "content_filter",
 )  # fmt: skip
 CONTENT: Final = 1
 REASONING: Final = 2

@@ -9,59 +9,30 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from loadtests import clock, manifest, record
 from loadtests.errors import of_exception
 from loadtests.finish import Finished, finish
 from loadtests.fleet import Fleet, FleetError, total
 from loadtests.mock import process as mock_process
+from loadtests.rundir import RunError, Setup, create, describe, point_latest
+from loadtests.sink import DiskFullError
+from loadtests.watch import Interrupts, View, watch
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import FrameType
 
-    from loadtests.plan import Plan
     from loadtests.profiles import Profile
 
 LEAD_NS: Final = 50_000_000
 """Between the start command and the run's zero, so that every worker has heard it."""
 
-GRACE_S: Final = 5.0
-"""How long requests in flight may go on after a stop that somebody asked for."""
-
 TRUTH: Final = "mock.truth"
 """The embedded provider's own log, beside the run's files."""
-
-
-class RunError(ValueError):
-    """A run that cannot begin: one line with what, where and the fix."""
-
-
-class View(Protocol):
-    """Who is shown how a run goes."""
-
-    def update(self, fleet: Fleet, elapsed_s: float) -> None:
-        """A few times a second."""
-
-    def say(self, text: str) -> None:
-        """One line for people."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """Everything that a run is made from."""
-
-    plan: Plan
-    profile: Profile
-    out: Path
-    name: str
-    argv: list[str]
-    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +41,7 @@ class Result:
     How a run ended.
 
     Attributes:
-        stop: Why it ended before its plan did: "" | "interrupt" | "refused" | "disk_full" | "worker_lost".
+        stop: Why it ended before its plan did: "", interrupt, refused, disk_full, no_descriptors or worker_lost.
         text: The same in words.
         answered: Requests that got at least one byte of an answer.
         ok: Requests that ended well.
@@ -83,75 +54,6 @@ class Result:
     answered: int
     ok: int
     issued: int
-
-
-# The run directory.
-
-
-def create(setup: Setup) -> Path:
-    """
-    Make `<out>/<UTC stamp>-<name>[-<n>]/` with its manifest, and point `latest` to it.
-
-    Raises:
-        RunError: The directory cannot be made.
-    """
-    stem = f"{clock.utc_stamp()}-{setup.name}"
-    try:
-        setup.out.mkdir(parents=True, exist_ok=True)
-        for n in range(1, 1000):
-            path = setup.out / (stem if n == 1 else f"{stem}-{n}")
-            try:
-                path.mkdir()
-            except FileExistsError:
-                continue
-            (path / record.PARTS).mkdir()
-            _point_latest(setup.out, path.name)
-            return path
-    except OSError as error:
-        raise RunError(f"--out {setup.out}: {error.strerror or error}; name a directory that can be written") from None
-    raise RunError(f"--out {setup.out}: a thousand runs called {stem}")
-
-
-def _point_latest(out: Path, name: str) -> None:
-    """Point `latest` to the newest run; a real file or directory of that name is left alone."""
-    link = out / "latest"
-    if link.is_symlink() or not link.exists():
-        partial = out / f".latest-{os.getpid()}"
-        partial.unlink(missing_ok=True)
-        partial.symlink_to(name)
-        partial.replace(link)
-
-
-def describe(setup: Setup, path: Path, profile: Profile) -> dict[str, Any]:
-    """The manifest of a run that is about to begin."""
-    plan = setup.plan
-    source = plan.source()
-    hashes = {"workload": source.digest(0), "prompts": source.digest(64)}
-    planned = None
-    if plan.mode == "open":
-        schedule = plan.open_schedule()
-        hashes["schedule"], planned = schedule.digest(), len(schedule)
-    return {
-        "schema_version": record.SCHEMA_VERSION,
-        "run_id": path.name,
-        "campaign_id": None,
-        "name": setup.name,
-        "argv": setup.argv,
-        "labels": setup.labels,
-        "seed": plan.seed,
-        "started_unix_ns": None,
-        "model": plan.model,
-        "profile": profile.model_dump(mode="json"),
-        "plan": plan.to_json(),
-        "planned": planned,
-        "hashes": hashes,
-        "host": manifest.host(),
-        "versions": manifest.versions(),
-        "limits": manifest.limits(),
-        "headroom": None,
-        "ended": False,
-        "stop": None,
-    }
 
 
 # Before the first request.
@@ -170,7 +72,7 @@ def reach(profile: Profile) -> None:
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
         socket.create_connection((url.host, port), timeout=profile.timeouts.connect).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         failure = of_exception(error, connecting=True)
         raise RunError(
             f"nothing reached at {profile.base_url} ({failure.kind}: {failure.text}); is the server up, and is "
@@ -181,30 +83,13 @@ def reach(profile: Profile) -> None:
 # The run.
 
 
-class Interrupts:
-    """Counts Ctrl-C (and a TERM), instead of raising in the middle of things."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._take) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
-
-    def _take(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
-
-
 def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
     """
-    Do a run: from an empty directory to finished files.
+    Do a run: from an empty directory to finished files, whatever happens in between.
 
     Raises:
         RunError: It cannot begin.
+        StoppedError: Somebody stopped it before its first request.
     """
     profile = setup.profile
     profile.api_key(os.environ)  # a missing key is said before anything is made
@@ -212,6 +97,19 @@ def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
         reach(profile)
     path = create(setup)
     with ExitStack() as stack:
+        fleet = _start(setup, path, stack, interrupts)
+        try:
+            watch(fleet, view, interrupts)
+        finally:
+            stack.close()
+            result = _conclude(path, fleet, interrupts)
+    return result
+
+
+def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts) -> Fleet:
+    """Provider, manifest, workers, and the moment of the start; where that fails, nothing is left behind."""
+    profile = setup.profile
+    try:
         if profile.embedded:
             mock = mock_process.start(["--seed", str(setup.plan.seed)], path / TRUTH)
             stack.callback(mock.stop)
@@ -220,45 +118,19 @@ def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
         manifest.write(path, about)
         fleet = Fleet(path, path / record.PARTS, setup.plan.workers)
         stack.callback(fleet.close)
-        try:
-            fleet.wait_ready()
-        except FleetError as error:
-            shutil.rmtree(path)  # nothing was sent, nothing is in it
+        fleet.wait_ready(lambda: interrupts.count > 0)
+        interrupts.check()
+        fleet.zero_ns = clock.monotonic_ns() + LEAD_NS
+        manifest.write(path, about | {"started_unix_ns": fleet.zero_ns + clock.measure_offset().offset_ns})
+    except BaseException as error:
+        stack.close()
+        shutil.rmtree(path, ignore_errors=True)
+        if isinstance(error, FleetError | mock_process.MockError):
             raise RunError(f"the run cannot begin: {error}") from None
-        zero_ns = clock.monotonic_ns() + LEAD_NS
-        about["started_unix_ns"] = zero_ns + clock.measure_offset().offset_ns
-        manifest.write(path, about)
-        fleet.start(zero_ns)
-        _watch(fleet, zero_ns, view, interrupts)
-    return _conclude(path, fleet, interrupts)
-
-
-def _watch(fleet: Fleet, zero_ns: int, view: View, interrupts: Interrupts) -> None:
-    """Show the run and pass on what stops it, until every worker is over."""
-    told = ""
-    heard = 0
-    cancel_at: int | None = None
-    while not fleet.done:
-        fleet.listen(0.1)
-        now = clock.monotonic_ns()
-        view.update(fleet, max(0.0, (now - zero_ns) / 1e9))
-        reason = fleet.stopping()
-        if reason and not told:
-            told = reason
-            fleet.stop(reason)
-        if interrupts.count > heard:
-            heard = interrupts.count
-            if heard == 1:
-                view.say(f"stopping: requests in flight have {GRACE_S:g} s; Ctrl-C again to cancel them")
-                fleet.stop("interrupt")
-                cancel_at = now + int(GRACE_S * 1e9)
-            else:
-                cancel_at = now
-        if cancel_at is not None and now >= cancel_at:
-            fleet.cancel("user_cancel")
-            cancel_at = None
-    fleet.listen(0)
-    view.update(fleet, max(0.0, (clock.monotonic_ns() - zero_ns) / 1e9))
+        raise
+    point_latest(setup.out, path.name)
+    fleet.start()
+    return fleet
 
 
 def _conclude(path: Path, fleet: Fleet, interrupts: Interrupts) -> Result:
@@ -269,6 +141,8 @@ def _conclude(path: Path, fleet: Fleet, interrupts: Interrupts) -> Result:
         finished = finish(path, stop={"reason": stop, "text": text} if stop else None)
     except OSError as error:
         safe = f"what was recorded is safe in {path / record.PARTS}"
+        if not isinstance(error, DiskFullError):
+            raise
         stop, text = "disk_full", f"{error.strerror}; {safe}: make room, then `firsttoken repair {path}`"
     return Result(path, finished, stop, text, answered, ok, issued)
 
@@ -280,6 +154,10 @@ def _why(fleet: Fleet, interrupts: Interrupts) -> tuple[str, str]:
         return "refused", reason.removeprefix("refused: ")
     if reason.startswith("disk full"):
         return "disk_full", reason
+    if reason.startswith("out of file descriptors"):
+        return "no_descriptors", reason
+    if interrupts.count and fleet.dead():
+        return "interrupt", "stopped by Ctrl-C; workers that did not end were killed, what they had written is kept"
     if dead := fleet.dead():
         who = ", ".join(str(member.number) for member in dead)
         return "worker_lost", f"worker {who} ended unasked: {dead[0].last_words() or 'it said nothing'}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -130,11 +130,6 @@ class Schedule:
         """The seqs of one worker, ascending: those with seq % workers == worker."""
         _check_worker(worker, workers)
         return np.arange(worker, len(self), workers, dtype=np.int64)
-
-    def limit(self, requests: int) -> Schedule:
-        """The first so many arrivals."""
-        _check(1.0, None, requests)
-        return replace(self, offsets_ns=_frozen(self.offsets_ns[:requests]))
 
 
 def open_loop(

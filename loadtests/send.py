@@ -8,6 +8,7 @@ each ends as one `Record` with the stamps and tokens it reached.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -114,7 +115,8 @@ class Sender:
         try:
             self._exchange(arrival, record, exchange)
         except Failure as failure:
-            exchange.fail(failure, self._receiver.now_ns())
+            # Without its traceback: that would tie frame and exchange into a cycle that nobody collects.
+            exchange.fail(failure.bare(), self._receiver.now_ns())
             self._conclude(record, exchange, reader)
         except BaseException:
             exchange.fail(Failure("reset", "cancelled"), self._receiver.now_ns())
@@ -163,8 +165,11 @@ class Sender:
             record.sent_ns = exchange.sent_ns
             record.bytes_sent = len(arrival.data)
             exchange.wait()
-        except BaseException:
-            exchange.fail(Failure("reset", "given up"), self._receiver.now_ns())
+        except BaseException as error:
+            if exchange.reads:
+                exchange.parse(self._receiver.shift_ns, self._receiver.zero_ns)  # an early answer may say why
+            failure = error.bare() if isinstance(error, Failure) else Failure("reset", "given up")
+            exchange.fail(failure, self._receiver.now_ns())
             raise
         finally:
             connection.done(exchange)
@@ -199,9 +204,16 @@ class Sender:
 
     def _reading(self, record: Record, exchange: Exchange, reader: Reader) -> Iterator[None]:
         if exchange.reads:
-            exchange.parse(self._receiver.shift_ns)
+            exchange.parse(self._receiver.shift_ns, self._receiver.zero_ns)
         exchange.release()
         columns.wire_facts(record, exchange, self.target.profile)
+        try:
+            yield from self._judging(record, exchange, reader)
+        except Exception as error:  # noqa: BLE001 - a flaw of ours: it is shown, and the row says so
+            gevent.get_hub().handle_error(self, *sys.exc_info())
+            columns.outcome(record, Failure("protocol", f"firsttoken failed to read this answer: {error!r}"), [], [])
+
+    def _judging(self, record: Record, exchange: Exchange, reader: Reader) -> Iterator[None]:
         answer = Answer(self.target.profile)
         flags: list[str] = []
         yield from reader.tell(answer, flags)
@@ -225,7 +237,7 @@ class Sender:
 def origin_of(profile: Profile) -> Origin:
     """Host, port and TLS of a profile's URL."""
     url = httpx.URL(profile.url)
-    tls = httpx.create_ssl_context(trust_env=False) if url.scheme == "https" else None
+    tls = httpx.create_ssl_context() if url.scheme == "https" else None
     return Origin(url.host, url.port or (443 if tls else 80), tls)
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 ROWS_PER_BATCH: Final = 1000
 COLUMNS_PER_SLICE: Final = 6
+ENDED: Final = "ended-"
+"""An empty file of this name and the worker's number says that all its rows are in its part."""
+
 RESERVE_BYTES: Final = 2 << 20
 _DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _ARROW_OF: Final[dict[str, Any]] = {"q": pa.int64(), "i": pa.int32(), "B": pa.uint8()}
@@ -108,6 +111,7 @@ class Sink:
         reserve = parts / f"reserve-{worker}"
         _reserve(reserve)
         self._reserve = reserve
+        self._worker = worker
         self._part = Part(parts / f"requests-{worker}.arrows", seam.part_schema(), reserve)
         self._client = Part(parts / f"client-{worker}.arrows", seam.client_schema(), reserve)
         self._breathe = breathe
@@ -138,7 +142,7 @@ class Sink:
             while self.rows:
                 batch, self.rows = self.rows[:ROWS_PER_BATCH], self.rows[ROWS_PER_BATCH:]
                 try:
-                    self._part.append(self._batch(batch))
+                    self._part.append(self._batch_of(batch))
                 except BaseException:
                     self.rows[:0] = batch
                     raise
@@ -158,6 +162,26 @@ class Sink:
             self._part.close()
             self._client.close()
             self._reserve.unlink(missing_ok=True)
+        (self._reserve.parent / f"{ENDED}{self._worker}").touch()
+
+    def _batch_of(self, rows: Sequence[seam.Record]) -> pa.RecordBatch:
+        """A batch; where a value of one row is refused, that value is left out and the row says so."""
+        try:
+            return self._batch(rows)
+        except (pa.lib.ArrowException, OverflowError, TypeError, ValueError):
+            for row in rows:
+                self._mend(row)
+            return self._batch(rows)
+
+    def _mend(self, row: seam.Record) -> None:
+        """Take out of a row what its column cannot hold: one bad value must not cost a row, let alone a thousand."""
+        for field in self._part.schema:
+            value = getattr(row, field.name)
+            try:
+                _lists([value], field.type) if pa.types.is_list(field.type) else pa.array([value], field.type)
+            except (pa.lib.ArrowException, OverflowError, TypeError, ValueError):
+                setattr(row, field.name, None)
+                row.error = f"{field.name} could not be kept: {value!r:.100}; {row.error or ''}".strip("; ")
 
     def _batch(self, rows: Sequence[seam.Record]) -> pa.RecordBatch:
         arrays = []

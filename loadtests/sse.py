@@ -33,14 +33,12 @@ class Decoder:
 
     Attributes:
         events: Complete events so far, in order; the owner may take and clear them.
-        comments: Comment lines seen (keep-alives).
     """
 
-    __slots__ = ("_after_cr", "_data", "_first", "_name", "_pending", "_pending_bytes", "_stamp", "comments", "events")
+    __slots__ = ("_after_cr", "_data", "_first", "_name", "_pending", "_pending_bytes", "_stamp", "events")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.comments = 0
         self._pending: list[bytes] = []  # pieces of a line whose end has not come yet
         self._pending_bytes = 0
         self._data: list[bytes] = []
@@ -118,8 +116,7 @@ class Decoder:
     def _field(self, line: bytes) -> None:
         name, colon, value = line.partition(b":")
         if not name and colon:
-            self.comments += 1
-            return
+            return  # a comment: keep-alives
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)

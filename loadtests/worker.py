@@ -111,10 +111,10 @@ class Worker:
             self.engine.close()
             return 0
         self.engine.begin(command["zero_ns"])
-        helpers = [gevent.spawn(self._listen), gevent.spawn(self._report)]
+        watchers = [gevent.spawn(self._listen), gevent.spawn(self._report)]
         self._offer()
         self.engine.wait()
-        gevent.killall(helpers)
+        gevent.killall(watchers)
         self.runner.stop()
         return self._end()
 
@@ -122,16 +122,15 @@ class Worker:
         users = 1
         if self.plan.mode == "closed":
             users = len(self.plan.closed_schedule().users_of(self.engine.worker, self.plan.workers))
-            if self.plan.duration_s is not None:
-                ends_in_s = self.plan.duration_s - self.engine.receiver.now_ns() / 1e9
-                gevent.spawn_later(max(0.0, ends_in_s), self.engine.exhausted)
         if not users:
             self.engine.exhausted()
             return
         self.engine.receiver.sleep_until(0)
+        if not self.engine.offering:
+            return  # stopped before it began
         self.runner.start(users, spawn_rate=users)
         if self.plan.mode == "open":
-            while not self.engine.users:
+            while self.engine.offering and not self.engine.users:
                 gevent.sleep(0.001)
             present = list(self.engine.users.values())
             gevent.spawn(offer, self.engine, deliver_to(lambda: present))
@@ -167,6 +166,8 @@ class Worker:
                 self.engine.stop(command["reason"])
             elif command["do"] == "cancel":
                 self.engine.cancel(command["flag"])
+            elif command["do"] == "pause":
+                self.engine.paused_until_ns = max(self.engine.paused_until_ns, command["until_ns"])
 
 
 class WithoutPandas(MetaPathFinder):

@@ -59,6 +59,9 @@ class Workload(Protocol):
     def request(self, seq: int) -> Request:
         """The request at a place in the schedule."""
 
+    def streams(self, seq: int) -> bool:
+        """Whether that request is streamed."""
+
     def digest(self, n: int) -> str:
         """A hash of the first n prompts, in hex."""
 

@@ -11,7 +11,7 @@ import pytest
 
 HOME = Path(__file__).resolve().parent.parent
 LAYERS = [
-    {"loadtests", "loadtests.units", "loadtests.clock"},
+    {"loadtests", "loadtests.child", "loadtests.clock", "loadtests.units"},
     {"loadtests.record", "loadtests.redact", "loadtests.phrases", "loadtests.values"},
     {"loadtests.derive", "loadtests.errors", "loadtests.sse", "loadtests.schedule", "loadtests.workload"},
     {
@@ -29,7 +29,8 @@ LAYERS = [
     {"loadtests.send"},
     {"loadtests.plan", "loadtests.client"},
     {"loadtests.finish", "loadtests.fleet", "loadtests.options", "loadtests.engine"},
-    {"loadtests.dispatch", "loadtests.live", "loadtests.users", "loadtests.run"},
+    {"loadtests.dispatch", "loadtests.live", "loadtests.users", "loadtests.rundir", "loadtests.watch"},
+    {"loadtests.run"},
     {"loadtests.worker", "loadtests.locust_tab"},
     {"loadtests.locust_run"},
     {"loadtests.plugin"},

@@ -239,6 +239,7 @@ def test_a_wrong_port_is_one_line_and_leaves_nothing_behind(tmp_path: Path) -> N
         (("run", "--param", "temperature=9", "--profile", "meingpt", "--base-url", "http://127.0.0.1:9/v1"), "[0, 2]"),
         (("run", "--profile", "openai", "--requests", "50"), "--yes"),
         (("run", "--label", "x"), "KEY=VALUE"),
+        (("run", "--label", "note=sk-abcdefghijklmnopqrstuvwx"), "looks like a key"),
         (("summary", "nowhere"), "nowhere"),
         (("compare", "a", "b"), "a"),
         (("repair", "."), "not a run directory"),
@@ -362,6 +363,45 @@ def test_ctrl_c_keeps_every_row(tmp_path: Path, times: int) -> None:
     assert bool(cancelled) is (times == 2)
     assert all("user_cancel" in row["flags"] for row in cancelled)
     assert about(tmp_path)["stop"]["reason"] == "interrupt"
+
+
+@pytest.mark.parametrize("after_s", [0.3, 0.8, 1.2, 1.6])
+def test_ctrl_c_at_any_moment_of_the_start_ends_the_run(tmp_path: Path, after_s: float) -> None:
+    running = start("run", "--duration", "30s", "--no-report", cwd=tmp_path)
+    time.sleep(after_s)
+    running.send_signal(signal.SIGINT)
+    stdout, stderr = running.communicate(timeout=30)
+
+    assert running.returncode in {130, 1, -signal.SIGINT}, (stdout, stderr)  # -2: Python itself was still starting
+    assert not list(tmp_path.rglob("parts"))
+
+
+def test_a_429_pauses_closed_loop_users_too(serve: Any, tmp_path: Path) -> None:
+    """Retry-After 1 on every answer: one user in 2.5 s sends at 0, 1 and 2 s, and not thousands of times."""
+
+    def handler(sock: socket.socket) -> None:
+        while read_request(sock):
+            sock.sendall(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}")
+
+    run_against(serve(handler).port, "--concurrency", "1", "--duration", "2500ms", cwd=tmp_path)
+    assert 2 <= len(rows(tmp_path)) <= 3
+
+
+def test_a_dead_provider_is_not_hammered_by_a_closed_loop(tmp_path: Path) -> None:
+    mock = process.start(["--ttft", "0.05", "--output-tokens", "16"])
+    running = start(
+        "run", "--profile", "vllm", "--model", "m", "--base-url", mock.base_url, "--no-report", "--concurrency", "2",
+        "--duration", "4s", cwd=tmp_path,
+    )  # fmt: skip
+    until((tmp_path / "results" / "latest" / "parts" / "requests-0.arrows").exists)
+    time.sleep(1.0)
+    mock.popen.kill()
+    mock.stop()
+    _, stderr = running.communicate(timeout=60)
+
+    assert running.returncode == 3
+    assert "provider gone" in stderr
+    assert 5 < sum(row["error_kind"] == "connect" for row in rows(tmp_path)) < 60
 
 
 def test_a_run_whose_processes_were_all_killed_is_repaired(tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ def test_arrivals_that_nobody_recorded_are_added_from_the_schedule(tmp_path: Pat
     rows = {row["seq"]: row for row in pq.read_table(path / record.REQUESTS).to_pylist()}
     assert rows[5]["scheduled_ns"] == 500_000_000
     assert rows[5]["sent_ns"] is None
-    assert rows[5]["prompt_hash"] == plan.source().request(5).prompt_hash
+    assert rows[5]["prompt_hash"] is None  # nobody made that request
+    assert rows[5]["stream"] is True
     assert manifest.read(path)["stop"]["reason"] == "incomplete"
 
 
@@ -93,6 +94,25 @@ def test_a_closed_loop_misses_nothing(tmp_path: Path) -> None:
     path = run_dir(tmp_path, Plan("m", mode="closed", concurrency=2, requests=9), {0: [0, 1, 2]}, {0: 3})
 
     assert finish(path) == Finished(3, 3, 0, 0)
+
+
+def test_a_killed_worker_of_a_closed_loop_lost_each_users_next_turn(tmp_path: Path) -> None:
+    """Three users; 0 had answered turns 0 and 1 (seqs 0, 3), 1 turn 0 (seq 1), 2 none: lost are seqs 6, 4 and 2."""
+    plan = Plan("m", mode="closed", concurrency=3, duration_s=60)
+    path = run_dir(tmp_path, plan, {0: [0, 1, 3]}, {0: 6}, clean=False)
+
+    assert finish(path) == Finished(6, 3, 0, 3)
+    assert {seq for seq, outcome in outcomes(path).items() if outcome == "lost"} == {2, 4, 6}
+
+
+def test_what_a_worker_complained_of_is_kept(tmp_path: Path) -> None:
+    path = run_dir(tmp_path, TEN, {0: list(range(10))}, {0: 10})
+    (path / record.PARTS / "worker-0.log").write_text("oh\n")
+    (path / record.PARTS / "worker-1.log").write_text("")
+    finish(path)
+
+    assert (path / "worker-0.log").read_text() == "oh\n"
+    assert not (path / "worker-1.log").exists()
 
 
 def test_why_a_run_was_stopped_is_kept(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_what_is_more_than_little_is_named(more: dict[str, Any], named: str) -> 
         (MOCK, {"model": "  "}, "is empty"),
         (MOCK, {"params": ["temperature"]}, "write KEY=JSON"),
         (MOCK, {"params": ["stop=now"]}, "is not JSON; a string needs quotes"),
+        (MOCK, {"params": ['api_key="sk-abcdefghijklmnopqrstuvwx"']}, "looks like a key"),
         (MOCK, {"params": ["stream=true"]}, "use --stream"),
         (MOCK, {"params": ["max_tokens=9"]}, "use --output-tokens"),
         (MOCK, {"warmup": 20.0}, "--warmup 20s leaves nothing of --duration 20s"),

@@ -101,7 +101,6 @@ def test_a_small_file_is_enough(written: Written) -> None:
     profile = load(str(written("")))
 
     assert profile.url == "http://127.0.0.1:1/v1/chat/completions"
-    assert profile.origin == "http://127.0.0.1:1"
     assert (profile.timeouts.connect, profile.timeouts.first_byte) == (10, 120)
     assert (profile.timeouts.silence, profile.timeouts.total) == (60, 600)
     assert profile.request_id_headers == ("x-request-id",)
@@ -355,7 +354,7 @@ def test_another_base_url_and_other_timeouts_make_another_profile() -> None:
     profile = load("vllm").with_overrides(base_url="http://[::1]:9/v1/", timeouts={"total": 3, "silence": 1.5})
 
     assert profile.url == "http://[::1]:9/v1/chat/completions"
-    assert profile.origin == "http://[::1]:9"
+    assert profile.url.startswith("http://[::1]:9/")
     assert (profile.timeouts.total, profile.timeouts.silence, profile.timeouts.connect) == (3, 1.5, 10)
     assert profile.with_overrides() == profile
     assert load("mock").with_overrides(base_url="http://127.0.0.1:5/v1").url == "http://127.0.0.1:5/v1/chat/completions"

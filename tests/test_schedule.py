@@ -104,7 +104,7 @@ def test_whichever_ends_first_ends_the_schedule(arrivals: str) -> None:
     assert len(open_loop(arrivals, 8, 20, 1, requests=10)) == 10
     assert len(open_loop(arrivals, 8, 20, 1, requests=10_000)) == len(whole)
     assert len(open_loop(arrivals, 8, None, 1, requests=10_000)) == 10_000
-    assert whole.limit(10).digest() == open_loop(arrivals, 8, 20, 1, requests=10).digest()
+    assert list(open_loop(arrivals, 8, 20, 1, requests=10).offsets_ns) == list(whole.offsets_ns[:10])
 
 
 def test_the_digest_is_the_sha256_of_little_endian_int64() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import struct
 import time
@@ -56,7 +57,7 @@ def ask(receiver: Receiver, serve: Any) -> Iterator[Callable[..., Record]]:
 
     def start(
         handler: Callable[[socket.socket], None] | bytes, *, stream: bool = True, key: str | None = None,
-        port: int | None = None, patience: dict[str, float] | None = None,
+        port: int | None = None, patience: dict[str, float] | None = None, content: str = "Hi",
     ) -> Record:  # fmt: skip
         if isinstance(handler, bytes):
             handler = writing(handler)
@@ -67,7 +68,7 @@ def ask(receiver: Receiver, serve: Any) -> Iterator[Callable[..., Record]]:
         kept: list[Record] = []
         sender = Sender(Target(profile, "m"), receiver, key=key, worker=3, keep=kept.append)
         senders.append(sender)
-        request = Request(7, "chat", ({"role": "user", "content": "Hi"},), stream, 16, 99, 2)
+        request = Request(7, "chat", ({"role": "user", "content": content},), stream, 16, 99, 2)
         returned = sender.send(sender.prepare(request, receiver.now_ns()))
         assert kept == [returned]
         assert returned.error_kind in {None, *ERROR_KINDS}
@@ -252,6 +253,25 @@ def test_tokens_in_one_read_are_counted_as_shared(ask: Any) -> None:
     assert row.flags == ["buffered"]
 
 
+def test_a_server_that_never_reads_is_a_timeout_and_not_a_reset(ask: Any) -> None:
+    def handler(sock: socket.socket) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        time.sleep(1.5)
+
+    row = ask(handler, patience={"total": 0.5}, content="x" * (16 << 20))
+    assert (row.outcome, row.error_kind) == ("error", "timeout_total")
+
+
+def test_an_early_answer_to_a_request_still_being_sent_is_the_answer(ask: Any) -> None:
+    def handler(sock: socket.socket) -> None:
+        sock.recv(1000)
+        sock.sendall(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+        time.sleep(0.8)
+
+    row = ask(handler, patience={"total": 0.5}, content="x" * (16 << 20))
+    assert row.status == 413
+
+
 def test_a_key_never_reaches_the_record(ask: Any) -> None:
     key = "very-secret-key-0123456789"
 
@@ -318,3 +338,24 @@ def test_a_request_killed_before_it_is_connected_is_a_row(receiver: Receiver) ->
             filler.close()
 
     assert [(row.outcome, row.error_kind) for row in kept] == [("error", "timeout_connect"), ("cancelled", None)]
+
+
+def test_failed_requests_leave_no_garbage_behind(receiver: Receiver) -> None:
+    """The collector is off while a run is on: what a refused connection makes must go by counting references."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    profile = profiles.load("vllm").with_overrides(base_url=f"http://127.0.0.1:{port}/v1")
+    sender = Sender(Target(profile, "m"), receiver, key=None, worker=0, keep=lambda _: None)
+    request = Request(7, "chat", ({"role": "user", "content": "Hi"},), True, 16, 99, 2)
+    sender.send(sender.prepare(request, receiver.now_ns()))
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        for _ in range(50):
+            sender.send(sender.prepare(request, receiver.now_ns()))
+        grown = len(gc.get_objects()) - before
+    finally:
+        gc.enable()
+
+    assert grown < 100  # 35 objects a request were left before

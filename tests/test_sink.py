@@ -130,11 +130,24 @@ def test_no_bytes_make_reading_raise(data: bytes) -> None:
         file.unlink()
 
 
+def test_a_value_that_no_column_can_hold_costs_neither_its_row_nor_the_others(tmp_path: Path) -> None:
+    kept = Sink(tmp_path, 0, breathe)
+    kept.keep(row(0, output_cap=3_000_000_000))
+    kept.keep(row(1, output_cap=16))
+    kept.close()
+
+    first, second = read_part(tmp_path / "requests-0.arrows").to_pylist()
+    assert first["output_cap"] is None
+    assert "output_cap could not be kept: 3000000000" in first["error"]
+    assert second["output_cap"] == 16
+
+
 def test_the_reserve_is_there_while_running_and_gone_after_a_clean_end(tmp_path: Path) -> None:
     kept = Sink(tmp_path, 0, breathe)
     assert (tmp_path / "reserve-0").stat().st_size == sink.RESERVE_BYTES
     kept.close()
     assert not (tmp_path / "reserve-0").exists()
+    assert (tmp_path / "ended-0").exists()
 
 
 def test_parquet_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -36,12 +36,8 @@ def test_several_data_lines_are_one_payload_joined_by_lf() -> None:
     assert data(b"data: a\ndata: b\ndata\n\n") == [b"a\nb\n"]
 
 
-def test_comments_are_counted_and_are_no_events() -> None:
-    decoder = Decoder()
-    decoder.feed(b": OPENROUTER PROCESSING\n\n:\n\ndata: a\n\n", 1)
-
-    assert decoder.comments == 2
-    assert decoder.events == [(1, b"a", b"")]
+def test_comments_are_no_events() -> None:
+    assert data(b": OPENROUTER PROCESSING\n\n:\n\ndata: a\n\n") == [b"a"]
 
 
 def test_a_name_belongs_to_its_event_only() -> None:

@@ -107,10 +107,10 @@ def framed(*pieces: bytes, eof: bool = False) -> Got:
     got = Got()
     for number, piece in enumerate(pieces, 1):
         got.exchange.append(piece, number * 1000, number * 1000 + 7)
-        got.exchange.parse(0)
+        got.exchange.parse(0, 0)
     if eof:
         got.exchange.append(b"", 0, 10**6)
-        got.exchange.parse(0)
+        got.exchange.parse(0, 0)
     return got
 
 
@@ -175,7 +175,7 @@ def test_stamps_that_go_backwards_after_loss_are_kept_ascending() -> None:
     got = Got()
     for kernel, data in ((5000, OK), (9000, b"1\r\na\r\n"), (8000, b"1\r\nb\r\n"), (9500, b"0\r\n\r\n")):
         got.exchange.append(data, kernel, 10_000)
-    got.exchange.parse(0)
+    got.exchange.parse(0, 0)
 
     assert [stamp for _, stamp in got.pieces] == [9000, 9000]
     assert got.exchange.kernel
@@ -184,7 +184,7 @@ def test_stamps_that_go_backwards_after_loss_are_kept_ascending() -> None:
 def test_a_read_without_a_kernel_stamp_takes_the_user_clock_and_says_so() -> None:
     got = Got()
     got.exchange.append(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", 0, 77)
-    got.exchange.parse(7)
+    got.exchange.parse(0, 7)
 
     assert got.pieces == [(b"a", 70)]
     assert not got.exchange.kernel
@@ -211,10 +211,20 @@ def test_the_last_read_of_an_answer_is_always_framed_soon(cuts: list[int]) -> No
     for piece in pieces:
         soon = got.exchange.append(piece, 1, 1)
         if soon:
-            got.exchange.parse(0)
+            got.exchange.parse(0, 0)
 
     assert soon
     assert got.exchange.complete
+
+
+def test_a_clock_that_was_set_forward_makes_no_stamp_later_than_its_read() -> None:
+    """The kernel says one hour from now; the read was at 5,000: nothing is received after it was read."""
+    got = Got()
+    got.exchange.append(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na", 3600 * S, 5000)
+    got.exchange.append(b"b", 6000, 7000)
+    got.exchange.parse(0, 0)
+
+    assert [stamp for _, stamp in got.pieces] == [5000, 6000]
 
 
 def test_a_kernel_stamp_is_found_among_other_ancillary_data() -> None:
@@ -285,10 +295,23 @@ def test_a_connection_that_the_peer_closed_while_idle_is_not_used_again(
     assert server.connections == 2
 
 
+def test_a_peer_that_closes_right_behind_its_answer_is_no_error_of_the_next_request(
+    receiver: Receiver, pools: Any, serve: Any
+) -> None:
+    """The close arrives while nobody looks at the loop: the pool must look before it gives the connection away."""
+    server = serve(once(OK + chunked(b"hi")))
+    pool = pools(Origin("127.0.0.1", server.port))
+    for _ in range(5):
+        assert talk(receiver, pool).body == b"hi"
+        time.sleep(0.05)  # blocks the loop, on purpose
+
+    assert server.connections == 5
+
+
 def test_nothing_that_listens_is_a_connect_failure(pools: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with pytest.raises(Failure, match=r"connect: 127\.0\.0\.1:\d+: ECONNREFUSED") as caught:
+    with pytest.raises(Failure, match=r"connect: 127\.0\.0\.1:\d+: Connection refused") as caught:
         pools(Origin("127.0.0.1", port)).take(5)
     assert caught.value.kind == "connect"
 

@@ -31,7 +31,7 @@ _MISTAKES: Final = (
     ("loadtests.units", "UnitError"),
     ("loadtests.manifest", "ManifestError"),
     ("loadtests.options", "OptionError"),
-    ("loadtests.run", "RunError"),
+    ("loadtests.rundir", "RunError"),
     ("loadtests.mock.process", "MockError"),
     ("analysis.runs", "RunError"),
 )
@@ -63,16 +63,10 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Name the nearest verb where there is none of that name."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            raise click.UsageError(f"{args[0]!r} isn't one of [{', '.join(VERBS)}]{near(args[0], VERBS)}")
+            from loadtests.units import not_one_of
+
+            raise click.UsageError(f'"{args[0]}" {not_one_of(args[0], VERBS)}')
         return super().resolve_command(ctx, args)
-
-
-def near(word: str, known: object) -> str:
-    """The ending of a message that guesses what was meant."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(word, list(known), n=1)  # type: ignore[call-overload]
-    return f'; did you mean "{close[0]}"?' if close else ""
 
 
 @click.command(

@@ -16,7 +16,8 @@ from loadtests.cli.params import PerSecond, Seconds
 
 if TYPE_CHECKING:
     from loadtests.profiles import Profile
-    from loadtests.run import Result, Setup
+    from loadtests.run import Result
+    from loadtests.rundir import Setup
 
 EXAMPLES = """\b
 Examples:
@@ -35,8 +36,9 @@ Exit codes:
   3 finished but not valid, provider gone, disk full   130 Ctrl-C, data kept"""
 
 
-GONE = {"connect", "reset", "timeout_connect", "dns", "tls"}
+GONE = ["connect", "reset", "timeout_connect", "dns", "tls"]
 GONE_AFTER = 5
+MOST = 2**31 - 1
 
 
 @click.command(epilog=EXAMPLES)
@@ -55,7 +57,7 @@ GONE_AFTER = 5
 @click.option("--workload", default="chat", show_default=True, metavar="NAME", help="What is asked.")
 @click.option(
     "--output-tokens",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST),
     metavar="N",
     help="The output cap sent.  [default: drawn per request; remote: 64]",
 )
@@ -70,7 +72,10 @@ GONE_AFTER = 5
     "--rate", type=PerSecond(), metavar="R", help="Open loop: arrivals per second (8, 8/s, 90/m).  [default: mock 8/s]"
 )
 @click.option(
-    "--concurrency", type=click.IntRange(1), metavar="N", help="Closed loop: users that each wait for their answer."
+    "--concurrency",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="Closed loop: users that each wait for their answer.",
 )
 @click.option("--arrivals", metavar="LAW", help="Open loop: poisson or constant.  [default: poisson]")
 @click.option(
@@ -79,11 +84,15 @@ GONE_AFTER = 5
     metavar="D",
     help="Length of the schedule (90, 90s, 5m).  [default: mock 20s, local 60s, remote 120s]",
 )
-@click.option("--requests", type=click.IntRange(1), metavar="N", help="At most so many requests.  [default: remote 10]")
+@click.option(
+    "--requests", type=click.IntRange(1, MOST), metavar="N", help="At most so many requests.  [default: remote 10]"
+)
 @click.option(
     "--warmup", type=Seconds(), metavar="D", help="Mark arrivals before this moment as warm-up; they are not judged."
 )
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the schedule and the prompts.")
+@click.option(
+    "--seed", type=click.IntRange(0, MOST), default=1, show_default=True, help="Of the schedule and the prompts."
+)
 @click.option(
     "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that make the load."
 )
@@ -109,6 +118,8 @@ def run(**given: Any) -> int:
     from loadtests import run as runs
     from loadtests.cli.view import view_for
     from loadtests.options import Given, beyond_defaults, is_local, plan_of, profile_of, warnings_of
+    from loadtests.rundir import Setup
+    from loadtests.watch import Interrupts, StoppedError
 
     profile = profile_of(given["profile"], given["base_url"])
     asked = {field.name: given[field.name] for field in fields(Given)}
@@ -117,11 +128,14 @@ def run(**given: Any) -> int:
         click.echo(f"note: {warning}", err=True)
     if not is_local(profile):
         _confirm(profile, beyond_defaults(plan), yes=given["yes"])
-    setup = runs.Setup(plan, profile, given["out"], _stem(profile.name), _argv(), _labels(given["label"]))
-    with runs.Interrupts() as interrupts:
+    setup = Setup(plan, profile, given["out"], _stem(profile.name), _argv(), _labels(given["label"]))
+    with Interrupts() as interrupts:
         view = view_for(setup)
         with view:
-            result = runs.execute(setup, view, interrupts)
+            try:
+                result = runs.execute(setup, view, interrupts)
+            except StoppedError as error:
+                return _fail(str(error), 130)
         return _judge(setup, result, report=not given["no_report"], as_json=given["as_json"])
 
 
@@ -137,7 +151,9 @@ def _confirm(profile: Profile, more: list[str], *, yes: bool) -> None:
 
 
 def _argv() -> list[str]:
-    return ["firsttoken", *sys.argv[1:]]
+    from loadtests.redact import redact
+
+    return ["firsttoken", *(redact(word, ()) for word in sys.argv[1:])]
 
 
 def _stem(name: str) -> str:
@@ -145,11 +161,17 @@ def _stem(name: str) -> str:
 
 
 def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
+    from loadtests.redact import looks_secret
+
     labels = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise click.UsageError(f"--label {pair!r}: write KEY=VALUE, for example --label build=1234")
+        if looks_secret(value):
+            raise click.UsageError(
+                f"--label {key}=...: looks like a key, and labels are kept in run.json; leave it out"
+            )
         labels[key] = value
     return labels
 
@@ -181,20 +203,22 @@ def _judge(setup: Setup, result: Result, *, report: bool, as_json: bool) -> int:
 
 def _gone(path: Path) -> str:
     """Since when the provider has been gone; "" where it hasn't: the last requests did not even get a connection."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     from loadtests.record import REQUESTS
 
     table = pq.read_table(path / REQUESTS, columns=["scheduled_ns", "outcome", "error_kind", "headers_ns"])
-    since = None
-    unanswered = 0
-    for row in reversed([row for row in table.to_pylist() if row["outcome"] in {"ok", "error"}]):
-        if row["headers_ns"] is not None or row["error_kind"] not in GONE:
-            break
-        since, unanswered = row["scheduled_ns"] / 1e9, unanswered + 1
-    if since is None or unanswered < GONE_AFTER:
+    table = table.filter(pc.is_in(table["outcome"].cast("string"), pa.array(["ok", "error"])))
+    answered = pc.or_(
+        pc.is_valid(table["headers_ns"]), pc.invert(pc.is_in(table["error_kind"].cast("string"), pa.array(GONE)))
+    ).to_numpy()
+    silent = len(answered) if not answered.any() else int(answered[::-1].argmax())
+    if silent < GONE_AFTER:
         return ""
-    return f"provider gone since {since:.1f} s: the last {unanswered} requests got no answer at all"
+    since_s = table["scheduled_ns"][len(answered) - silent].as_py() / 1e9
+    return f"provider gone since {since_s:.1f} s: the last {silent} requests got no answer at all"
 
 
 def _key_hint(profile: Profile) -> str:
@@ -206,15 +230,14 @@ def _kept(result: Result) -> str:
 
 
 def _first_error(path: Path) -> str:
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     from loadtests.record import REQUESTS
 
     table = pq.read_table(path / REQUESTS, columns=["error_kind", "error"])
-    for row in table.to_pylist():
-        if row["error"]:
-            return f"{row['error_kind']}: {row['error']}"
-    return "no request was answered"
+    told = table.filter(pc.is_valid(table["error"])).slice(0, 1).to_pylist()
+    return f"{told[0]['error_kind']}: {told[0]['error']}" if told else "no request was answered"
 
 
 def _show(path: Path, *, report: bool, as_json: bool) -> int:

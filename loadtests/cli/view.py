@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from bisect import insort
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from loadtests.fleet import total
 
@@ -16,24 +16,13 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from loadtests.fleet import Fleet, Member
-    from loadtests.run import Setup
+    from loadtests.rundir import Setup
+    from loadtests.watch import View
 
 QUIET_EVERY_S: Final = 10.0
 DRAW_EVERY_S: Final = 0.25
 KEEP: Final = 20_000
 """Times to first token kept for the live percentiles, at most; halved when there are more."""
-
-
-class View(Protocol):
-    """A view is entered before the run and left after it."""
-
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *_: object) -> None: ...
-    def update(self, fleet: Fleet, elapsed_s: float) -> None:
-        """A few times a second."""
-
-    def say(self, text: str) -> None:
-        """One line for people."""
 
 
 def view_for(setup: Setup) -> View:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import select
 import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
+
+from loadtests import child
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 START_S: Final = 20.0
 STOP_S: Final = 5.0
@@ -62,18 +62,15 @@ def start(script_args: Sequence[str] = (), log: Path | None = None) -> MockProce
     Raises:
         MockError: It ended at once, or said nothing for `START_S`.
     """
-    # -P: a folder called loadtests where the user stands must not be taken for ours.
-    command = [sys.executable, "-P", "-m", "loadtests.mock", "--parent-pipe", *script_args]
+    command = child.command("loadtests.mock", "--parent-pipe", *script_args)
     if log is not None:
         command += ["--log", str(log)]
-    home = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     # A session of its own: Ctrl-C at the terminal ends the load first, and the provider only after it.
     popen = subprocess.Popen(  # noqa: S603  our own module
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
+        env=child.environment(),
         start_new_session=True,
     )
     return MockProcess(popen, _port(popen))

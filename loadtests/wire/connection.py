@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import socket as names
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import gevent
 import gevent.socket
 from gevent.monkey import get_original
 
@@ -42,6 +44,10 @@ class Origin:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+class OutOfTimeError(TimeoutError):
+    """Our own patience has run out, not the kernel's: no other address will be tried."""
 
 
 class Connection:
@@ -102,7 +108,7 @@ class Connection:
         """
         until = clock.monotonic_ns() + int(patience_s * 1e9)
         try:
-            addresses = self._resolve(origin)
+            addresses = self._resolve(origin, until)
             self._connect(addresses, until)
             if origin.tls is not None:
                 self._shake(origin.tls, origin.host, until)
@@ -114,13 +120,15 @@ class Connection:
             raise Failure(failure.kind, f"{origin}: {failure.text}") from None
         self._receiver.add(self.fd, self)
 
-    def _resolve(self, origin: Origin) -> list[tuple[int, Any]]:
+    def _resolve(self, origin: Origin, until: int) -> list[tuple[int, Any]]:
         """(family, address) in the resolver's order; an address needs no resolver and takes no time."""
         try:
             ip = ipaddress.ip_address(origin.host)
         except ValueError:
             began = clock.monotonic_ns()
-            found = gevent.socket.getaddrinfo(origin.host, origin.port, 0, names.SOCK_STREAM)
+            patience_s = max(0.0, (until - began) / 1e9)
+            with gevent.Timeout(patience_s, OutOfTimeError("no address in time")):
+                found = gevent.socket.getaddrinfo(origin.host, origin.port, 0, names.SOCK_STREAM)
             self.dns_s = (clock.monotonic_ns() - began) / 1e9
             return [(family, address) for family, _, _, _, address in found]
         return [(names.AF_INET6 if ip.version == 6 else names.AF_INET, (origin.host, origin.port))]
@@ -131,7 +139,7 @@ class Connection:
         for family, address in addresses:
             try:
                 self._connect_to(family, address, until)
-            except TimeoutError:
+            except OutOfTimeError:
                 raise
             except OSError as error:
                 last = error
@@ -152,7 +160,7 @@ class Connection:
             self._wait_write(until, "no connection")
             code = self.sock.getsockopt(names.SOL_SOCKET, names.SO_ERROR)
         if code:
-            raise OSError(code, errno.errorcode.get(code, "unknown error"))
+            raise OSError(code, os.strerror(code))
 
     def _shake(self, context: ssl.SSLContext, host: str, until: int) -> None:
         began = clock.monotonic_ns()
@@ -182,6 +190,8 @@ class Connection:
     def _send_all(self, data: bytes, until: int) -> None:
         view = memoryview(data)
         while view:
+            if self.sock is None:
+                raise ConnectionResetError(errno.ECONNRESET, "the peer closed while the request was sent")
             try:
                 view = view[self.sock.send(view) :]
             except BlockingIOError:
@@ -189,12 +199,12 @@ class Connection:
 
     def _wait_write(self, until: int, what: str) -> None:
         left_s = max(0.0, (until - clock.monotonic_ns()) / 1e9)
-        gevent.socket.wait_write(self.fd, timeout=left_s, timeout_exc=TimeoutError(f"{what} in time"))
+        gevent.socket.wait_write(self.fd, timeout=left_s, timeout_exc=OutOfTimeError(f"{what} in time"))
 
     def _receive(self, until: int) -> bytes:
         """Some bytes of the handshake, before the receiver has the socket."""
         left_s = max(0.0, (until - clock.monotonic_ns()) / 1e9)
-        gevent.socket.wait_read(self.fd, timeout=left_s, timeout_exc=TimeoutError("no TLS handshake in time"))
+        gevent.socket.wait_read(self.fd, timeout=left_s, timeout_exc=OutOfTimeError("no TLS handshake in time"))
         data: bytes = self.sock.recv(READ_BYTES)
         return data
 
@@ -212,7 +222,7 @@ class Connection:
         if exchange is None:
             self.close()  # closed while idle, or bytes that nobody asked for
             return False
-        user = clock.realtime_ns()
+        user = clock.monotonic_ns()
         if not data:
             self.at_end = True
             self._receiver.remove(self.fd)  # a socket at its end stays readable for ever
@@ -222,7 +232,7 @@ class Connection:
         exchange = self.exchange
         if exchange is not None:
             if exchange.reads:
-                exchange.parse(self._receiver.shift_ns)
+                exchange.parse(self._receiver.shift_ns, self._receiver.zero_ns)
             exchange.fail(of_exception(error, connecting=False), self._receiver.now_ns())
         self.close()
         return False
@@ -244,6 +254,17 @@ class Connection:
             self._give(self)
         else:
             self.close()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Idle and still open: neither a close nor stray bytes wait to be read."""
+        try:
+            self.sock.recv(1, names.MSG_PEEK)
+        except BlockingIOError:
+            return not self.closed
+        except (OSError, AttributeError):
+            return False
+        return False
 
     def close(self) -> None:
         """Close the socket; harmless where it is closed already."""

@@ -25,7 +25,7 @@ SMALL_READ: Final = 5
 PARSE_AT_BYTES: Final = 16 << 10
 
 Read = tuple[bytes, int, int]
-"""(bytes, kernel receive stamp or 0, moment of the read); both CLOCK_REALTIME ns."""
+"""(bytes, kernel receive stamp as CLOCK_REALTIME ns or 0, moment of the read as CLOCK_MONOTONIC ns)."""
 
 
 class Exchange:
@@ -44,7 +44,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body", "_chunked", "_head_done", "_message_done", "_on_headers", "_parser", "_remaining", "_stamp", "_waiter",
+        "_body", "_chunked", "_head_done", "_message_done", "_on_headers", "_parser", "_remaining",
+        "_session_over", "_stamp", "_waiter",
         "complete", "end_ns", "extra", "failure", "first_byte_ns", "headers", "headers_ns", "http_version",
         "keep_alive", "kernel", "payload_ns", "pending", "queued", "reads", "received", "sent_ns", "silence_ns",
         "started_ns", "status", "tls", "total_ns", "wake_lag_max_ns",
@@ -88,6 +89,7 @@ class Exchange:
         self._chunked = False
         self._head_done = False
         self._message_done = False
+        self._session_over = False
 
     # While reading.
 
@@ -121,12 +123,13 @@ class Exchange:
 
     # Afterwards.
 
-    def parse(self, shift_ns: int) -> list[int]:
+    def parse(self, shift_ns: int, zero_ns: int) -> list[int]:
         """
         Frame what has been read so far.
 
         Args:
             shift_ns: What to take from a CLOCK_REALTIME stamp to be on the run's axis.
+            zero_ns: What to take from a CLOCK_MONOTONIC one.
 
         Returns:
             The delay in ns between receive stamp and reader of each read that has a kernel stamp.
@@ -134,12 +137,16 @@ class Exchange:
         reads, self.reads, self.pending = self.reads, [], 0
         lags = []
         for data, kernel, user in reads:
+            at_ns = user - zero_ns
             if kernel:
-                lags.append(user - kernel)
-            elif data:
-                self.kernel = False
+                # Nothing is received after it was read: what says so is a clock that was just set forward.
+                stamp = min(kernel - shift_ns, at_ns)
+                lags.append(at_ns - stamp)
+            else:
+                stamp = at_ns
+                self.kernel = self.kernel and not data
             # After loss a later read can carry an earlier stamp: bytes are never readable before those ahead of them.
-            self._stamp = max(self._stamp, (kernel or user) - shift_ns)
+            self._stamp = max(self._stamp, stamp)
             if not self.over:
                 self._take(data)
         if lags:
@@ -151,6 +158,7 @@ class Exchange:
         if data and self.tls is not None:
             try:
                 data, at_end = self.tls.decrypt(data)
+                self._session_over = self._session_over or at_end
             except OSError as error:
                 self.fail(Failure("tls", str(error)), self._stamp)
                 return
@@ -187,6 +195,7 @@ class Exchange:
 
     def _finish(self) -> None:
         self.complete = True
+        self.keep_alive = self.keep_alive and not self._session_over
         self._end(self._stamp)
 
     def fail(self, failure: Failure, at_ns: int) -> None:

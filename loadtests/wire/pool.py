@@ -32,8 +32,11 @@ class Pool:
         Raises:
             Failure: It could not be opened.
         """
-        if self._idle:
-            return self._idle.pop()
+        while self._idle:
+            idle = self._idle.pop()
+            if idle.is_fresh:
+                return idle
+            idle.close()
         connection = Connection(self.receiver, give=self.give, forget=self.forget)
         connection.open(self.origin, patience_s)
         return connection

@@ -143,8 +143,11 @@ class Receiver:
 
     # The timed path.
 
-    def _turn(self) -> None:
+    def _again(self) -> None:
         self._scheduled = False
+        self._turn()
+
+    def _turn(self) -> None:
         due = self._drain()
         if due and self._sleeper is not None:
             self._sleeper.switch(None)
@@ -187,13 +190,13 @@ class Receiver:
                 break
         if self._queue and not self._scheduled:
             self._scheduled = True
-            self._loop.run_callback(self._turn)
+            self._loop.run_callback(self._again)
 
     def _parse(self, exchange: Exchange) -> None:
         exchange.queued = False
         self.reads += len(exchange.reads)
         try:
-            self.lags_ns.extend(exchange.parse(self.shift_ns))
+            self.lags_ns.extend(exchange.parse(self.shift_ns, self.zero_ns))
         except Exception as error:  # noqa: BLE001 - a flaw of ours: it is shown, and the others' answers go on
             get_hub().handle_error(self, *sys.exc_info())
             exchange.fail(Failure("protocol", f"firsttoken failed to read this answer: {error!r}"), self.now_ns())
@@ -215,7 +218,7 @@ class Receiver:
                 self._check(exchange, now)
         if self._queue and not self._scheduled:
             self._scheduled = True
-            self._loop.run_callback(self._turn)
+            self._loop.run_callback(self._again)
 
 
 def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:

@@ -79,8 +79,3 @@ class Tls:
         """The ciphertext of these plain bytes, with whatever else the session wants to send."""
         self._object.write(data)
         return self._out.read()
-
-    def version(self) -> str | None:
-        """The protocol version agreed on."""
-        version: str | None = self._object.version()
-        return version

@@ -1,0 +1,122 @@
+"""A run while it is on, in the parent process: what is shown, what is passed on, and what stops it early."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Protocol, Self
+
+from loadtests import clock
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from loadtests.fleet import Fleet
+
+GRACE_S: Final = 5.0
+"""How long requests in flight may go on after a stop that somebody asked for."""
+
+KILL_S: Final = 10.0
+"""How long after a cancel a worker may take to end."""
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FAR_NS: Final = 1 << 62
+
+
+class View(Protocol):
+    """Who is shown how a run goes; entered before it and left after it."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+
+    def update(self, fleet: Fleet, elapsed_s: float) -> None:
+        """A few times a second."""
+
+    def say(self, text: str) -> None:
+        """One line for people."""
+
+
+class StoppedError(Exception):
+    """Somebody stopped a run before its first request: there is nothing to finish."""
+
+
+class Interrupts:
+    """Counts Ctrl-C (and TERM and HUP), instead of raising in the middle of things."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._take) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def check(self) -> None:
+        """
+        Before the first request.
+
+        Raises:
+            StoppedError: Somebody has stopped the run.
+        """
+        if self.count:
+            raise StoppedError("stopped before the first request; nothing was sent")
+
+    def _take(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+
+def watch(fleet: Fleet, view: View, interrupts: Interrupts) -> None:
+    """Show the run and pass on what stops it, until every worker is over."""
+    stopping = Stopping(fleet, view, interrupts)
+    paused_ns = -1
+    while not fleet.done:
+        fleet.listen(0.1)
+        with suppress(OSError):  # whoever looked on may have gone
+            view.update(fleet, fleet.elapsed_s())
+        if fleet.paused_until_ns() > paused_ns:
+            paused_ns = fleet.paused_until_ns()
+            fleet.pause(paused_ns)
+        stopping.look(clock.monotonic_ns())
+    fleet.listen(0)
+    with suppress(OSError):
+        view.update(fleet, fleet.elapsed_s())
+
+
+class Stopping:
+    """What stops a run early: a worker that was refused or has no room, or somebody's Ctrl-C, each time harder."""
+
+    def __init__(self, fleet: Fleet, view: View, interrupts: Interrupts) -> None:
+        self._fleet, self._view, self._interrupts = fleet, view, interrupts
+        self._reason = ""
+        self._heard = 0
+        self._cancel_at = self._kill_at = FAR_NS
+
+    def look(self, now_ns: int) -> None:
+        """Do what is due."""
+        if not self._reason and (reason := self._fleet.stopping()):
+            self._reason = reason
+            self._fleet.stop(reason)
+        if self._interrupts.count > self._heard:
+            self._heard = self._interrupts.count
+            self._interrupted(now_ns)
+        if now_ns >= self._kill_at:
+            self._kill_at = FAR_NS
+            self._fleet.kill()
+        elif now_ns >= self._cancel_at:
+            self._cancel_at, self._kill_at = FAR_NS, now_ns + int(KILL_S * 1e9)
+            self._fleet.cancel("user_cancel")
+
+    def _interrupted(self, now_ns: int) -> None:
+        """Once: finish what is in flight; twice: cancel it; thrice: end the workers as they are."""
+        if self._heard == 1:
+            with suppress(OSError):
+                self._view.say(f"stopping: requests in flight have {GRACE_S:g} s; Ctrl-C again to cancel them")
+            self._fleet.stop("interrupt")
+            self._cancel_at = now_ns + int(GRACE_S * 1e9)
+        elif self._heard == 2:
+            self._cancel_at = now_ns
+        else:
+            self._kill_at = now_ns
