@@ -27,7 +27,7 @@ HANDSHAKE: Final = 0.01
 
 def unsent(seen: Evidence) -> Check:
     """3: arrivals that never went out."""
-    advice = "The load was less than planned: raise --max-in-flight, or heed what the provider asks to wait."
+    advice = "The load was less than planned: the provider asked for a pause, or the run was stopped."
     rule = Rule(3, "unsent arrivals", advice, 0.0, 0.1, " %")
     meant = seen.all[~held_back_by_stop(seen.run, seen.all)]
     return rule.judge_share(int(where(meant, "outcome", "unsent").sum()), len(meant), slack=0)
@@ -41,7 +41,10 @@ def rate(seen: Evidence) -> Check:
         return rule.skip("closed loop: the answers set the rate")
     meant = seen.all[~held_back_by_stop(seen.run, seen.all)]
     scheduled, sent = seconds(meant, "scheduled_ns"), seconds(meant, "sent_ns")
-    went = sent[~np.isnan(sent)]
+    # A request that could get no connection was still offered, at its moment.
+    tried = seconds(meant, "started_ns")
+    went = np.where(np.isnan(sent), tried, sent)
+    went = went[~np.isnan(went)]
     if went.size < stats.least_count(0.9):
         return rule.skip(f"{went.size} requests, need ≥ {stats.least_count(0.9)}")
     planned = len(meant) / max(np.ptp(scheduled), 1e-9)
@@ -70,7 +73,7 @@ def little(seen: Evidence) -> Check:
 
 def caps(seen: Evidence) -> Check:
     """25: arrivals that a cap held back."""
-    advice = "A cap cut the load's peaks, so the tail looks better than it is: raise --max-in-flight."
+    advice = "The load's peaks were cut, so the tail looks better than it is."
     rule = Rule(25, "held back by a cap", advice, 0.0, 1.0, " %")
     held = where(seen.all, "outcome", "unsent") & ~held_back_by_stop(seen.run, seen.all) & ~flagged(seen.all, "paused")
     return rule.judge_share(int(held.sum()), len(seen.all), slack=0)
@@ -211,12 +214,18 @@ def complete(seen: Evidence) -> Check:
     lost = int(where(seen.run.requests, "outcome", "lost").sum())
     if recorded == 0 and planned != 0:
         return rule.state(value, "invalid", "Nothing was recorded.")
+    if seen.rows.empty:
+        return rule.state(value, "invalid", "No request was measured: make the run longer than its warm-up.")
     if isinstance(planned, int) and recorded < planned and manifest.get("ended", True):
         return rule.state(
             value, "invalid", "Rows are missing without a reason: a flaw of firsttoken, please report it."
         )
     if lost:
-        return rule.state(value, "doubtful", f"A process was killed; {lost:,} of its requests were lost on the way.")
+        return rule.state(
+            value,
+            "doubtful",
+            f"A worker was killed with {lost:,} requests in its hands; nobody knows what became of them.",
+        )
     if not manifest.get("ended", True):
         return rule.state(value, "doubtful", "The run did not come to its end; these are the rows it had written.")
     if manifest.get("stop"):

@@ -59,6 +59,13 @@ def hub_lag(seen: Evidence) -> Check:
     return _of_seconds(rule, seen, "hub_lag_us", "worst of a second")
 
 
+def _no_client(rule: Rule) -> Check:
+    """Nobody watched the client: whether it was in the way cannot be told."""
+    return rule.state(
+        "not sampled", "doubtful", f"{NO_CLIENT}, so nobody knows whether the load generator was in the way."
+    )
+
+
 def _of_seconds(rule: Rule, seen: Evidence, column: str, meaning: str) -> Check:
     """Judge a per-second worst in us: its p95 over the seconds from 59 on, else its median; one bad second is noise."""
     if seen.client is None:
@@ -80,7 +87,7 @@ def cpu(seen: Evidence) -> Check:
     """7: the busiest load-making process."""
     rule = Rule(7, "CPU of a worker", "A worker's core is full: more --workers.", 80.0, 95.0, " %")
     if seen.client is None:
-        return rule.skip(NO_CLIENT)
+        return _no_client(rule)
     shares = [numbers(group, "cpu") for _, group in seen.client.groupby("worker", observed=True)]
     judged = [_typical(100 * share) for share in shares if np.any(~np.isnan(share))]
     return rule.judge(*max(judged)) if judged else rule.skip("never sampled")

@@ -77,7 +77,7 @@ def load(path: str | Path, chunks: bool = False) -> Run:
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise RunError(f"{path}: no such run directory; `firsttoken runs` lists those there are")
+        raise RunError(f"{path}: no such run directory")
     folder = folder.resolve()
     if (folder / "campaign.json").is_file():
         raise RunError(f"{path}: a campaign, not a run; name one of its runs, such as {path}/01")

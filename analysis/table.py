@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from analysis.summary import Cell, Row, Summary
 
 CELL = 17
+WIDE = 98
+"""Columns of a terminal from which on intervals are shown; `--json` and the report always have them."""
+
 COLOURS = {"valid": "bold green", "doubtful": "bold yellow", "invalid": "bold red", "ok": "", "not_judged": "dim"}
 RAISED = "¹²³⁴⁵⁶⁷⁸⁹"
 
@@ -29,7 +32,7 @@ def render(summary: Summary, console: Console) -> None:
         console.print(line, soft_wrap=False)
     console.print()
     notes: list[str] = []
-    console.print(_table(summary, notes))
+    console.print(_table(summary, notes, intervals=console.width >= WIDE))
     for note in _footnotes(summary, notes):
         console.print(Text(note, style="dim"))
 
@@ -67,14 +70,16 @@ def _rate(unit: Unit, value: float | None) -> str:
     return NONE if value is None else shown(value, unit)
 
 
-def _table(summary: Summary, notes: list[str]) -> Table:
+def _table(summary: Summary, notes: list[str], *, intervals: bool) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("ms unless said", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
     for p in SHOWN:
-        table.add_column(f"p{100 * p:g} [95 %]", no_wrap=True, min_width=CELL)
+        name = f"p{100 * p:g}"
+        table.add_column(f"{name} [95 %]" if intervals else name, no_wrap=True, min_width=CELL if intervals else 0)
     for row in summary.rows:
-        table.add_row(_label(row), f"{row.n:,}", *(_cell(row, cell, notes) for cell in row.cells))
+        cells = [_cell(row, cell, notes, interval=intervals) for cell in row.cells]
+        table.add_row(_label(row), f"{row.n:,}", *cells)
     return table
 
 
@@ -92,14 +97,16 @@ def _label(row: Row) -> str:
     return f"{label} (s)" if _in_seconds(row) else label
 
 
-def _cell(row: Row, cell: Cell, notes: list[str]) -> Text:
+def _cell(row: Row, cell: Cell, notes: list[str], *, interval: bool) -> Text:
     if cell.value is None:
         return Text(NONE + _mark(cell.reason or "", notes), style="dim")
+    if not interval:
+        return Text(_show(row, cell.value) + cell.mark)
     low = "0" if cell.lo is None else _show(row, cell.lo)
     high = "∞" if cell.hi is None else _show(row, cell.hi)
     bounded = cell.lo is not None or cell.hi is not None
-    interval = f" {low}{NONE}{high}" if bounded else " no interval"
-    return Text.assemble(_show(row, cell.value) + cell.mark, (interval, "dim"))
+    around = f" {low}{NONE}{high}" if bounded else " no interval"
+    return Text.assemble(_show(row, cell.value) + cell.mark, (around, "dim"))
 
 
 def _mark(reason: str, notes: list[str]) -> str:

@@ -29,7 +29,7 @@ MAX_LAG_US: Final = 2**31 - 1
 
 def wire_facts(record: Record, exchange: Exchange, profile: Profile) -> None:
     """Stamps, status, headers and bytes of the response."""
-    if record.sent_ns is not None and exchange.headers_ns is not None and 200 <= (exchange.status or 0) < 300:
+    if record.sent_ns is not None and exchange.headers_ns is not None:
         # The stamp is taken when send() has returned; on the same host the answer can be there before that.
         record.sent_ns = min(record.sent_ns, exchange.headers_ns)
     record.headers_ns = exchange.headers_ns

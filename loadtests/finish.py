@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 
 from loadtests import manifest, record
 from loadtests.derive import derive
+from loadtests.parts import claim, read_part, write_parquet
 from loadtests.plan import BEYOND, Plan
-from loadtests.sink import ENDED, read_part, write_parquet
+from loadtests.sink import ENDED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,12 +47,20 @@ def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, facts: dict[str
     Raises:
         ManifestError: No run directory.
         FileNotFoundError: Neither parts nor requests.parquet: there is nothing to finish.
+        RunIsOnError: Its workers are alive.
         DiskFullError: No room for the files; the parts are left as they are.
     """
     about = manifest.read(run_dir)
     parts = run_dir / record.PARTS
     if not parts.is_dir():
         return _counted(run_dir)
+    with claim(parts):
+        return _finish(run_dir, parts, about, stop, facts)
+
+
+def _finish(
+    run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, Any] | None, facts: dict[str, Any] | None
+) -> Finished:
     plan = Plan.from_json(about["plan"])
     client = _client(parts)
     rows = _recorded(parts)
@@ -93,7 +102,10 @@ def _counted(run_dir: Path) -> Finished:
     path = run_dir / record.REQUESTS
     if not path.exists():
         raise FileNotFoundError(f"{run_dir}: neither parts nor {record.REQUESTS}: there is nothing to finish")
-    outcomes = pq.read_table(path, columns=["outcome"]).column("outcome").cast(pa.string())
+    try:
+        outcomes = pq.read_table(path, columns=["outcome"]).column("outcome").cast(pa.string())
+    except pa.lib.ArrowException as error:
+        raise FileNotFoundError(f"{path}: cannot be read ({error}), and there are no parts to make it from") from None
     unsent, lost = (int(pc.sum(pc.equal(outcomes, word)).as_py() or 0) for word in ("unsent", "lost"))
     return Finished(len(outcomes), len(outcomes) - unsent - lost, unsent, lost)
 

@@ -40,10 +40,13 @@ def read(run_dir: Path) -> dict[str, Any]:
         raise ManifestError(f"{run_dir}: not a run directory (no {MANIFEST} in it)") from None
     except orjson.JSONDecodeError as error:
         raise ManifestError(f"{path}: not JSON ({error})") from None
-    if value.get("schema_version", 0) > SCHEMA_VERSION:
-        raise ManifestError(
-            f"{path}: schema {value['schema_version']}, but this firsttoken reads up to {SCHEMA_VERSION}; update it"
-        )
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    if not isinstance(version, int):
+        raise ManifestError(f"{path}: not a manifest of firsttoken")
+    if version > SCHEMA_VERSION:
+        raise ManifestError(f"{path}: schema {version}, but this firsttoken reads up to {SCHEMA_VERSION}; update it")
+    if not {"plan", "profile", "run_id"} <= value.keys():
+        raise ManifestError(f"{path}: not a manifest of firsttoken")
     return value
 
 

@@ -15,7 +15,7 @@ import httpx
 import orjson
 
 from loadtests.plan import Plan
-from loadtests.profiles import Profile, check_params, load
+from loadtests.profiles import OWNED, Profile, check_params, load
 from loadtests.redact import looks_secret, secret_places
 
 if TYPE_CHECKING:
@@ -28,16 +28,6 @@ REMOTE_REQUESTS: Final = 10
 REMOTE_OUTPUT_TOKENS: Final = 64
 REMOTE_DURATION_S: Final = 120.0
 LOCAL_DURATION_S: Final = 60.0
-
-
-OWNED: Final = {
-    "model": "--model",
-    "stream": "--stream or --stream-share",
-    "messages": "--workload",
-    "max_tokens": "--output-tokens",
-    "max_completion_tokens": "--output-tokens",
-}
-"""Request parameters that options own: a second source would contradict the record."""
 
 
 class OptionError(ValueError):
@@ -144,7 +134,7 @@ def plan_of(profile: Profile, given: Given) -> Plan:
         warmup_s=given.warmup or 0.0,
         new_connections=given.new_connections,
     )
-    _check(plan)
+    _check(plan, given)
     return plan
 
 
@@ -158,17 +148,23 @@ def _refuse(given: Given) -> None:
         raise OptionError("--stream/--no-stream and --stream-share exclude each other; give one")
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: Plan, given: Given) -> None:
     """Build what the plan names once, so that a bad value is said before anything is made."""
     plan.source()
     if plan.mode == "open":
-        plan.open_schedule()
+        last_s = plan.open_schedule().offsets_ns[-1] / 1e9
+        if plan.duration_s is None and plan.warmup_s > last_s:
+            raise OptionError(
+                f"--warmup {plan.warmup_s:g}s is longer than the {plan.requests} requests last; make it shorter"
+            )
     else:
         plan.closed_schedule()
     if plan.duration_s is not None and plan.warmup_s >= plan.duration_s:
         raise OptionError(
             f"--warmup {plan.warmup_s:g}s leaves nothing of --duration {plan.duration_s:g}s to measure; make it shorter"
         )
+    if plan.mode == "closed" and given.arrivals is not None:
+        raise OptionError(f"--arrivals {given.arrivals} says how an open loop's requests are spaced; give --rate too")
     if plan.concurrency is not None and plan.workers > plan.concurrency:
         raise OptionError(
             f"--workers {plan.workers} are more than --concurrency {plan.concurrency}; a worker would have no user"

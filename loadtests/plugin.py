@@ -94,6 +94,10 @@ def planned(environment: Environment, users: int) -> tuple[Any, Any]:
             f"--rate {options.rate} is an open loop, in which the schedule sends, but {', '.join(own)} has @task"
             " methods, which are a closed loop; drop one of the two"
         )
+    if rate is None and options.duration:
+        raise OptionError(
+            f"--duration {options.duration} is the length of an open loop's schedule; give --rate, or use -t"
+        )
     plan = plan_of(
         profile,
         Given(

@@ -245,8 +245,22 @@ def _checked(raw: dict[str, Any], label: str) -> Profile:
     return profile
 
 
+OWNED: Final = {
+    "model": "--model",
+    "stream": "--stream or --stream-share",
+    "stream_options": "the profile's stream_usage",
+    "messages": "--workload",
+    "max_tokens": "--output-tokens",
+    "max_completion_tokens": "--output-tokens",
+}
+"""Request parameters that have a place of their own: a second source would contradict the record."""
+
+
 def _contradictions(profile: Profile) -> Iterator[str]:
     """What no single value shows."""
+    for key in profile.params.defaults:
+        if key in OWNED:
+            yield f"params.defaults.{key} isn't allowed; it comes from {OWNED[key]}"
     if not profile.base_url and not profile.embedded:
         yield "base_url is missing; only an embedded provider has none"
     if profile.auth.required and profile.auth.env is None:

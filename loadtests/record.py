@@ -111,7 +111,7 @@ REQUEST_COLUMNS: Final[tuple[Column, ...]] = (
     _word("http_version", "null where nothing was answered"),
     _s("ttft_s", "first token - scheduled; streamed answers only"),
     _s("ttft_from_send_s", "first token - sent; streamed answers only"),
-    _s("latency_s", "last token (streaming) or end (not) - scheduled"),
+    _s("latency_s", "last token (streaming) or end (not) - scheduled; null where nothing was answered"),
     _s("latency_from_send_s", "last token (streaming) or end (not) - sent"),
     _s("send_lag_s", "sent - scheduled"),
     _s("tpot_s", "(last - first token) / (output tokens - tokens in the first chunk); null with fewer than 2 chunks"),

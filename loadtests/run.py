@@ -7,6 +7,7 @@ profile is one, starts the workers, watches over them, and finishes the run from
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -19,7 +20,7 @@ from loadtests.errors import of_exception
 from loadtests.finish import Finished, finish
 from loadtests.fleet import Fleet, FleetError, total
 from loadtests.mock import process as mock_process
-from loadtests.rundir import RunError, Setup, create, describe, point_latest
+from loadtests.rundir import NoRoomError, RunError, Setup, create, describe, point_latest
 from loadtests.sink import DiskFullError
 from loadtests.watch import Interrupts, View, watch
 
@@ -125,6 +126,8 @@ def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts) -
     except BaseException as error:
         stack.close()
         shutil.rmtree(path, ignore_errors=True)
+        if "disk full" in str(error) or getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoRoomError(f"--out {setup.out}: the disk is full; nothing was sent") from None
         if isinstance(error, FleetError | mock_process.MockError):
             raise RunError(f"the run cannot begin: {error}") from None
         raise
@@ -135,10 +138,13 @@ def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts) -
 
 def _conclude(path: Path, fleet: Fleet, interrupts: Interrupts) -> Result:
     stop, text = _why(fleet, interrupts)
+    planned = manifest.read(path)["planned"]
     answered, ok, issued = (total(fleet.members, key) for key in ("answered", "ok", "issued"))
     finished: Finished | None = None
     try:
-        finished = finish(path, stop={"reason": stop, "text": text} if stop else None)
+        # Ctrl-C when all had been offered and was being waited for has stopped nothing.
+        cut = stop and not (stop == "interrupt" and issued == planned and not total(fleet.members, "cancelled"))
+        finished = finish(path, stop={"reason": stop, "text": text} if cut else None)
     except OSError as error:
         safe = f"what was recorded is safe in {path / record.PARTS}"
         if not isinstance(error, DiskFullError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 HASHED_PROMPTS: Final = 1000
 """Prompts that the manifest's hash of the prompt set covers, however long the run: runs of a seed have the same."""
+
+
+class NoRoomError(Exception):
+    """The disk is full before the first request: nothing was sent."""
 
 
 class RunError(ValueError):
@@ -53,6 +58,8 @@ def create(setup: Setup) -> Path:
             (path / record.PARTS).mkdir()
             return path
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoRoomError(f"--out {setup.out}: {error.strerror}; nothing was sent") from None
         raise RunError(f"--out {setup.out}: {error.strerror or error}; name a directory that can be written") from None
     raise RunError(f"--out {setup.out}: a thousand runs called {stem}")
 

@@ -10,6 +10,7 @@ the last batches and says so.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from array import array
 from operator import attrgetter
@@ -28,8 +29,11 @@ COLUMNS_PER_SLICE: Final = 6
 ENDED: Final = "ended-"
 """An empty file of this name and the worker's number says that all its rows are in its part."""
 
+LOCK: Final = "lock"
+"""Held, shared, by every worker that still writes: the parts of a run that is on are nobody else's."""
+
 RESERVE_BYTES: Final = 2 << 20
-_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _ARROW_OF: Final[dict[str, Any]] = {"q": pa.int64(), "i": pa.int32(), "B": pa.uint8()}
 
 
@@ -87,7 +91,7 @@ class Part:
         except OSError as error:
             os.ftruncate(self._fd, self._size)
             os.lseek(self._fd, self._size, os.SEEK_SET)
-            if error.errno in _DISK_FULL:
+            if error.errno in DISK_FULL:
                 raise DiskFullError(error.errno, os.strerror(error.errno)) from None
             raise
         self._size += done
@@ -110,6 +114,8 @@ class Sink:
         self.rows: list[seam.Record] = []
         reserve = parts / f"reserve-{worker}"
         _reserve(reserve)
+        self._lock = os.open(parts / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fcntl.flock(self._lock, fcntl.LOCK_SH)
         self._reserve = reserve
         self._worker = worker
         self._part = Part(parts / f"requests-{worker}.arrows", seam.part_schema(), reserve)
@@ -163,6 +169,8 @@ class Sink:
             self._client.close()
             self._reserve.unlink(missing_ok=True)
         (self._reserve.parent / f"{ENDED}{self._worker}").touch()
+        os.close(self._lock)
+        self._lock = -1
 
     def _batch_of(self, rows: Sequence[seam.Record]) -> pa.RecordBatch:
         """A batch; where a value of one row is refused, that value is left out and the row says so."""
@@ -230,61 +238,6 @@ def _reserve(path: Path) -> None:
             file.write(b"\0" * RESERVE_BYTES)
     except OSError as error:
         path.unlink(missing_ok=True)
-        if error.errno in _DISK_FULL:
+        if error.errno in DISK_FULL:
             raise DiskFullError(error.errno, f"no room for a run in {path.parent}") from None
         raise
-
-
-# From parts to whole files.
-
-
-def read_part(path: Path) -> pa.Table:
-    """
-    Every whole batch of a part; a cut tail is dropped. An empty or unreadable file gives no rows.
-
-    Returns:
-        A table with the part's own schema; with no columns where not even that survived.
-    """
-    batches: list[pa.RecordBatch] = []
-    try:
-        reader = pa.ipc.open_stream(pa.py_buffer(path.read_bytes()))
-    except (pa.lib.ArrowException, OSError):
-        return pa.table({})
-    while True:
-        try:
-            batches.append(reader.read_next_batch())
-        except (StopIteration, pa.lib.ArrowException, OSError):
-            return pa.Table.from_batches(batches, schema=reader.schema)
-
-
-def write_parquet(table: pa.Table, path: Path, row_group: int = 100_000) -> None:
-    """
-    Write a table whole or not at all: to a temporary name, synced, then renamed.
-
-    Raises:
-        DiskFullError: There is no room; nothing is left behind.
-    """
-    import pyarrow.parquet as pq  # noqa: PLC0415 - workers never need it
-
-    partial = path.with_name(path.name + ".tmp")
-    delta = [column for column in ("chunk_gap_us.list.element", "chunk_chars.list.element") if _has(table, column)]
-    encodings = dict.fromkeys(delta, "DELTA_BINARY_PACKED")
-    try:
-        with partial.open("wb") as file:
-            pq.write_table(
-                table, file, compression="zstd", compression_level=3, row_group_size=row_group,
-                use_dictionary=[f.name for f in table.schema if pa.types.is_dictionary(f.type)],
-                column_encoding=encodings or None,
-            )  # fmt: skip
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if error.errno in _DISK_FULL:
-            raise DiskFullError(error.errno, f"no room for {path}") from None
-        raise
-
-
-def _has(table: pa.Table, column: str) -> bool:
-    return column.split(".", 1)[0] in table.column_names

@@ -188,7 +188,12 @@ def main() -> int:
     logging.getLogger("locust").setLevel(logging.ERROR)
     link = Link(sys.stdin.fileno(), os.dup(sys.stdout.fileno()))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else prints must not break the line format
-    return Worker(Path(sys.argv[1]), int(sys.argv[2]), link).run()
+    try:
+        worker = Worker(Path(sys.argv[1]), int(sys.argv[2]), link)
+    except DiskFullError as error:
+        sys.stderr.write(f"disk full: {error.strerror}\n")
+        return 3
+    return worker.run()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ LAYERS = [
         "loadtests.sink",
         "loadtests.mock",
     },
-    {"loadtests.profiles"},
+    {"loadtests.parts", "loadtests.profiles"},
     {"loadtests.dialect"},
     {"loadtests.reader"},
     {"loadtests.columns"},

@@ -13,8 +13,8 @@ from loadtests import clock, profiles
 from loadtests.dispatch import offer
 from loadtests.engine import Engine
 from loadtests.live import Tally
+from loadtests.parts import read_part
 from loadtests.plan import Plan
-from loadtests.sink import read_part
 
 if TYPE_CHECKING:
     import socket
@@ -54,7 +54,7 @@ def engine(tmp_path: Path, serve: Any) -> Iterator[Callable[..., Engine]]:
 
     yield make
     for one in made:
-        if one._sampler is not None:
+        if one.sink._lock >= 0:
             one.close()
 
 

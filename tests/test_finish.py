@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -10,6 +11,7 @@ import pytest
 
 from loadtests import manifest, profiles, record
 from loadtests.finish import Finished, finish
+from loadtests.parts import RunIsOnError
 from loadtests.plan import Plan
 from loadtests.record import Record
 from loadtests.sink import Sink
@@ -36,6 +38,7 @@ def run_dir(
             kept.close()
         else:
             kept.flush()
+            os.close(kept._lock)  # as the kernel does for a process that is killed
     return path
 
 
@@ -88,6 +91,16 @@ def test_a_worker_that_wrote_nothing_leaves_only_unsent_rows(tmp_path: Path) -> 
     path = run_dir(tmp_path, TEN, {}, {})
 
     assert finish(path) == Finished(10, 0, 10, 0)
+
+
+def test_a_run_that_is_on_is_nobody_elses(tmp_path: Path) -> None:
+    path = run_dir(tmp_path, TEN, {0: [0, 1]}, {0: 3}, clean=False)
+    alive = Sink(path / record.PARTS, 1, lambda: None)
+    with pytest.raises(RunIsOnError, match="the run is on"):
+        finish(path)
+    alive.close()
+
+    assert finish(path).rows == 10
 
 
 def test_a_closed_loop_misses_nothing(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from loadtests import record, sink
 from loadtests.derive import derive
+from loadtests.parts import read_part, write_parquet
 from loadtests.record import Record
-from loadtests.sink import DiskFullError, Sink, read_part, write_parquet
+from loadtests.sink import DiskFullError, Sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

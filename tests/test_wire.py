@@ -311,7 +311,7 @@ def test_a_peer_that_closes_right_behind_its_answer_is_no_error_of_the_next_requ
 def test_nothing_that_listens_is_a_connect_failure(pools: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with pytest.raises(Failure, match=r"connect: 127\.0\.0\.1:\d+: Connection refused") as caught:
+    with pytest.raises(Failure, match=r"connect: 127\.0\.0\.1:\d+: ECONNREFUSED Connection refused") as caught:
         pools(Origin("127.0.0.1", port)).take(5)
     assert caught.value.kind == "connect"
 

@@ -6,6 +6,7 @@ The `firsttoken` command: thin verbs, imported only when called; the one place t
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Final
@@ -32,6 +33,7 @@ _MISTAKES: Final = (
     ("loadtests.manifest", "ManifestError"),
     ("loadtests.options", "OptionError"),
     ("loadtests.rundir", "RunError"),
+    ("loadtests.parts", "RunIsOnError"),
     ("loadtests.mock.process", "MockError"),
     ("analysis.runs", "RunError"),
 )
@@ -94,7 +96,15 @@ def main() -> None:
     try:
         code = group.main(standalone_mode=False)
     except click.exceptions.Abort:
+        sys.stderr.write("firsttoken: stopped\n")
         sys.exit(130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stderr.write(error.format_message() + "\n")
+        sys.exit(2)
+    except BrokenPipeError:
+        # Whoever read our output has gone; what is on disk is written before anything is printed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except click.ClickException as error:
         _complain(error.format_message())
     except Exception as error:

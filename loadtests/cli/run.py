@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from loadtests.cli.params import PerSecond, Seconds
 
@@ -118,7 +117,7 @@ def run(**given: Any) -> int:
     from loadtests import run as runs
     from loadtests.cli.view import view_for
     from loadtests.options import Given, beyond_defaults, is_local, plan_of, profile_of, warnings_of
-    from loadtests.rundir import Setup
+    from loadtests.rundir import NoRoomError, Setup
     from loadtests.watch import Interrupts, StoppedError
 
     profile = profile_of(given["profile"], given["base_url"])
@@ -136,7 +135,9 @@ def run(**given: Any) -> int:
                 result = runs.execute(setup, view, interrupts)
             except StoppedError as error:
                 return _fail(str(error), 130)
-        return _judge(setup, result, report=not given["no_report"], as_json=given["as_json"])
+            except NoRoomError as error:
+                return _fail(str(error), 3)
+    return _judge(setup, result, report=not given["no_report"], as_json=given["as_json"])
 
 
 def _confirm(profile: Profile, more: list[str], *, yes: bool) -> None:
@@ -244,21 +245,19 @@ def _show(path: Path, *, report: bool, as_json: bool) -> int:
     """Print the summary and write what analysis writes; 3 where the run is not valid."""
     from analysis.runs import load
     from analysis.summary import summarise
-    from loadtests.cli.judge import show, write_all
+    from loadtests.cli.judge import dump, show, write_all
 
     run_ = load(path, chunks=report)
     summary = summarise(run_)
-    if as_json:
-        sys.stdout.write(orjson.dumps(summary.to_json(), option=orjson.OPT_INDENT_2).decode() + "\n")
-    else:
-        show(summary)
     try:
         written = write_all(run_, summary, report=report)
     except OSError as error:
-        return _fail(
-            f"{path}: {error.strerror or error}; the rows are safe, write the report later: `firsttoken report {path}`",
-            3,
-        )
+        safe = f"the rows are safe, write the report later: `firsttoken report {path}`"
+        return _fail(f"{path}: {error.strerror or error}; {safe}", 3)
+    if as_json:
+        dump(summary.to_json())
+    else:
+        show(summary)
     click.echo(f"{'report' if report else 'run'}: {os.path.relpath(written)}", err=as_json)
     return 3 if summary.validity.verdict == "invalid" else 0
 

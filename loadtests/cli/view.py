@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 QUIET_EVERY_S: Final = 10.0
 DRAW_EVERY_S: Final = 0.25
+WIDE: Final = 110
+"""Columns of a terminal from which on the figures fit one line."""
+
 KEEP: Final = 20_000
 """Times to first token kept for the live percentiles, at most; halved when there are more."""
 
@@ -93,7 +96,11 @@ class Figures:
 def headline(setup: Setup) -> str:
     """What is being done, in one line."""
     plan = setup.plan
-    load = f"{plan.rate:g} req/s, {plan.arrivals}" if plan.mode == "open" else f"{plan.concurrency} users, closed loop"
+    load = (
+        f"{plan.rate:g} req/s, {plan.arrivals}"
+        if plan.mode == "open"
+        else f"{plan.concurrency} user{'s' * (plan.concurrency != 1)}, closed loop"
+    )
     length = f", {plan.duration_s:g} s" if plan.duration_s is not None else ""
     most = f", at most {plan.requests} requests" if plan.requests is not None else ""
     share = f", {plan.stream_share:.0%} streaming"
@@ -172,12 +179,12 @@ class Panel:
 
     def _drawn(self, fleet: Fleet, elapsed_s: float) -> Group:
         from rich.console import Group
-        from rich.table import Table
+        from rich.text import Text
 
         figures = self._figures.line(fleet, elapsed_s)
-        table = Table.grid(padding=(0, 3))
-        table.add_row(*(f"[dim]{label}[/dim] [bold]{figure}[/bold]" for label, figure in figures))
-        return Group(self._progress, table)
+        words = [f"[dim]{label}[/dim] [bold]{figure}[/bold]" for label, figure in figures]
+        lines = [words] if self._console.width >= WIDE else [words[:4], words[4:]]
+        return Group(self._progress, *(Text.from_markup("   ".join(line)) for line in lines))
 
     def _phase(self, elapsed_s: float) -> str:
         duration_s = self._setup.plan.duration_s

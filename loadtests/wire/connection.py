@@ -147,7 +147,10 @@ class Connection:
             else:
                 self.connect_s = (clock.monotonic_ns() - began) / 1e9
                 return
-        raise last
+        try:
+            raise last
+        finally:
+            del last  # its traceback holds this frame: a cycle that nobody would collect
 
     def _connect_to(self, family: int, address: Any, until: int) -> None:
         self.sock = _socket(family, names.SOCK_STREAM)

@@ -1,0 +1,86 @@
+"""Parts on disk: claimed once their workers are gone, read as far as they are whole, and made into whole files."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING, TextIO
+
+import pyarrow as pa
+
+from loadtests.sink import DISK_FULL, LOCK, DiskFullError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class RunIsOnError(ValueError):
+    """The run's workers are alive: its parts are theirs."""
+
+
+def claim(parts: Path) -> TextIO:
+    """
+    Take the parts of a run whose workers are gone; close the file to give them back.
+
+    Raises:
+        RunIsOnError: A worker still writes.
+    """
+    lock = (parts / LOCK).open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise RunIsOnError(f"{parts.parent}: the run is on; wait for its end, or stop it with Ctrl-C") from None
+    return lock
+
+
+def read_part(path: Path) -> pa.Table:
+    """
+    Every whole batch of a part; a cut tail is dropped. An empty or unreadable file gives no rows.
+
+    Returns:
+        A table with the part's own schema; with no columns where not even that survived.
+    """
+    batches: list[pa.RecordBatch] = []
+    try:
+        reader = pa.ipc.open_stream(pa.py_buffer(path.read_bytes()))
+    except (pa.lib.ArrowException, OSError):
+        return pa.table({})
+    while True:
+        try:
+            batches.append(reader.read_next_batch())
+        except (StopIteration, pa.lib.ArrowException, OSError):
+            return pa.Table.from_batches(batches, schema=reader.schema)
+
+
+def write_parquet(table: pa.Table, path: Path, row_group: int = 100_000) -> None:
+    """
+    Write a table whole or not at all: to a temporary name, synced, then renamed.
+
+    Raises:
+        DiskFullError: There is no room; nothing is left behind.
+    """
+    import pyarrow.parquet as pq  # noqa: PLC0415 - workers never need it
+
+    partial = path.with_name(path.name + ".tmp")
+    delta = [column for column in ("chunk_gap_us.list.element", "chunk_chars.list.element") if _has(table, column)]
+    encodings = dict.fromkeys(delta, "DELTA_BINARY_PACKED")
+    try:
+        with partial.open("wb") as file:
+            pq.write_table(
+                table, file, compression="zstd", compression_level=3, row_group_size=row_group,
+                use_dictionary=[f.name for f in table.schema if pa.types.is_dictionary(f.type)],
+                column_encoding=encodings or None,
+            )  # fmt: skip
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno in DISK_FULL:
+            raise DiskFullError(error.errno, f"no room for {path}") from None
+        raise
+
+
+def _has(table: pa.Table, column: str) -> bool:
+    return column.split(".", 1)[0] in table.column_names
