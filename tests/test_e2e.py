@@ -202,6 +202,53 @@ def test_a_closed_loop_keeps_its_users_busy(tmp_path: Path) -> None:
 # What goes wrong.
 
 
+def test_a_reader_that_goes_away_costs_nothing_on_disk(tmp_path: Path) -> None:
+    """`firsttoken run | head -1`: what is on disk is written before anything is printed."""
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{sys.executable} -m loadtests.cli run --duration 2s | head -1"],
+        cwd=tmp_path, env=ENV, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    assert "Traceback" not in done.stderr
+    assert (latest(tmp_path) / "report.html").exists()
+    assert (latest(tmp_path) / record.VALIDITY).exists()
+
+
+def test_a_run_in_which_nothing_was_measured_is_not_valid(tmp_path: Path) -> None:
+    with process.start(["--ttft", "0.01", "--output-tokens", "4"]) as mock:
+        done = run_against(mock.port, "--concurrency", "1", "--requests", "3", "--warmup", "20s", cwd=tmp_path)
+
+    assert done.returncode == 3
+    assert "No request was measured" in done.stdout
+
+
+def test_a_narrow_terminal_shows_every_column(demo: Any) -> None:
+    folder, _ = demo
+    done = subprocess.run(
+        ["script", "-qec", f"stty cols 80; {sys.executable} -m loadtests.cli summary", "/dev/null"], cwd=folder,
+        env=ENV | {"TERM": "xterm"}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    line = next(line for line in done.stdout.splitlines() if "ms unless said" in line)
+    assert [word for word in ("n", "p50", "p90", "p95", "p99") if word in line] == ["n", "p50", "p90", "p95", "p99"]
+
+
+def test_a_disk_without_room_for_a_run_is_exit_code_3(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=False, capture_output=True
+    ).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        done = firsttoken("run", "--duration", "2s", "--out", str(small), cwd=tmp_path)
+        assert done.returncode == 3
+        assert "the disk is full; nothing was sent" in one_line(done)
+        assert not list(small.iterdir())
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
 def run_against(port: int, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return firsttoken(
         "run", "--profile", "vllm", "--model", "m", "--base-url", f"http://127.0.0.1:{port}/v1", "--no-report", *words,

@@ -69,6 +69,8 @@ def test_what_is_more_than_little_is_named(more: dict[str, Any], named: str) -> 
         (MOCK, {"params": ['api_key="sk-abcdefghijklmnopqrstuvwx"']}, "looks like a key"),
         (MOCK, {"params": ["stream=true"]}, "use --stream"),
         (MOCK, {"params": ["max_tokens=9"]}, "use --output-tokens"),
+        (LOCAL, {"arrivals": "constant"}, "--arrivals constant .*give --rate too"),
+        (MOCK, {"warmup": 9.0, "requests": 5}, "--warmup 9s is longer than the 5 requests last"),
         (MOCK, {"warmup": 20.0}, "--warmup 20s leaves nothing of --duration 20s"),
         (MOCK, {"concurrency": 1, "workers": 2}, "--workers 2 are more than --concurrency 1"),
     ],
