@@ -110,8 +110,11 @@ def plan_of(profile: Profile, given: Given) -> Plan:
     _refuse(given)
     model = given.model if given.model is not None else profile.default_model
     if not model or not model.strip():
-        what = f"--model {given.model!r} is empty" if given.model is not None else "no model given"
-        raise OptionError(f"{what} and profile {profile.name} has no default; name one with --model NAME")
+        default = f"leave it out for {profile.default_model}" if profile.default_model else "there is no default"
+        wrong = (
+            f"--model {given.model!r} is empty" if given.model is not None else f"profile {profile.name} has no model"
+        )
+        raise OptionError(f"{wrong}; name one with --model NAME ({default})")
     params = _params(given.params)
     load_of = _demo if profile.embedded else (_local if is_local(profile) else _remote)
     chosen = load_of(given)
