@@ -76,6 +76,9 @@ class Receiver:
         self._epoll.register(self._timer.fd, select.EPOLLIN)
         self._watcher = self._loop.io(self._epoll.fileno(), 1)
         self._watcher.start(self._turn)
+        # A callback would run in the same pass of the loop, over and over; this one lets the others have theirs.
+        self._next = self._loop.async_()
+        self._next.start(self._again)
         self._ticker = self._loop.timer(TICK_S, TICK_S)
         self._ticker.start(self._tick)
 
@@ -97,6 +100,8 @@ class Receiver:
         """Stop watching; the connections are their pool's."""
         self._watcher.stop()
         self._watcher.close()
+        self._next.stop()
+        self._next.close()
         self._ticker.stop()
         self._ticker.close()
         self._epoll.close()
@@ -190,7 +195,7 @@ class Receiver:
                 break
         if self._queue and not self._scheduled:
             self._scheduled = True
-            self._loop.run_callback(self._again)
+            self._next.send()
 
     def _parse(self, exchange: Exchange) -> None:
         exchange.queued = False
@@ -218,7 +223,7 @@ class Receiver:
                 self._check(exchange, now)
         if self._queue and not self._scheduled:
             self._scheduled = True
-            self._loop.run_callback(self._again)
+            self._next.send()
 
 
 def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:
