@@ -114,6 +114,8 @@ def run(**given: Any) -> int:
     when the schedule says, however many are in flight, and latency counts from the scheduled moment. `--concurrency`
     makes a closed loop.
     """
+    if sys.platform != "linux":
+        raise click.UsageError("run needs Linux: its times come from the kernel's receive stamps, epoll and timerfd")
     from loadtests import run as runs
     from loadtests.cli.view import view_for
     from loadtests.options import Given, beyond_defaults, is_local, plan_of, profile_of, warnings_of
