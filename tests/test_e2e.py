@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -222,6 +223,7 @@ def test_a_run_in_which_nothing_was_measured_is_not_valid(tmp_path: Path) -> Non
     assert "No request was measured" in done.stdout
 
 
+@pytest.mark.skipif(shutil.which("script") is None, reason="nothing here makes a terminal")
 def test_a_narrow_terminal_shows_every_column(demo: Any) -> None:
     folder, _ = demo
     done = subprocess.run(
