@@ -34,6 +34,13 @@ def offer(engine: Engine, deliver: Callable[[Arrival], object]) -> None:
         engine: Begun.
         deliver: Sends an arrival; called in a greenlet of its own for each.
     """
+    try:
+        _offer(engine, deliver)
+    finally:
+        engine.exhausted()  # a flaw of ours must not leave a run that never ends
+
+
+def _offer(engine: Engine, deliver: Callable[[Arrival], object]) -> None:
     receiver = engine.receiver
     arrivals = _arrivals(engine)
     ready: deque[Arrival] = deque()
@@ -55,7 +62,6 @@ def offer(engine: Engine, deliver: Callable[[Arrival], object]) -> None:
             engine.withhold(arrival, "paused")
         else:
             engine.launch(deliver, arrival)
-    engine.exhausted()
 
 
 def _arrivals(engine: Engine) -> Iterator[Arrival]:

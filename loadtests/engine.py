@@ -226,7 +226,7 @@ class Engine:
         """
         Closed loop: wait while the provider asks for a pause, and a moment where nothing could even be connected.
 
-        Raises nothing; returns early where the run offers no more.
+        Returns early where the run offers no more.
         """
         while self.offering:
             wait_ns = max(self.paused_until_ns, self.no_connection_until_ns) - self.receiver.now_ns()
