@@ -72,7 +72,6 @@ class Engine:
         on_record: Callable[[Record], None],
     ) -> None:
         self.plan = plan
-        self.profile = profile
         self.worker = worker
         self.workload = plan.source()
         self.receiver = Receiver()
@@ -114,12 +113,10 @@ class Engine:
         """Offer no more; what is in flight goes on."""
         if not self.stopping:
             self.stopping = reason
-        self.offering = False
-        self.receiver.wake()
-        self._settle()
+        self.exhausted()
 
     def exhausted(self) -> None:
-        """The schedule is over."""
+        """Nothing more is offered: the schedule is over, or the run is."""
         self.offering = False
         self.receiver.wake()
         self._settle()

@@ -35,14 +35,13 @@ class Finished:
     lost: int
 
 
-def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, facts: dict[str, Any] | None = None) -> Finished:
+def finish(run_dir: Path, *, stop: dict[str, Any] | None = None) -> Finished:
     """
     Make requests.parquet and client.parquet from the parts and mark the run as ended.
 
     Args:
         run_dir: A run directory with parts.
         stop: Why the run ended before its plan did; None where it didn't, or where nobody knows.
-        facts: More for the manifest.
 
     Raises:
         ManifestError: No run directory.
@@ -55,12 +54,10 @@ def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, facts: dict[str
     if not parts.is_dir():
         return _counted(run_dir)
     with claim(parts):
-        return _finish(run_dir, parts, about, stop, facts)
+        return _finish(run_dir, parts, about, stop)
 
 
-def _finish(
-    run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, Any] | None, facts: dict[str, Any] | None
-) -> Finished:
+def _finish(run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, Any] | None) -> Finished:
     plan = Plan.from_json(about["plan"])
     client = _client(parts)
     rows = _recorded(parts)
@@ -73,7 +70,7 @@ def _finish(
     about |= {"ended": complete or stop is not None, "stop": stop or about.get("stop"), "rows": table.num_rows}
     if not about["ended"]:
         about["stop"] = {"reason": "incomplete", "text": "the run was killed; finished by repair"}
-    manifest.write(run_dir, about | (facts or {}))
+    manifest.write(run_dir, about)
     for log in parts.glob("worker-*.log"):
         if log.stat().st_size:
             log.replace(run_dir / log.name)  # what a worker complained of is worth keeping

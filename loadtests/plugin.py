@@ -31,6 +31,7 @@ from loadtests.profiles import ProfileError
 from loadtests.schedule import ScheduleError
 from loadtests.units import UnitError, per_second, seconds
 from loadtests.users import ChatUser, MixedUser, PlainUser, StreamingUser, has_tasks
+from loadtests.watch import GRACE_S
 from loadtests.workload import WorkloadError
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatUser", "MixedUser", "PlainUser", "StreamingUser"]
 
-GRACE_S: Final = 5.0
 _MISTAKES: Final = (OptionError, ProfileError, ScheduleError, UnitError, WorkloadError)
 
 

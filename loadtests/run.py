@@ -7,7 +7,6 @@ profile is one, starts the workers, watches over them, and finishes the run from
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import socket
@@ -21,7 +20,8 @@ from loadtests.finish import Finished, finish
 from loadtests.fleet import Fleet, FleetError, total
 from loadtests.mock import process as mock_process
 from loadtests.rundir import NoRoomError, RunError, Setup, create, describe, point_latest
-from loadtests.sink import DiskFullError
+from loadtests.send import address_of
+from loadtests.sink import DISK_FULL, DiskFullError
 from loadtests.watch import Interrupts, View, watch
 
 if TYPE_CHECKING:
@@ -67,12 +67,8 @@ def reach(profile: Profile) -> None:
     Raises:
         RunError: The name has no address, or nothing listens.
     """
-    from httpx import URL  # noqa: PLC0415 - the workers build the requests; here only a host and a port are wanted
-
-    url = URL(profile.url)
-    port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        socket.create_connection((url.host, port), timeout=profile.timeouts.connect).close()
+        socket.create_connection(address_of(profile), timeout=profile.timeouts.connect).close()
     except (OSError, UnicodeError) as error:
         failure = of_exception(error, connecting=True)
         raise RunError(
@@ -126,7 +122,8 @@ def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts) -
     except BaseException as error:
         stack.close()
         shutil.rmtree(path, ignore_errors=True)
-        if "disk full" in str(error) or getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
+        no_room = isinstance(error, FleetError) and str(error).startswith("disk full")
+        if no_room or getattr(error, "errno", None) in DISK_FULL:
             raise NoRoomError(f"--out {setup.out}: the disk is full; nothing was sent") from None
         if isinstance(error, FleetError | mock_process.MockError):
             raise RunError(f"the run cannot begin: {error}") from None
@@ -145,10 +142,8 @@ def _conclude(path: Path, fleet: Fleet, interrupts: Interrupts) -> Result:
         # Ctrl-C when all had been offered and was being waited for has stopped nothing.
         cut = stop and not (stop == "interrupt" and issued == planned and not total(fleet.members, "cancelled"))
         finished = finish(path, stop={"reason": stop, "text": text} if cut else None)
-    except OSError as error:
+    except DiskFullError as error:
         safe = f"what was recorded is safe in {path / record.PARTS}"
-        if not isinstance(error, DiskFullError):
-            raise
         stop, text = "disk_full", f"{error.strerror}; {safe}: make room, then `firsttoken repair {path}`"
     return Result(path, finished, stop, text, answered, ok, issued)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from loadtests import clock, manifest, record
+from loadtests.sink import DISK_FULL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def create(setup: Setup) -> Path:
             (path / record.PARTS).mkdir()
             return path
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in DISK_FULL:
             raise NoRoomError(f"--out {setup.out}: {error.strerror}; nothing was sent") from None
         raise RunError(f"--out {setup.out}: {error.strerror or error}; name a directory that can be written") from None
     raise RunError(f"--out {setup.out}: a thousand runs called {stem}")

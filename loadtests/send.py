@@ -234,11 +234,16 @@ class Sender:
 # The request's head and where it goes.
 
 
+def address_of(profile: Profile) -> tuple[str, int]:
+    """Host and port of a profile's URL."""
+    url = httpx.URL(profile.url)
+    return url.host, url.port or (443 if url.scheme == "https" else 80)
+
+
 def origin_of(profile: Profile) -> Origin:
     """Host, port and TLS of a profile's URL."""
-    url = httpx.URL(profile.url)
-    tls = httpx.create_ssl_context() if url.scheme == "https" else None
-    return Origin(url.host, url.port or (443 if tls else 80), tls)
+    tls = httpx.create_ssl_context() if httpx.URL(profile.url).scheme == "https" else None
+    return Origin(*address_of(profile), tls)
 
 
 def _head(target: Target, key: str | None, *, stream: bool) -> bytes:

@@ -34,7 +34,6 @@ LOCK: Final = "lock"
 
 RESERVE_BYTES: Final = 2 << 20
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_ARROW_OF: Final[dict[str, Any]] = {"q": pa.int64(), "i": pa.int32(), "B": pa.uint8()}
 
 
 class DiskFullError(OSError):
@@ -163,14 +162,16 @@ class Sink:
     def close(self) -> None:
         """Flush and end the parts; the reserve is given back."""
         try:
-            self.flush()
+            try:
+                self.flush()
+            finally:
+                self._part.close()
+                self._client.close()
+                self._reserve.unlink(missing_ok=True)
+            (self._reserve.parent / f"{ENDED}{self._worker}").touch()
         finally:
-            self._part.close()
-            self._client.close()
-            self._reserve.unlink(missing_ok=True)
-        (self._reserve.parent / f"{ENDED}{self._worker}").touch()
-        os.close(self._lock)
-        self._lock = -1
+            os.close(self._lock)  # also where rows found no room: whoever repairs the run must get at its parts
+            self._lock = -1
 
     def _batch_of(self, rows: Sequence[seam.Record]) -> pa.RecordBatch:
         """A batch; where a value of one row is refused, that value is left out and the row says so."""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from loadtests import record, sink
 from loadtests.derive import derive
-from loadtests.parts import read_part, write_parquet
+from loadtests.parts import claim, read_part, write_parquet
 from loadtests.record import Record
 from loadtests.sink import DiskFullError, Sink
 
@@ -218,6 +218,20 @@ def test_a_disk_without_room_even_so_keeps_the_whole_batches_and_the_rows_in_mem
     assert not (small_disk / "requests.parquet").exists()
     kept.rows.clear()
     kept.close()
+
+
+def test_a_sink_whose_last_rows_found_no_room_gives_its_parts_back(small_disk: Path) -> None:
+    """Plain Locust lives on after its run: `repair` must get at the parts, and must not take the run for complete."""
+    kept = Sink(small_disk, 0, breathe)
+    (small_disk / "reserve-0").unlink()
+    (small_disk / "other").write_bytes(b"x" * _free(small_disk))
+    for seq in range(5000):
+        kept.keep(streamed(seq))
+    with pytest.raises(DiskFullError):
+        kept.close()
+
+    claim(small_disk).close()
+    assert not (small_disk / "ended-0").exists()
 
 
 def test_a_disk_that_is_full_at_the_start_is_said_at_once(small_disk: Path) -> None:
