@@ -8,7 +8,6 @@ can still be woken on the microsecond.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import time
@@ -81,16 +80,24 @@ class Timer:
 
     def set(self, at_ns: int) -> None:
         """Become readable at this moment of the monotonic clock; at once if it is past."""
-        seconds, nanoseconds = divmod(max(at_ns, 1), 1_000_000_000)
-        value = _Itimerspec(_Timespec(0, 0), _Timespec(seconds, nanoseconds))
-        if _LIBC.timerfd_settime(self.fd, _ABSOLUTE, ctypes.byref(value), None) < 0:
+        self._settime(_ABSOLUTE, max(at_ns, 1), 0)
+
+    def every(self, period_ns: int) -> None:
+        """Become readable after each such period; 0: no more."""
+        self._settime(0, period_ns, period_ns)
+
+    def _settime(self, flags: int, first_ns: int, period_ns: int) -> None:
+        moments = (_Timespec(*divmod(ns, 1_000_000_000)) for ns in (period_ns, first_ns))
+        if _LIBC.timerfd_settime(self.fd, flags, ctypes.byref(_Itimerspec(*moments)), None) < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
 
     def clear(self) -> None:
         """Take note that it was readable; harmless where it was not."""
-        with contextlib.suppress(BlockingIOError):
+        try:
             os.read(self.fd, 8)
+        except BlockingIOError:
+            return
 
     def close(self) -> None:
         """Give the descriptor back."""

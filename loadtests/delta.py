@@ -9,6 +9,29 @@ from loadtests.record import CONTENT, REASONING, REFUSAL, TOOL
 _REASONING_KEYS: Final = ("reasoning_content", "reasoning")
 
 
+def borne(value: dict[str, Any], part: str) -> tuple[int, int]:
+    """What all choices of a chunk ("delta") or an answer ("message") bear together."""
+    kind = count = 0
+    for delta in _parts(value, part):
+        bits, size = bears(delta)
+        kind |= bits
+        count += size
+    return kind, count
+
+
+def texts(value: dict[str, Any]) -> list[str]:
+    """Every piece of text that the choices of a chunk bear."""
+    return [text for delta in _parts(value, "delta") for text, _ in _texts(delta)]
+
+
+def _parts(value: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    choices = value.get("choices")
+    if not isinstance(choices, list):
+        return []
+    found = (choice.get(part) for choice in choices if isinstance(choice, dict))
+    return [delta for delta in found if isinstance(delta, dict)]
+
+
 def bears(delta: dict[str, Any]) -> tuple[int, int]:
     """What a delta or a message bears: bits of `record` and the number of characters; (0, 0) for none."""
     content = delta.get("content")

@@ -16,6 +16,7 @@ import orjson
 from loadtests.delta import bears
 from loadtests.errors import Failure, is_error_event, message
 from loadtests.record import REASONING
+from loadtests.template import Template, learn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 CHARS_PER_TOKEN: Final = 4
 """The estimate where nobody counts: OpenAI's rule of thumb for English text."""
+
+TRIES: Final = 16
+"""Templates made of one answer's chunks at most: some providers put a new moment or noise into every chunk."""
 
 GOOD_FINISH: Final = frozenset({"stop", "length", "tool_calls", "function_call", "content_filter"})
 
@@ -62,8 +66,8 @@ class Answer:
     """
 
     __slots__ = (
-        "_choices", "_finished", "chars", "done", "failure", "finish_reason", "first_answer", "first_event", "id",
-        "kinds", "model", "profile", "server_time_s", "stamps", "usage", "usage_alt",
+        "_choices", "_finished", "_template", "_tries", "chars", "done", "failure", "finish_reason", "first_answer",
+        "first_event", "id", "kinds", "model", "profile", "server_time_s", "stamps", "usage", "usage_alt",
     )  # fmt: skip
 
     def __init__(self, profile: Profile) -> None:
@@ -83,8 +87,23 @@ class Answer:
         self.failure: Failure | None = None
         self._choices: set[int] = set()
         self._finished: set[int] = set()
+        self._template: Template | None = None
+        self._tries = TRIES
 
     # A stream.
+
+    def skim(self, reads: list[bytes], stamps: array[int], at: int) -> int:
+        """Take reads from there on that each are one whole chunk like those before; how many there were."""
+        template = self._template
+        if template is None:
+            return 0
+        chars = template.chars(reads, at)
+        taken = len(chars)
+        if taken:
+            self.stamps.extend(stamps[at : at + taken])
+            self.kinds.extend(bytes((template.kind,)) * taken)
+            self.chars.extend(chars)
+        return taken
 
     def event(self, event: Event) -> None:
         """Take one event of a stream."""
@@ -110,6 +129,13 @@ class Answer:
         kind, count = self._choices_of(value, "delta")
         if count:
             self._token(stamp, kind, count)
+            if self._tries and not name and b'"role"' not in data:
+                self._learn(data, value)
+
+    def _learn(self, data: bytes, value: dict[str, Any]) -> None:
+        """Make this chunk the template for the ones to come; given up where no two chunks are alike."""
+        self._tries -= 1
+        self._template = learn(data, value)
 
     def _token(self, stamp: int, kind: int, count: int) -> None:
         self.stamps.append(stamp)

@@ -59,6 +59,19 @@ class Failure(Exception):  # noqa: N818 - a failure of the network is an outcome
         return self
 
 
+def refusal(error: Failure | ValueError) -> Failure:
+    """What a consumer of body bytes raised because it won't have them."""
+    return error.bare() if isinstance(error, Failure) else Failure("bad_body", str(error))
+
+
+def of_callback(error: BaseException) -> Failure:
+    """What a body consumer raised inside llhttp's callback: its refusal, else a flaw of ours that must show."""
+    cause = error.__context__ or error.__cause__
+    if isinstance(cause, Failure | ValueError):
+        return refusal(cause)
+    raise cause or error
+
+
 def of_exception(error: BaseException, *, connecting: bool) -> Failure:
     """The failure that an exception of a socket, of TLS or of name resolution stands for."""
     if isinstance(error, Failure):

@@ -9,13 +9,15 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import orjson
 
+from loadtests import proxies
 from loadtests.plan import Plan
-from loadtests.profiles import OWNED, Profile, check_params, load
+from loadtests.profiles import OWNED, Profile, ProfileError, check_params, load
 from loadtests.redact import looks_secret, secret_places
 
 if TYPE_CHECKING:
@@ -61,12 +63,39 @@ class Given:
     new_connections: bool = False
 
 
-def profile_of(name: str, base_url: str | None) -> Profile:
-    """The profile, pointed elsewhere where asked; one that has no base URL of its own must be."""
+def profile_of(name: str, base_url: str | None, *, proxy: str | None = None, http2: bool = False) -> Profile:
+    """
+    The profile, pointed elsewhere where asked, through the proxy that is asked for or that the environment names.
+
+    Raises:
+        ProfileError: A value that cannot be used.
+        OptionError: The environment's proxy cannot be used, or a package is missing.
+    """
     profile = load(name)
-    if base_url is None:
-        return profile
-    return profile.with_overrides(base_url=base_url).model_copy(update={"embedded": False})
+    if base_url is not None:
+        profile = profile.with_overrides(base_url=base_url).model_copy(update={"embedded": False})
+    profile = profile.with_overrides(proxy=proxy, http2=http2)
+    if profile.proxy is None and not profile.embedded:
+        profile = _through_environment(profile)
+    _require(profile)
+    return profile
+
+
+def _through_environment(profile: Profile) -> Profile:
+    try:
+        return profile.with_overrides(proxy=proxies.from_environment(profile.url))
+    except ProfileError as error:
+        raise OptionError(f"{proxies.VARIABLES}: {str(error).removeprefix('--proxy ')}") from None
+
+
+def _require(profile: Profile) -> None:
+    """Say now, and not at the first request, that a package is missing."""
+    for wanted, option, package, extra in (
+        (profile.http_version == "2", "--http2", "h2", "http2"),
+        ((profile.proxy or "").startswith("socks"), f"--proxy {profile.proxy}", "socksio", "socks"),
+    ):
+        if wanted and find_spec(package) is None:
+            raise OptionError(f"{option} needs the package {package}: pip install 'httpx[{extra}]'")
 
 
 def is_local(profile: Profile) -> bool:
@@ -85,7 +114,7 @@ def is_local(profile: Profile) -> bool:
 
 def warnings_of(profile: Profile, plan: Plan) -> list[str]:
     """
-    What this provider will not do with a plan, one line each.
+    What this provider will not do with a plan, and what is not as usual, one line each.
 
     Raises:
         ProfileError: It would refuse a parameter.
@@ -93,6 +122,10 @@ def warnings_of(profile: Profile, plan: Plan) -> list[str]:
     notes = check_params(profile, plan.params)
     if plan.output_tokens is not None and profile.output_cap_param == "none":
         notes.append(f"--output-tokens: {profile.name} takes no output cap; answers can be longer than that")
+    if profile.proxy is not None:
+        notes.append(f"requests go through the proxy {profile.proxy}; times are this process' own (user clock)")
+    if profile.http_version == "2":
+        notes.append("requests are HTTP/2, a connection for each in flight; times are this process' own (user clock)")
     return notes
 
 

@@ -17,6 +17,7 @@ when to start and stop and how many users there are; with `--rate` the schedule 
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +27,7 @@ from locust.runners import LocalRunner
 
 from loadtests.locust_run import LocustRun
 from loadtests.locust_tab import add_tab
-from loadtests.options import Given, OptionError, beyond_defaults, is_local, plan_of, profile_of
+from loadtests.options import Given, OptionError, beyond_defaults, is_local, plan_of, profile_of, warnings_of
 from loadtests.profiles import ProfileError
 from loadtests.schedule import ScheduleError
 from loadtests.units import UnitError, per_second, seconds
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatUser", "MixedUser", "PlainUser", "StreamingUser"]
 
+logger = logging.getLogger("firsttoken")
 _MISTAKES: Final = (OptionError, ProfileError, ScheduleError, UnitError, WorkloadError)
 
 
@@ -50,6 +52,8 @@ def add_options(parser: LocustArgumentParser) -> None:
     add = group.add_argument
     add("--provider", default="mock", env_var="FIRSTTOKEN_PROVIDER", help="shipped profile or TOML file")
     add("--base-url", default="", env_var="FIRSTTOKEN_BASE_URL", help="instead of the profile's")
+    add("--proxy", default="", env_var="FIRSTTOKEN_PROXY", help="a proxy's URL; empty: HTTPS_PROXY and its like")
+    add("--http2", action="store_true", help="speak HTTP/2 (needs the extra http2)")
     add("--model", default="", env_var="FIRSTTOKEN_MODEL", help="the model to ask for; empty: the profile's")
     add("--workload", default="chat", help="what is asked where a task brings no messages")
     add("--output-tokens", type=int, default=0, help="the output cap sent; 0: drawn per request")
@@ -68,7 +72,8 @@ def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> Non
     if not isinstance(runner, LocalRunner):
         _exit("plain Locust's --master, --worker and --processes are not supported; use firsttoken run --workers N")
     try:
-        planned(environment, 1)
+        for note in warnings_of(*planned(environment, 1)):
+            logger.info("note: %s", note)
     except _MISTAKES as error:
         _exit(str(error).replace("--profile ", "--provider "))
     if not environment.stop_timeout:
@@ -86,7 +91,7 @@ def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> Non
 def planned(environment: Environment, users: int) -> tuple[Any, Any]:
     """The profile and the plan that Locust's options ask for, as they stand now (the web UI can change them)."""
     options: Any = environment.parsed_options
-    profile = profile_of(options.provider, options.base_url or None)
+    profile = profile_of(options.provider, options.base_url or None, proxy=options.proxy or None, http2=options.http2)
     rate = per_second(options.rate) if options.rate else None
     own = [user.__name__ for user in environment.user_classes if issubclass(user, ChatUser) and has_tasks(user)]
     if rate is not None and own:

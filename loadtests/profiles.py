@@ -18,6 +18,7 @@ from loadtests.redact import looks_secret, secret_places
 from loadtests.units import not_one_of
 from loadtests.values import Bound, HeaderName, HeaderValue, Pointer, Price, Seconds, Text, Texts, full
 from loadtests.values import base_url as check_base_url
+from loadtests.values import proxy as check_proxy
 from loadtests.wording import listed, mistake, shown, syntax_line
 
 
@@ -90,6 +91,8 @@ class Profile(_Table):
     base_url: Annotated[str, AfterValidator(check_base_url)] = ""
     path: Annotated[str, full(r"[^\s/#][^\s#]*", "a path without a leading slash")] = "chat/completions"
     embedded: bool = False
+    http_version: Literal["1.1", "2"] = "1.1"
+    proxy: Annotated[str, AfterValidator(check_proxy)] | None = None
     default_model: Text | None = None
     output_cap_param: Literal["max_tokens", "max_completion_tokens", "none"] = "max_tokens"
     stream_usage: Literal["always", "option", "never", "unknown"] = "unknown"
@@ -135,20 +138,25 @@ class Profile(_Table):
             raise ProfileError(f"profile {self.name}: the value of the environment variable {env} isn't {allowed}")
         return key or None
 
-    def with_overrides(self, *, base_url: str | None = None, timeouts: Mapping[str, float] | None = None) -> "Profile":
+    def with_overrides(
+        self, *, base_url: str | None = None, proxy: str | None = None, http2: bool = False,
+        timeouts: Mapping[str, float] | None = None,
+    ) -> "Profile":  # fmt: skip
         """
-        The same provider elsewhere (--base-url), or with other timeouts in seconds by their names.
+        The same provider elsewhere (--base-url, --proxy, --http2), or with other timeouts in seconds by their names.
 
         Raises:
             ProfileError: A value the file could not have had either.
         """
         raw = self.model_dump()
         raw["timeouts"] |= timeouts or {}
-        if base_url is not None:
-            try:
-                raw["base_url"] = check_base_url(base_url if base_url and not looks_secret(base_url) else "?")
-            except ValueError as error:
-                raise ProfileError(f"--base-url {shown(base_url)} isn't {error}") from None
+        for key, value, check in (("base_url", base_url, check_base_url), ("proxy", proxy, check_proxy)):
+            if value is not None:
+                try:
+                    raw[key] = check(value if value and not looks_secret(value) else "?")
+                except ValueError as error:
+                    raise ProfileError(f"--{key.replace('_', '-')} {shown(value)} isn't {error}") from None
+        raw["http_version"] = "2" if http2 else self.http_version
         return _checked(raw, f"profile {self.name}")
 
 
@@ -263,6 +271,11 @@ def _contradictions(profile: Profile) -> Iterator[str]:
             yield f"params.defaults.{key} isn't allowed; it comes from {OWNED[key]}"
     if not profile.base_url and not profile.embedded:
         yield "base_url is missing; only an embedded provider has none"
+    if profile.http_version == "2" and profile.embedded:
+        yield "http_version 2 (--http2) isn't spoken by the embedded provider; leave it out"
+    forwarded = profile.base_url.startswith("http:") and (profile.proxy or "").startswith("http")
+    if profile.http_version == "2" and forwarded:
+        yield f"http_version 2 (--http2) doesn't reach an http:// URL through {profile.proxy}; use https, or 1.1"
     if profile.auth.required and profile.auth.env is None:
         yield "auth.env is missing; auth.required needs the name of an environment variable"
     for name in profile.headers:

@@ -15,32 +15,36 @@ from loadtests.errors import Failure
 from loadtests.sse import Decoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from loadtests.dialect import Answer
+    from loadtests.wire.body import Take
     from loadtests.wire.exchange import Exchange
-
-EVENTS_PER_SLICE: Final = 64
-"""Events read at a stretch before the sockets are looked at again: well below a millisecond."""
 
 MAX_BODY_BYTES: Final = 64 << 20
 
 
 class Reader:
-    """Where the body of one answer goes: events where it is a stream, else bytes; decided by what it says it is."""
+    """
+    Where the body of one answer goes: events where it is a stream, else bytes; decided by what it says it is.
 
-    __slots__ = ("_decoder", "_pieces", "_size", "streamed", "wanted")
+    Args:
+        answer: What is told of the events, as they come.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_decoder", "_exchange", "_pieces", "_size", "answer", "streamed", "wanted")
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
         self._decoder: Decoder | None = None
+        self._exchange: Exchange | None = None
         self._pieces: list[bytes] = []
         self._size = 0
         self.streamed = False
         self.wanted = False
 
-    def choose(self, exchange: Exchange) -> Callable[[bytes, int], bool]:
+    def choose(self, exchange: Exchange) -> Take:
         """By status and Content-Type; a missing or a plain text type is judged by the first bytes."""
         kind = exchange.headers.get(b"content-type", b"").lower()
+        self._exchange = exchange
         self.wanted = 200 <= (exchange.status or 0) < 300
         if self.wanted and b"event-stream" in kind:
             return self._stream()
@@ -48,17 +52,23 @@ class Reader:
             return self._sniff
         return self._piece
 
-    def _stream(self) -> Callable[[bytes, int], bool]:
+    def _stream(self) -> Take:
         self._decoder = Decoder()
         self.streamed = True
-        return self._event
+        return self._events
 
-    def _event(self, data: bytes, stamp: int) -> bool:
-        decoder = self._decoder
+    def _events(self, data: bytes, stamp: int) -> bool:
+        """Tell the answer the events that these bytes complete; between two events whole ones may be skimmed."""
+        decoder, answer = self._decoder, self.answer
         assert decoder is not None
-        before = len(decoder.events)
-        decoder.feed(data, stamp)
-        return len(decoder.events) > before
+        assert self._exchange is not None
+        found = decoder.feed(data, stamp)
+        if found:
+            for event in decoder.events:
+                answer.event(event)
+            decoder.events.clear()
+        self._exchange.skim = answer.skim if decoder.between else None
+        return found
 
     def _piece(self, data: bytes, _stamp: int) -> bool:
         self._size += len(data)
@@ -69,35 +79,30 @@ class Reader:
 
     def _sniff(self, data: bytes, stamp: int) -> bool:
         if self._decoder is not None:
-            return self._event(data, stamp)
+            return self._events(data, stamp)
         start = (b"".join(self._pieces) + data[:16] if self._size < 16 else b"").lstrip()
         if start.startswith((b"data:", b":", b"event:", b"id:", b"retry:", b"\xef\xbb\xbfdata:")):
             self._stream()
             data = b"".join(self._pieces) + data
             self._pieces.clear()
-            return self._event(data, stamp)
+            return self._events(data, stamp)
         return self._piece(data, stamp)
 
     def whole(self) -> bytes:
         """The body that was no stream."""
         return b"".join(self._pieces)
 
-    def tell(self, answer: Answer, flags: list[str]) -> Iterator[None]:
-        """Tell an answer what came, in slices."""
-        decoder = self._decoder
-        if decoder is None:
+    def end(self, flags: list[str]) -> None:
+        """The body is over: tell the answer what is left of it."""
+        self._exchange = None
+        if self._decoder is None:
             if self.wanted:
-                answer.whole(self.whole())
+                self.answer.whole(self.whole())
             return
-        last = decoder.close()
+        last = self._decoder.close()
         if last is not None and (last[1] == b"[DONE]" or is_json(last[1])):
             flags.append("unterminated")
-            decoder.events.append(last)
-        for number, event in enumerate(decoder.events, 1):
-            answer.event(event)
-            if number % EVENTS_PER_SLICE == 0:
-                yield
-        decoder.events.clear()
+            self.answer.event(last)
 
 
 def is_json(data: bytes) -> bool:

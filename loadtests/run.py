@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from loadtests import clock, manifest, record
+from loadtests import clock, manifest, proxies, record
 from loadtests.errors import of_exception
 from loadtests.finish import Finished, finish
 from loadtests.fleet import Fleet, FleetError, total
@@ -62,18 +62,24 @@ class Result:
 
 def reach(profile: Profile) -> None:
     """
-    See whether anything listens where the profile points: one TCP connection, no request.
+    See whether anything listens where the profile points, or its proxy: one TCP connection, no request.
 
     Raises:
         RunError: The name has no address, or nothing listens.
     """
+    proxy = profile.proxy
+    what, option = (
+        (profile.base_url, "--base-url")
+        if proxy is None
+        else (f"the proxy {proxy}", f"--proxy (or {proxies.VARIABLES})")
+    )
     try:
-        socket.create_connection(address_of(profile), timeout=profile.timeouts.connect).close()
+        where = address_of(profile) if proxy is None else proxies.host_and_port(proxy)
+        socket.create_connection(where, timeout=profile.timeouts.connect).close()
     except (OSError, UnicodeError) as error:
         failure = of_exception(error, connecting=True)
         raise RunError(
-            f"nothing reached at {profile.base_url} ({failure.kind}: {failure.text}); is the server up, and is "
-            f"--base-url right?"
+            f"nothing reached at {what} ({failure.kind}: {failure.text}); is the server up, and is {option} right?"
         ) from None
 
 

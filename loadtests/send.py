@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 import httpx
 
-from loadtests import __version__, clock, columns
+from loadtests import __version__, clock, columns, proxies
 from loadtests.dialect import Answer, body
 from loadtests.errors import Failure, of_status
 from loadtests.reader import Reader
 from loadtests.record import Record
+from loadtests.wire import through_httpx
 from loadtests.wire.connection import Origin
 from loadtests.wire.exchange import Exchange
+from loadtests.wire.httpx_exchange import HttpxExchange
 from loadtests.wire.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from loadtests.profiles import Profile
     from loadtests.wire.receiver import Receiver
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 FIRST_LEAD_NS: Final = 400_000
 LEAD_STEP_NS: Final = 20_000
 MAX_LEAD_NS: Final = 500_000
+MAX_LEAD_THROUGH_HTTPX_NS: Final = 1_500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,9 @@ class Sender:
         self._pool = Pool(receiver, origin_of(target.profile), reuse=not target.new_connections)
         patience = target.profile.timeouts
         self._connect_s = patience.connect
+        profile, reuse = target.profile, not target.new_connections
+        self._httpx = through_httpx.pool(receiver, profile.url, profile.http_version, profile.proxy, reuse=reuse)
+        self._secrets += proxies.secrets(profile.proxy)
         self._patience = {
             "first_byte_ns": int(patience.first_byte * 1e9),
             "silence_ns": int(patience.silence * 1e9),
@@ -108,20 +114,23 @@ class Sender:
 
     def send(self, arrival: Arrival) -> Record:
         """Send a request and wait for its answer; the record is kept even where this greenlet is killed meanwhile."""
+        self._receiver.look()
         record = self.record(arrival)
         record.started_ns = self._receiver.now_ns()
-        reader = Reader()
-        exchange = Exchange(reader.choose, started_ns=record.started_ns, **self._patience)
+        reader = Reader(Answer(self.target.profile))
+        exchange = self._new_exchange(reader, record.started_ns)
         try:
-            self._exchange(arrival, record, exchange)
+            if isinstance(exchange, HttpxExchange):
+                self._exchange_through_httpx(arrival, record, exchange)
+            else:
+                self._exchange(arrival, record, exchange)
         except Failure as failure:
             # Without its traceback: that would tie frame and exchange into a cycle that nobody collects.
             exchange.fail(failure.bare(), self._receiver.now_ns())
             self._conclude(record, exchange, reader)
         except BaseException:
             exchange.fail(Failure("reset", "cancelled"), self._receiver.now_ns())
-            for _ in self._reading(record, exchange, reader):
-                pass
+            self._read(record, exchange, reader)
             columns.cancel(record, self.cancel_flag)
             self._keep(record)
             raise
@@ -150,8 +159,16 @@ class Sender:
     def close(self) -> None:
         """Close the idle connections."""
         self._pool.close()
+        if self._httpx is not None:
+            self._httpx.close()
 
     # The timed path.
+
+    def _new_exchange(self, reader: Reader, started_ns: int) -> Exchange:
+        if self._httpx is None:
+            return Exchange(reader.choose, started_ns=started_ns, **self._patience)
+        connect_ns = int(self._connect_s * 1e9)
+        return HttpxExchange(reader.choose, connect_ns=connect_ns, started_ns=started_ns, **self._patience)
 
     def _exchange(self, arrival: Arrival, record: Record, exchange: Exchange) -> None:
         connection = self._pool.take(self._connect_s)
@@ -174,6 +191,20 @@ class Sender:
         finally:
             connection.done(exchange)
 
+    def _exchange_through_httpx(self, arrival: Arrival, record: Record, exchange: HttpxExchange) -> None:
+        """HTTP/2, or a proxy: what our own wire does not speak."""
+
+        def ready() -> None:
+            if arrival.user is None:
+                self._hold(arrival.scheduled_ns, learn=bool(exchange.conn_reused))
+
+        assert self._httpx is not None
+        try:
+            self._httpx.perform(exchange, arrival.data, ready)
+        finally:
+            for name in ("conn_reused", "connect_s", "tls_s", "sent_ns", "bytes_sent"):
+                setattr(record, name, getattr(exchange, name))
+
     def _hold(self, due_ns: int, *, learn: bool) -> None:
         """
         Open loop: a request that is ready ahead of its moment waits for it here, in a loop of microseconds.
@@ -185,38 +216,36 @@ class Sender:
         ready_ns = self._receiver.now_ns()
         if learn:
             step_ns = LEAD_STEP_NS if ready_ns > due_ns else -LEAD_STEP_NS // 10
-            self.lead_ns = min(max(self.lead_ns + step_ns, 0), MAX_LEAD_NS)
+            longest_ns = MAX_LEAD_NS if self._httpx is None else MAX_LEAD_THROUGH_HTTPX_NS
+            self.lead_ns = min(max(self.lead_ns + step_ns, 0), longest_ns)
         while ready_ns < due_ns:
             ready_ns = self._receiver.now_ns()
 
     # Afterwards.
 
     def _conclude(self, record: Record, exchange: Exchange, reader: Reader) -> None:
-        """Read the answer in slices; where this greenlet is killed between two, read the rest at once."""
-        steps = self._reading(record, exchange, reader)
+        """Say in the record what came, and keep it."""
         try:
-            for _ in steps:
-                gevent.sleep(0)
+            self._read(record, exchange, reader)
         finally:
-            for _ in steps:
-                pass
             self._keep(record)
+            self._receiver.look()
 
-    def _reading(self, record: Record, exchange: Exchange, reader: Reader) -> Iterator[None]:
+    def _read(self, record: Record, exchange: Exchange, reader: Reader) -> None:
         if exchange.reads:
             exchange.parse(self._receiver.shift_ns, self._receiver.zero_ns)
         exchange.release()
         columns.wire_facts(record, exchange, self.target.profile)
         try:
-            yield from self._judging(record, exchange, reader)
+            self._judge(record, exchange, reader)
         except Exception as error:  # noqa: BLE001 - a flaw of ours: it is shown, and the row says so
             gevent.get_hub().handle_error(self, *sys.exc_info())
             columns.outcome(record, Failure("protocol", f"firsttoken failed to read this answer: {error!r}"), [], [])
 
-    def _judging(self, record: Record, exchange: Exchange, reader: Reader) -> Iterator[None]:
-        answer = Answer(self.target.profile)
+    def _judge(self, record: Record, exchange: Exchange, reader: Reader) -> None:
+        answer = reader.answer
         flags: list[str] = []
-        yield from reader.tell(answer, flags)
+        reader.end(flags)
         columns.answer_facts(record, answer, flags, self.target.profile, self.target.model)
         broken = exchange.failure
         if broken is not None and broken.kind == "truncated" and answer.done and answer.finished:

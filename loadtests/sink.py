@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS_PER_BATCH: Final = 1000
-COLUMNS_PER_SLICE: Final = 6
 ENDED: Final = "ended-"
 """An empty file of this name and the worker's number says that all its rows are in its part."""
 
@@ -120,7 +119,6 @@ class Sink:
         self._part = Part(parts / f"requests-{worker}.arrows", seam.part_schema(), reserve)
         self._client = Part(parts / f"client-{worker}.arrows", seam.client_schema(), reserve)
         self._breathe = breathe
-        self._columns = attrgetter(*self._part.schema.names)
         self._flushing = False
         self._batch(list(_examples()))  # pyarrow loads what a conversion needs at the first one: now, not in the run
 
@@ -194,14 +192,11 @@ class Sink:
 
     def _batch(self, rows: Sequence[seam.Record]) -> pa.RecordBatch:
         arrays = []
-        for number, (field, values) in enumerate(zip(self._part.schema, self._transposed(rows), strict=True), 1):
+        for field in self._part.schema:
+            values = list(map(attrgetter(field.name), rows))
             arrays.append(_lists(values, field.type) if pa.types.is_list(field.type) else pa.array(values, field.type))
-            if number % COLUMNS_PER_SLICE == 0:
-                self._breathe()
+            self._breathe()
         return pa.record_batch(arrays, schema=self._part.schema)
-
-    def _transposed(self, rows: Sequence[seam.Record]) -> Iterator[tuple[Any, ...]]:
-        return zip(*map(self._columns, rows), strict=True)
 
 
 def _lists(values: Sequence[Any], kind: pa.ListType) -> pa.Array:

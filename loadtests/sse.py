@@ -23,6 +23,10 @@ _BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
 
+FRAME: Final = (b"data: ", b"\n\n")
+"""What stands before and after the data of an event, as nearly all servers send it."""
+
+
 class EventTooLongError(ValueError):
     """A line or an event passed `MAX_EVENT_BYTES`."""
 
@@ -33,9 +37,10 @@ class Decoder:
 
     Attributes:
         events: Complete events so far, in order; the owner may take and clear them.
+        between: Nothing of a line or an event is kept: whole events that come now need not be fed.
     """
 
-    __slots__ = ("_after_cr", "_data", "_first", "_name", "_pending", "_pending_bytes", "_stamp", "events")
+    __slots__ = ("_after_cr", "_data", "_first", "_name", "_pending", "_pending_bytes", "_stamp", "between", "events")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -45,15 +50,34 @@ class Decoder:
         self._name = b""
         self._after_cr = False
         self._first = True
+        self.between = False
         self._stamp = 0
 
-    def feed(self, data: bytes, stamp: int) -> None:
+    def feed(self, data: bytes, stamp: int) -> bool:
         """
         Take the bytes of one read; events that they complete are appended to `events` with this stamp.
+
+        Returns:
+            Whether there was one.
 
         Raises:
             EventTooLongError: A line or an event passed `MAX_EVENT_BYTES`.
         """
+        if (
+            self.between
+            and data.startswith(FRAME[0])
+            and data.find(b"\n") == len(data) - 2
+            and data.endswith(b"\n")
+            and b"\r" not in data
+        ):
+            self.events.append((stamp, data[6:-2], b""))  # all of one event and nothing else, as it mostly is
+            return True
+        before = len(self.events)
+        self._take(data, stamp)
+        self.between = not (self._pending or self._data or self._name or self._after_cr or self._first)
+        return len(self.events) > before
+
+    def _take(self, data: bytes, stamp: int) -> None:
         self._stamp = stamp
         if self._after_cr and data:
             # A CR already ended its line, without waiting; an LF right behind it belongs to that line end.

@@ -105,18 +105,12 @@ class ChatUser(User):
         seq = self.engine.next_seq(self.index, next(self._turns))
         if seq is None:
             raise StopUser
-        wanted = self.stream if stream is None else stream
         if messages is None:
             request = self.engine.workload.request(seq)
             name = name or request.workload
         else:
             request = _request(seq, tuple(messages))
-        changes: dict[str, Any] = {"workload": name or "task"}
-        if wanted is not None:
-            changes["stream"] = wanted
-        if output_tokens is not None:
-            changes["output_cap"] = output_tokens
-        request = replace(request, **changes)
+        request = _as_wanted(request, name or "task", self.stream if stream is None else stream, output_tokens)
         return self.engine.send(self.engine.arrival(request, self.engine.receiver.now_ns(), user=self.index))
 
 
@@ -150,6 +144,20 @@ def _request(seq: int, messages: tuple[dict[str, Any], ...]) -> workload.Request
         prompt_hash=workload.prompt_hash(messages),
         input_chars=chars,
     )
+
+
+def _as_wanted(
+    request: workload.Request, name: str, stream: bool | None, output_tokens: int | None
+) -> workload.Request:
+    """The request with what the caller wants changed."""
+    changes: dict[str, Any] = {}
+    if name != request.workload:
+        changes["workload"] = name
+    if stream is not None and stream != request.stream:
+        changes["stream"] = stream
+    if output_tokens is not None:
+        changes["output_cap"] = output_tokens
+    return replace(request, **changes) if changes else request
 
 
 def has_tasks(user_class: type[User]) -> bool:

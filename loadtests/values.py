@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from loadtests.proxies import PORTS, VARIABLES
+
 
 def full(pattern: str, allowed: str) -> AfterValidator:
     """A text that matches a pattern whole."""
@@ -29,6 +31,19 @@ def base_url(value: str) -> str:
     except ValueError:  # of the host's brackets or the port's number
         sound = False
     if value and (not sound or not re.fullmatch(r"[!-~]+", value) or re.search(r"[?#@]", value)):
+        raise ValueError(allowed)
+    return value.rstrip("/")
+
+
+def proxy(value: str) -> str:
+    """The address of a proxy without a trailing slash."""
+    allowed = f"an http, https or socks5 URL with a host alone; {VARIABLES} may hold user and password"
+    try:
+        parts = urlsplit(value)
+        sound = parts.scheme in PORTS and parts.hostname and parts.port != 0 and parts.path in {"", "/"}
+    except ValueError:  # of the host's brackets or the port's number
+        sound = False
+    if not sound or not re.fullmatch(r"[!-~]+", value) or re.search(r"[?#@]", value):
         raise ValueError(allowed)
     return value.rstrip("/")
 

@@ -28,9 +28,9 @@ from loadtests.engine import Engine
 from loadtests.live import Tally
 from loadtests.plan import Plan
 from loadtests.profiles import Profile
-from loadtests.record import PARTS, Record
+from loadtests.record import PARTS
 from loadtests.sink import DiskFullError
-from loadtests.users import MixedUser, deliver_to, fire
+from loadtests.users import MixedUser, deliver_to
 
 STATUS_S: Final = 0.5
 ORPHAN_GRACE_S: Final = 30.0
@@ -99,7 +99,7 @@ class Worker:
         self.environment = Environment(user_classes=[MixedUser])
         self.runner: Any = self.environment.create_local_runner()
         self.engine = Engine(
-            self.plan, profile, run_dir / PARTS, worker=number, environ=os.environ, on_record=self._on_record
+            self.plan, profile, run_dir / PARTS, worker=number, environ=os.environ, on_record=self.tally.add
         )
         self.environment.firsttoken = self.engine  # type: ignore[attr-defined]
 
@@ -145,10 +145,6 @@ class Worker:
         self.link.tell("over", worker=self.engine.worker, stopping=full or self.engine.stopping)
         self.link.drain()
         return 3 if full else 0
-
-    def _on_record(self, record: Record) -> None:
-        self.tally.add(record)
-        fire(self.environment, record)
 
     def _report(self) -> None:
         while True:

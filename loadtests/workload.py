@@ -129,6 +129,8 @@ class Chat:
         comes first in the order i -> (a * i + c) mod BLOCK, with a (no common divisor with BLOCK) and c drawn per
         block. A fixed pattern would send all plain requests to the same worker when workers take every n-th seq.
         """
+        if self._share_ppm in (0, 1_000_000):
+            return self._share_ppm > 0
         block, place = divmod(seq, BLOCK)
         before, after = (b * BLOCK * self._share_ppm // 1_000_000 for b in (block, block + 1))
         draw = _draw(f"stream {self.seed} {block}")

@@ -11,7 +11,7 @@ import pytest
 
 HOME = Path(__file__).resolve().parent.parent
 LAYERS = [
-    {"loadtests", "loadtests.child", "loadtests.clock", "loadtests.units"},
+    {"loadtests", "loadtests.child", "loadtests.clock", "loadtests.proxies", "loadtests.units"},
     {"loadtests.record", "loadtests.redact", "loadtests.phrases", "loadtests.values"},
     {"loadtests.derive", "loadtests.errors", "loadtests.sse", "loadtests.schedule", "loadtests.workload"},
     {
@@ -22,7 +22,7 @@ LAYERS = [
         "loadtests.sink",
         "loadtests.mock",
     },
-    {"loadtests.parts", "loadtests.profiles"},
+    {"loadtests.parts", "loadtests.profiles", "loadtests.template"},
     {"loadtests.dialect"},
     {"loadtests.reader"},
     {"loadtests.columns"},
@@ -114,6 +114,7 @@ def test_only_the_command_line_knows_both_sides() -> None:
     ("package", "rooms"),
     [
         ("locust", {"loadtests.users", "loadtests.worker", "loadtests.plugin", "loadtests.locust_run"}),
+        ("httpcore", {"loadtests.wire"}),
         ("httptools", {"loadtests.wire", "loadtests.mock"}),
         ("pydantic", {"loadtests.profiles", "loadtests.values", "loadtests.wording"}),
         ("click", {"loadtests.cli"}),

@@ -74,6 +74,15 @@ def test_a_healthy_default_run_is_valid(tmp_path: Path, seed: int) -> None:
     assert found.verdict == "valid", found.faults
 
 
+def test_reads_that_merged_before_a_user_clock_are_nobodys_fault(tmp_path: Path) -> None:
+    """A proxy may have sent them in one piece; nothing says that the reader was late."""
+    change = change_of(1.0, clock="user", wake_lag_max_us=None, shared_reads=5)
+    found = examine(synthetic.write(tmp_path / "r", synthetic.Recipe(change=change)))
+
+    assert found.verdict == "valid", found.faults
+    assert statuses(found)[9] == "not_judged"
+
+
 def test_a_few_late_wakeups_of_a_busy_machine_are_no_fault(tmp_path: Path) -> None:
     """3 of 160 sends 8 ms late, 5 of 20 seconds with a hub lag of 40 ms and wake lags of 9 ms: still valid."""
     path = synthetic.write(tmp_path / "r", synthetic.Recipe(change=late_by(8, lambda seq: seq % 60 == 0)))

@@ -19,7 +19,8 @@ from loadtests.errors import Failure
 from loadtests.wire.connection import Origin
 from loadtests.wire.exchange import Exchange
 from loadtests.wire.pool import Pool
-from loadtests.wire.receiver import Receiver, stamp_of
+from loadtests.wire.receiver import Receiver
+from loadtests.wire.stamps import NO_STAMP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,13 +104,18 @@ def once(*writes: bytes, pause_s: float = 0.0) -> Callable[[socket.socket], None
 # Framing, without a network.
 
 
+def at(ns: int) -> bytes:
+    """The kernel's stamp for this moment of an axis that begins one second after 1970."""
+    return struct.pack("qq", *divmod(S + ns, S))
+
+
 def framed(*pieces: bytes, eof: bool = False) -> Got:
     got = Got()
     for number, piece in enumerate(pieces, 1):
-        got.exchange.append(piece, number * 1000, number * 1000 + 7)
-        got.exchange.parse(0, 0)
+        got.exchange.append(piece, at(number * 1000), number * 1000 + 7)
+        got.exchange.parse(S, 0)
     if eof:
-        got.exchange.append(b"", 0, 10**6)
+        got.exchange.append(b"", NO_STAMP, 10**6)
         got.exchange.parse(0, 0)
     return got
 
@@ -174,8 +180,8 @@ def test_stamps_that_go_backwards_after_loss_are_kept_ascending() -> None:
     """A later read with an earlier stamp cannot have been readable before the one ahead of it."""
     got = Got()
     for kernel, data in ((5000, OK), (9000, b"1\r\na\r\n"), (8000, b"1\r\nb\r\n"), (9500, b"0\r\n\r\n")):
-        got.exchange.append(data, kernel, 10_000)
-    got.exchange.parse(0, 0)
+        got.exchange.append(data, at(kernel), 10_000)
+    got.exchange.parse(S, 0)
 
     assert [stamp for _, stamp in got.pieces] == [9000, 9000]
     assert got.exchange.kernel
@@ -183,8 +189,8 @@ def test_stamps_that_go_backwards_after_loss_are_kept_ascending() -> None:
 
 def test_a_read_without_a_kernel_stamp_takes_the_user_clock_and_says_so() -> None:
     got = Got()
-    got.exchange.append(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", 0, 77)
-    got.exchange.parse(0, 7)
+    got.exchange.append(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", NO_STAMP, 77)
+    got.exchange.parse(S, 7)
 
     assert got.pieces == [(b"a", 70)]
     assert not got.exchange.kernel
@@ -209,7 +215,7 @@ def test_the_last_read_of_an_answer_is_always_framed_soon(cuts: list[int]) -> No
     pieces = [WHOLE[a:b] for a, b in zip([0, *cuts], [*cuts, len(WHOLE)], strict=True) if a != b]
     soon = False
     for piece in pieces:
-        soon = got.exchange.append(piece, 1, 1)
+        soon = got.exchange.append(piece, at(1), 1)
         if soon:
             got.exchange.parse(0, 0)
 
@@ -220,16 +226,11 @@ def test_the_last_read_of_an_answer_is_always_framed_soon(cuts: list[int]) -> No
 def test_a_clock_that_was_set_forward_makes_no_stamp_later_than_its_read() -> None:
     """The kernel says one hour from now; the read was at 5,000: nothing is received after it was read."""
     got = Got()
-    got.exchange.append(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na", 3600 * S, 5000)
-    got.exchange.append(b"b", 6000, 7000)
-    got.exchange.parse(0, 0)
+    got.exchange.append(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na", at(3600 * S), 5000)
+    got.exchange.append(b"b", at(6000), 7000)
+    got.exchange.parse(S, 0)
 
     assert [stamp for _, stamp in got.pieces] == [5000, 6000]
-
-
-def test_a_kernel_stamp_is_found_among_other_ancillary_data() -> None:
-    assert stamp_of([(1, 29, b"x" * 16), (1, 35, struct.pack("qq", 3, 7))]) == 3 * S + 7
-    assert stamp_of([]) == 0
 
 
 # On a real socket.

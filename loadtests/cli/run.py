@@ -49,6 +49,8 @@ MOST = 2**31 - 1
     help="The provider: a shipped profile or a TOML file.",
 )
 @click.option("--base-url", metavar="URL", help="Instead of the profile's.")
+@click.option("--proxy", metavar="URL", help="Go through this proxy.  [default: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY]")
+@click.option("--http2", is_flag=True, help="Speak HTTP/2 (needs the extra http2).")
 @click.option("--model", metavar="NAME", help="The model to ask for.  [default: the profile's]")
 @click.option(
     "--param", "params", multiple=True, metavar="KEY=JSON", help="A request parameter, e.g. temperature=0; repeatable."
@@ -122,7 +124,7 @@ def run(**given: Any) -> int:
     from loadtests.rundir import NoRoomError, Setup
     from loadtests.watch import Interrupts, StoppedError
 
-    profile = profile_of(given["profile"], given["base_url"])
+    profile = profile_of(given["profile"], given["base_url"], proxy=given["proxy"], http2=given["http2"])
     asked = {field.name: given[field.name] for field in fields(Given)}
     plan = plan_of(profile, Given(**asked))
     for warning in warnings_of(profile, plan):

@@ -20,7 +20,7 @@ from gevent.monkey import get_original
 
 from loadtests import clock
 from loadtests.errors import Failure, of_exception
-from loadtests.wire.receiver import ANCILLARY_BYTES, READ_BYTES, SO_TIMESTAMPNS, stamp_of
+from loadtests.wire.receiver import READ_BYTES, ask_for_stamps
 from loadtests.wire.tls import Tls
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Connection:
         "dns_s",
         "exchange",
         "fd",
+        "recvmsg",
         "served",
         "sock",
         "tls",
@@ -87,6 +88,7 @@ class Connection:
         self._give = give
         self._forget = forget
         self.sock: Any = None
+        self.recvmsg: Any = None
         self.fd = -1
         self.tls: Tls | None = None
         self.dns_s: float | None = None
@@ -107,6 +109,7 @@ class Connection:
             Failure: dns, connect, tls or timeout_connect.
         """
         until = clock.monotonic_ns() + int(patience_s * 1e9)
+        self._receiver.look()  # hundreds may open at once
         try:
             addresses = self._resolve(origin, until)
             self._connect(addresses, until)
@@ -118,6 +121,7 @@ class Connection:
                 raise
             failure = of_exception(error, connecting=True)
             raise Failure(failure.kind, f"{origin}: {failure.text}") from None
+        self.recvmsg = self.sock.recvmsg
         self._receiver.add(self.fd, self)
 
     def _resolve(self, origin: Origin, until: int) -> list[tuple[int, Any]]:
@@ -211,34 +215,25 @@ class Connection:
         data: bytes = self.sock.recv(READ_BYTES)
         return data
 
-    # Reading, in the receiver's callback.
+    # What the receiver reads but cannot just append.
 
-    def ready(self) -> bool:
-        """Read once; True where the exchange should be framed soon."""
-        try:
-            data, ancillary, _, _ = self.sock.recvmsg(READ_BYTES, ANCILLARY_BYTES)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            return self._lost(error)
-        exchange = self.exchange
-        if exchange is None:
-            self.close()  # closed while idle, or bytes that nobody asked for
-            return False
-        user = clock.monotonic_ns()
-        if not data:
-            self.at_end = True
-            self._receiver.remove(self.fd)  # a socket at its end stays readable for ever
-        return exchange.append(data, stamp_of(ancillary) if ancillary else 0, user)
+    def at_eof(self) -> None:
+        """The peer has closed: a socket at its end stays readable for ever."""
+        self.at_end = True
+        self._receiver.remove(self.fd)
 
-    def _lost(self, error: OSError) -> bool:
+    def idle_read(self) -> None:
+        """Closed while idle, or bytes that nobody asked for."""
+        self.close()
+
+    def lost(self, error: OSError) -> None:
+        """The kernel says that the connection has failed."""
         exchange = self.exchange
         if exchange is not None:
             if exchange.reads:
                 exchange.parse(self._receiver.shift_ns, self._receiver.zero_ns)
             exchange.fail(of_exception(error, connecting=False), self._receiver.now_ns())
         self.close()
-        return False
 
     def broken(self) -> None:
         """Something unforeseen was raised while reading."""
@@ -280,12 +275,4 @@ class Connection:
         if self.sock is not None:
             self._receiver.remove(self.fd)
             self.sock.close()
-            self.sock = None
-
-
-def ask_for_stamps(sock: Any) -> None:
-    """Have the kernel stamp what this socket receives; where it can't, the reads carry the user clock."""
-    try:
-        sock.setsockopt(names.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    except OSError:
-        return
+            self.sock = self.recvmsg = None

@@ -7,25 +7,22 @@ stamps on the run's axis, feeds llhttp and hands body bytes on with the stamp of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from array import array
+from typing import TYPE_CHECKING, Any
 
 import httptools
 from gevent.hub import Waiter
 
-from loadtests.errors import Failure
+from loadtests.errors import Failure, of_callback, refusal
+from loadtests.wire import patience
+from loadtests.wire.chunks import CRLF, HEADS, LAST_CHUNK, LEAST_BYTES, MAX_READS, MOST_BYTES
+from loadtests.wire.stamps import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from loadtests.wire.body import Skim, Take
     from loadtests.wire.tls import Tls
-
-SMALL_READ: Final = 5
-"""A read shorter than this may be the tail of a chunked body's last five bytes."""
-
-PARSE_AT_BYTES: Final = 16 << 10
-
-Read = tuple[bytes, int, int]
-"""(bytes, kernel receive stamp as CLOCK_REALTIME ns or 0, moment of the read as CLOCK_MONOTONIC ns)."""
 
 
 class Exchange:
@@ -34,26 +31,28 @@ class Exchange:
 
     Args:
         on_headers: Called once with the exchange when the head of the final response is complete; returns what takes
-            the body: a function of (bytes, stamp) that says whether they carried payload (keep-alives do not).
+            the body.
         first_byte_ns, silence_ns, total_ns: The patience, in ns: from sent to the first byte, between payloads, over
             all.
 
     Attributes:
         stamps are ns on the axis that `parse` was given. `headers_ns` is the first response byte's, `end_ns` the
         last one's. `complete` and `failure` say how it ended; exactly one is set in the end.
+        reads: What has been read and not framed yet; the receiver appends.
+        skim: Where the consumer of the body can tell whole chunks at a glance, what does it; the consumer sets it.
     """
 
     __slots__ = (
-        "_body", "_chunked", "_head_done", "_message_done", "_on_headers", "_parser", "_remaining",
-        "_session_over", "_stamp", "_waiter",
+        "_between_chunks", "_body", "_chunked", "_eager", "_head_done", "_kernel", "_message_done", "_on_headers",
+        "_parser", "_remaining", "_session_over", "_stamp", "_user_ns", "_waiter",
         "complete", "end_ns", "extra", "failure", "first_byte_ns", "headers", "headers_ns", "http_version",
-        "keep_alive", "kernel", "payload_ns", "pending", "queued", "reads", "received", "sent_ns", "silence_ns",
-        "started_ns", "status", "tls", "total_ns", "wake_lag_max_ns",
+        "keep_alive", "kernel", "parsed_ns", "payload_ns", "queued", "reads", "received", "sent_ns", "silence_ns",
+        "skim", "started_ns", "status", "tls", "total_ns", "wake_lag_max_ns",
     )  # fmt: skip
 
     def __init__(
         self,
-        on_headers: Callable[[Exchange], Callable[[bytes, int], bool]],
+        on_headers: Callable[[Exchange], Take],
         *,
         first_byte_ns: int,
         silence_ns: int,
@@ -63,9 +62,12 @@ class Exchange:
         self.first_byte_ns, self.silence_ns, self.total_ns = first_byte_ns, silence_ns, total_ns
         self.started_ns = started_ns
         self.sent_ns: int | None = None
-        self.reads: list[Read] = []
-        self.pending = 0
+        self.reads: list[bytes] = []
+        self._kernel, self._user_ns = bytearray(), array("q")
+        self._eager = True
+        self.skim: Skim | None = None
         self.queued = False
+        self.parsed_ns = started_ns
         self.tls: Tls | None = None
         self.headers: dict[bytes, bytes] = {}
         self.status: int | None = None
@@ -76,32 +78,34 @@ class Exchange:
         self.received = 0
         self.kernel = True
         self.wake_lag_max_ns = 0
-        self.keep_alive = False
-        self.extra = False
-        self.complete = False
+        self.keep_alive = self.extra = self.complete = False
         self.failure: Failure | None = None
         self._on_headers = on_headers
-        self._body: Callable[[bytes, int], bool] | None = None
+        self._body: Take | None = None
         self._parser: Any = httptools.HttpResponseParser(self)
         self._waiter: Any = None
         self._stamp = 0
         self._remaining: int | None = None
-        self._chunked = False
-        self._head_done = False
-        self._message_done = False
-        self._session_over = False
+        self._chunked = self._between_chunks = False
+        self._head_done = self._message_done = self._session_over = False
 
-    # While reading.
+    def append(self, data: bytes, kernel: bytes, user: int) -> bool:
+        """
+        Keep one read.
 
-    def append(self, data: bytes, kernel: int, user: int) -> bool:
-        """Keep one read (empty: the peer closed); True where it may be the last, or where much has piled up."""
-        self.reads.append((data, kernel, user))
-        self.pending += len(data)
-        if not self._head_done or self.tls is not None or len(data) < SMALL_READ:
-            return True
-        if self._remaining is not None:
-            return self.pending >= self._remaining or self.pending >= PARSE_AT_BYTES
-        return data[-4:] == b"\r\n\r\n" or self.pending >= PARSE_AT_BYTES
+        Args:
+            data: What was read; empty where the peer has closed.
+            kernel: The kernel's receive stamp, a timespec of CLOCK_REALTIME, or `NO_STAMP`.
+            user: The moment of the read as CLOCK_MONOTONIC ns.
+
+        Returns:
+            True where it may be the last one, or where enough has piled up to be framed.
+        """
+        self.reads.append(data)
+        self._kernel += kernel
+        self._user_ns.append(user)
+        long_or_short = not LEAST_BYTES <= len(data) <= MOST_BYTES
+        return self._eager or long_or_short or data.endswith(LAST_CHUNK) or len(self.reads) >= MAX_READS
 
     @property
     def over(self) -> bool:
@@ -110,20 +114,11 @@ class Exchange:
 
     def expired(self, now_ns: int) -> Failure | None:
         """Which patience has run out at this moment of the axis, if any has."""
-        if now_ns - self.started_ns > self.total_ns:
-            return Failure("timeout_total", f"not over after {self.total_ns / 1e9:g} s")
-        if self.sent_ns is None:
-            return None
-        if self.headers_ns is None:
-            if now_ns - self.sent_ns > self.first_byte_ns:
-                return Failure("timeout_first_byte", f"no response byte within {self.first_byte_ns / 1e9:g} s")
-        elif now_ns - (self.payload_ns or self.headers_ns) > self.silence_ns:
-            return Failure("timeout_silence", f"nothing but silence for {self.silence_ns / 1e9:g} s")
-        return None
+        return patience.expired(self, now_ns)
 
     # Afterwards.
 
-    def parse(self, shift_ns: int, zero_ns: int) -> list[int]:
+    def parse(self, shift_ns: int, zero_ns: int) -> array[int]:
         """
         Frame what has been read so far.
 
@@ -134,26 +129,56 @@ class Exchange:
         Returns:
             The delay in ns between receive stamp and reader of each read that has a kernel stamp.
         """
-        reads, self.reads, self.pending = self.reads, [], 0
-        lags = []
-        for data, kernel, user in reads:
-            at_ns = user - zero_ns
-            if kernel:
-                # Nothing is received after it was read: what says so is a clock that was just set forward.
-                stamp = min(kernel - shift_ns, at_ns)
-                lags.append(at_ns - stamp)
-            else:
-                stamp = at_ns
-                self.kernel = self.kernel and not data
-            # After loss a later read can carry an earlier stamp: bytes are never readable before those ahead of them.
-            self._stamp = max(self._stamp, stamp)
-            if not self.over:
-                self._take(data)
-        if lags:
-            self.wake_lag_max_ns = max(self.wake_lag_max_ns, *lags)
+        reads, self.reads = self.reads, []
+        kernel, self._kernel = self._kernel, bytearray()
+        users, self._user_ns = self._user_ns, array("q")
+        stamps, lags = place(kernel, users, shift_ns, zero_ns, self._stamp)
+        longest = max(lags, default=0)
+        self.wake_lag_max_ns = max(self.wake_lag_max_ns, longest)
+        if len(lags) < len(reads) - reads.count(b""):
+            self.kernel = False
+        self._frame(reads, stamps)
+        self._eager = not self._between_chunks
         return lags
 
+    def _frame(self, pieces: list[bytes], stamps: array[int]) -> None:
+        at, end = 0, len(pieces)
+        while at < end:
+            at += self._skim(pieces, stamps, at)
+            if at < end:
+                self._stamp = stamps[at]
+                if self._between_chunks:
+                    self._chunk(pieces[at])
+                else:
+                    self._take(pieces[at])
+                at += 1
+
+    def _skim(self, pieces: list[bytes], stamps: array[int], at: int) -> int:
+        """Let the consumer take chunks at a glance: llhttp would be afterwards where it was."""
+        if self.skim is None or not self._between_chunks:
+            return 0
+        taken = self.skim(pieces, stamps, at)
+        if taken:
+            self._stamp = self.payload_ns = stamps[at + taken - 1]
+            self.received += sum(map(len, pieces[at : at + taken]))
+        return taken
+
+    def _chunk(self, data: bytes) -> None:
+        """A read that begins with a chunk: mostly it is that chunk, which need not be parsed to be recognised."""
+        heads = HEADS.get(len(data))
+        if heads is None or not data.startswith(heads) or not data.endswith(CRLF):
+            self._take(data)
+            return
+        self.received += len(data)
+        try:
+            if self._body is not None and self._body(data[len(heads[0]) : -2], self._stamp):
+                self.payload_ns = self._stamp
+        except (Failure, ValueError) as error:
+            self.fail(refusal(error), self._stamp)
+
     def _take(self, data: bytes) -> None:
+        if self.over:
+            return
         at_end = not data
         if data and self.tls is not None:
             try:
@@ -171,15 +196,20 @@ class Exchange:
         if self.headers_ns is None:
             self.headers_ns = self._stamp
         self.received += len(data)
+        self._parse_http(data)
+
+    def _parse_http(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
-            self.fail(_flaw_or_failure(error), self._stamp)
+            self.fail(of_callback(error), self._stamp)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if self._message_done:
                 self.extra = True
             else:
                 self.fail(Failure("protocol", f"not HTTP/1.1: {error or type(error).__name__}"), self._stamp)
+        # Behind a chunk's end nothing but a size line can come; an unfinished one does not end in CR LF.
+        self._between_chunks = self._between_chunks and data.endswith(b"\r\n") and self.tls is None
         if self._message_done and not self.over:
             self._finish()
 
@@ -206,6 +236,7 @@ class Exchange:
 
     def _end(self, at_ns: int) -> None:
         self.end_ns = at_ns
+        self._between_chunks = False
         if self._waiter is not None:
             self._waiter.hub.loop.run_callback(self._waiter.switch, None)
 
@@ -219,6 +250,7 @@ class Exchange:
         """Break the cycle of parser and exchange: with the collector off it would stay for ever."""
         self._parser = None
         self._body = None
+        self.skim = None
         self._waiter = None
 
     # What llhttp calls.
@@ -244,6 +276,15 @@ class Exchange:
         self._remaining = int(length) if length.isdigit() and not self._chunked else None
         self._body = self._on_headers(self)
         self._head_done = True
+        self._between_chunks = self._chunked
+
+    def on_chunk_header(self) -> None:
+        """The size line of a chunk is complete; its bytes follow."""
+        self._between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        """The chunk and its line end are complete."""
+        self._between_chunks = self._head_done and not self._message_done
 
     def on_body(self, data: bytes) -> None:
         """Body bytes of the read at hand."""
@@ -256,13 +297,3 @@ class Exchange:
         """The whole response has come, unless it was an interim one."""
         if self._head_done:
             self._message_done = True
-
-
-def _flaw_or_failure(error: BaseException) -> Failure:
-    """What a body consumer raised inside llhttp's callback: its own refusal, else a flaw of ours that must show."""
-    cause = error.__context__ or error.__cause__
-    if isinstance(cause, Failure):
-        return cause
-    if isinstance(cause, ValueError):
-        return Failure("bad_body", str(cause))
-    raise cause or error

@@ -9,7 +9,7 @@ The kernel stamps the data on arrival (SO_TIMESTAMPNS), so that a late reader do
 from __future__ import annotations
 
 import select
-import struct
+import socket
 import sys
 from array import array
 from collections import deque
@@ -19,9 +19,14 @@ from gevent.hub import Waiter, get_hub
 from gevent.monkey import get_original
 
 from loadtests import clock
+from loadtests.clock import monotonic_ns
 from loadtests.errors import Failure
+from loadtests.wire.beat import Beat
+from loadtests.wire.stamps import NO_STAMP
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from loadtests.wire.exchange import Exchange
 
 SO_TIMESTAMPNS: Final = 35
@@ -31,18 +36,29 @@ READ_BYTES: Final = 16 << 10
 ANCILLARY_BYTES: Final = 64
 SLICE_NS: Final = 1_000_000
 TICK_S: Final = 0.05
-MAX_READY: Final = 256
+UNPARSED_NS: Final = 150_000_000
+"""Reads wait this long to be framed, unless they may end their answer or have piled up: many at once cost less."""
 
-_TIMESPEC: Final = struct.Struct("qq")
+LOOK_NS: Final = 300_000
+"""Whatever takes longer than this looks at the sockets in between."""
+
+MAX_READY: Final = 256
 
 
 class Readable(Protocol):
     """What the receiver drains: a connection."""
 
     exchange: Exchange | None
+    recvmsg: Callable[[int, int], tuple[bytes, list[tuple[int, int, bytes]], int, Any]]
 
-    def ready(self) -> bool:
-        """Read once, without blocking; True where its exchange should be framed soon."""
+    def at_eof(self) -> None:
+        """The peer has closed; the exchange has been told."""
+
+    def idle_read(self) -> None:
+        """Something was to be read and there is no exchange."""
+
+    def lost(self, error: OSError) -> None:
+        """Reading failed."""
 
     def broken(self) -> None:
         """Reading raised something unforeseen: close."""
@@ -70,12 +86,17 @@ class Receiver:
         self._queue: deque[Exchange] = deque()
         self._sleeper: Any = None
         self._scheduled = False
+        self._looked_ns = 0
         self._loop = get_hub().loop
         self._epoll: Any = get_original("select", "epoll")()
+        self._poll = self._epoll.poll
+        self._beat = Beat(self._loop, self._epoll.fileno(), self._turn)
         self._timer = clock.Timer()
-        self._epoll.register(self._timer.fd, select.EPOLLIN)
-        self._watcher = self._loop.io(self._epoll.fileno(), 1)
-        self._watcher.start(self._turn)
+        self._alarm = self._loop.io(self._timer.fd, 1)
+        self._alarm.start(self._on_time)
+        # With no socket asking for stamps the kernel takes none, and is slow to begin: this one always asks.
+        self._asking = get_original("socket", "socket")()
+        ask_for_stamps(self._asking)
         # A callback would run in the same pass of the loop, over and over; this one lets the others have theirs.
         self._next = self._loop.async_()
         self._next.start(self._again)
@@ -94,16 +115,15 @@ class Receiver:
 
     def now_ns(self) -> int:
         """This moment on the run's axis."""
-        return clock.monotonic_ns() - self.zero_ns
+        return monotonic_ns() - self.zero_ns
 
     def close(self) -> None:
         """Stop watching; the connections are their pool's."""
-        self._watcher.stop()
-        self._watcher.close()
-        self._next.stop()
-        self._next.close()
-        self._ticker.stop()
-        self._ticker.close()
+        self._beat.close()
+        for watcher in (self._alarm, self._next, self._ticker):
+            watcher.stop()
+            watcher.close()
+        self._asking.close()
         self._epoll.close()
         self._timer.close()
 
@@ -152,32 +172,55 @@ class Receiver:
         self._scheduled = False
         self._turn()
 
-    def _turn(self) -> None:
-        due = self._drain()
-        if due and self._sleeper is not None:
-            self._sleeper.switch(None)
+    def _turn(self) -> int:
+        reads = self._drain()
         if self._queue:
             self._parse_slice()
+        return reads
 
-    def _drain(self) -> bool:
-        """Read every socket that is ready, once; True where the timer's moment has come."""
-        due = False
-        for fd, _ in self._epoll.poll(0, MAX_READY):
-            target = self._targets.get(fd)
+    def _on_time(self) -> None:
+        self._timer.clear()
+        if self._sleeper is not None:
+            self._sleeper.switch(None)
+
+    def look(self) -> None:
+        """
+        Read what has come meanwhile, if the last look is a while ago.
+
+        To be called now and then by everything that keeps the loop: it switches to nobody. Reads that wait share their
+        stamp with the next ones, however honest the stamp is.
+        """
+        if monotonic_ns() - self._looked_ns > LOOK_NS:
+            self._drain()
+            self._continue()
+
+    def _drain(self) -> int:
+        """Read every socket that is ready, once; how many were."""
+        targets = self._targets
+        ready = self._poll(0, MAX_READY)
+        for fd, _ in ready:
+            target = targets.get(fd)
             if target is None:
-                if fd == self._timer.fd:
-                    self._timer.clear()
-                    due = True
                 continue
             try:
-                soon = target.ready()
+                data, ancillary, _, _ = target.recvmsg(READ_BYTES, ANCILLARY_BYTES)
+                exchange = target.exchange
+                if exchange is None:
+                    target.idle_read()
+                    continue
+                if exchange.append(data, ancillary[0][2] if ancillary else NO_STAMP, monotonic_ns()):
+                    if not data:
+                        target.at_eof()
+                    self._enqueue(exchange)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                target.lost(error)
             except Exception:  # noqa: BLE001 - an exception here would stop the watcher for good
                 get_hub().handle_error(self, *sys.exc_info())
                 target.broken()
-                continue
-            if soon and target.exchange is not None:
-                self._enqueue(target.exchange)
-        return due
+        self._looked_ns = monotonic_ns()
+        return len(ready)
 
     def _enqueue(self, exchange: Exchange) -> None:
         if not exchange.queued:
@@ -188,17 +231,22 @@ class Receiver:
 
     def _parse_slice(self) -> None:
         """Frame queued answers for at most a millisecond, then look at the sockets again."""
-        until = clock.monotonic_ns() + SLICE_NS
+        until = monotonic_ns() + SLICE_NS
         while self._queue:
             self._parse(self._queue.popleft())
-            if clock.monotonic_ns() > until:
-                break
+            if monotonic_ns() > until:
+                self._continue()
+                return
+            self.look()
+
+    def _continue(self) -> None:
         if self._queue and not self._scheduled:
             self._scheduled = True
             self._next.send()
 
     def _parse(self, exchange: Exchange) -> None:
         exchange.queued = False
+        exchange.parsed_ns = self.now_ns()
         self.reads += len(exchange.reads)
         try:
             self.lags_ns.extend(exchange.parse(self.shift_ns, self.zero_ns))
@@ -214,22 +262,24 @@ class Receiver:
             exchange.fail(failure, now_ns)
 
     def _tick(self) -> None:
-        """Every 50 ms: frame what has piled up, and end what has lost its patience."""
+        """Every 50 ms: frame what has waited long enough, and end what has lost its patience."""
         now = self.now_ns()
         for exchange in self._live:
-            if exchange.reads:
+            if exchange.reads and now - exchange.parsed_ns > UNPARSED_NS:
                 self._enqueue(exchange)
-            else:
-                self._check(exchange, now)
-        if self._queue and not self._scheduled:
-            self._scheduled = True
-            self._next.send()
+            elif (failure := exchange.expired(now)) is not None:
+                if exchange.reads:
+                    self._enqueue(exchange)  # it may be alive after all
+                else:
+                    exchange.fail(failure, now)
+        self._continue()
 
 
-def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """The kernel's receive stamp among recvmsg's ancillary data, CLOCK_REALTIME ns; 0 where there is none."""
-    for _, kind, data in ancillary:
-        if kind == SO_TIMESTAMPNS and len(data) >= 16:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-            return int(seconds * 1_000_000_000 + nanoseconds)
-    return 0
+def ask_for_stamps(sock: Any) -> None:
+    """Have the kernel stamp what this socket receives; where it can't, the reads carry the user clock."""
+    if sys.maxsize < 1 << 32:
+        return  # its stamps are of another size there
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    except OSError:
+        return

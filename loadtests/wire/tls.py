@@ -75,6 +75,11 @@ class Tls:
                 return b"".join(plain), True
             plain.append(piece)
 
+    def selected_alpn_protocol(self) -> str | None:
+        """The application protocol that the peer chose, by the name that `ssl` has for asking it."""
+        name: str | None = self._object.selected_alpn_protocol()
+        return name
+
     def encrypt(self, data: bytes) -> bytes:
         """The ciphertext of these plain bytes, with whatever else the session wants to send."""
         self._object.write(data)

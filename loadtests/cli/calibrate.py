@@ -1,0 +1,163 @@
+"""`firsttoken calibrate`: this machine's own limit and error, measured against the embedded provider."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from loadtests.calibrate.ladder import Done, Rung
+    from loadtests.calibration import Calibration, Limit
+    from loadtests.watch import Interrupts
+
+EXAMPLES: Final = """\b
+Examples:
+  firsttoken calibrate                    once per machine, while nothing else runs on it: about 90 s
+  firsttoken calibrate --quick            fewer rungs: about 30 s
+  firsttoken calibrate --json > limits.json
+  firsttoken run --profile vllm --base-url http://127.0.0.1:8000/v1 --model m --concurrency 16
+      says from now on at how much of its limit the client was
+
+\b
+Columns, microseconds unless said:
+  offered, read    token events/s (whole answers: answers/s) that the provider sends if nobody is late; reads/s
+  stamp error      first and last token (whole answers: the answer) against the provider's own log
+  gap              error of the gaps between tokens, p99
+  user clock       the same run's stamp errors without the kernel's stamps: stamp error + wake lag
+  merged           token events that shared a read with a later one
+  CPU              of the client per event
+  wake             from the kernel's stamp to the reader, p99
+
+\b
+Exit codes:
+  0 a limit was found   2 usage, or the load cannot be started   3 not even the lowest rung was clean   130 Ctrl-C"""
+
+COLUMNS: Final = (
+    ("users", 5), ("offered", 7), ("read", 7), ("p50", 6), ("p99", 6), ("max", 7), ("gap", 6), ("p50", 6), ("p99", 7),
+    ("max", 7), ("merged", 7), ("CPU", 5), ("wake", 7),
+)  # fmt: skip
+TITLES: Final = {"stream": "Streams of 100 chunks/s", "whole": "Whole answers after 50 ms"}
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--quick", is_flag=True, help="Fewer rungs: a coarser limit sooner.")
+@click.option("--json", "as_json", is_flag=True, help="Print the calibration as JSON; people's lines go to stderr.")
+def calibrate(*, quick: bool, as_json: bool) -> int:
+    """Find out how much load this machine can make before its own numbers suffer.
+
+    Offers more and more streams, then more and more whole answers, to the embedded provider with the same code as
+    `firsttoken run`, and compares every stamp with the provider's own log. The highest clean rung is the client's
+    limit; it is kept in ~/.cache/firsttoken, and every later run says how much of it was used: above 60 % it is
+    doubtful, beyond the limit invalid. "At least" where the provider gave out before the client did.
+    """
+    if sys.platform != "linux":
+        raise click.UsageError("calibrate needs Linux: it measures the kernel's receive stamps")
+    from loadtests import calibration
+    from loadtests.calibrate.climb import calibration_of, ladders
+    from loadtests.calibrate.figures import FiguresError
+    from loadtests.rundir import NoRoomError
+    from loadtests.watch import Interrupts, StoppedError
+
+    done: dict[str, list[Done]] = {"stream": [], "whole": []}
+    with Interrupts() as interrupts:
+        try:
+            for rungs in ladders(quick=quick):
+                _climb(rungs, done, interrupts, to_stderr=as_json)
+        except StoppedError:
+            return _fail("stopped; nothing was kept", 130)
+        except (FiguresError, NoRoomError) as error:
+            return _fail(f"{error}; nothing was kept", 3)
+    found = calibration_of(done["stream"], done["whole"])
+    return _conclude(found, lambda: str(calibration.keep(found)), as_json=as_json)
+
+
+def _climb(rungs: Sequence[Rung], done: dict[str, list[Done]], interrupts: Interrupts, *, to_stderr: bool) -> None:
+    """One ladder, a line per rung as it is done."""
+    from loadtests.calibrate.climb import climb
+    from loadtests.calibrate.measure import measure
+
+    kind = rungs[0].kind
+    for line in _head(kind):
+        click.echo(line, err=to_stderr)
+
+    def one(rung: Rung) -> Any:
+        with _telling(f"{rung.users} users, {rung.offered_per_s:,.0f}/s"):
+            return measure(rung, interrupts)
+
+    for each in climb(rungs, one):
+        done[kind].append(each)
+        click.echo(_line(each), err=to_stderr)
+    click.echo(err=to_stderr)
+
+
+@contextmanager
+def _telling(text: str) -> Iterator[None]:
+    """Say what is going on, on a terminal, and nothing anywhere else: the rung must not pay for it."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal and not console.is_dumb_terminal:
+        console.print(f"  {text} …", end="\r", style="dim", highlight=False)
+    yield
+    if console.is_terminal and not console.is_dumb_terminal:
+        console.print(" " * (len(text) + 4), end="\r")
+
+
+def _conclude(found: Calibration, keep: Any, *, as_json: bool) -> int:
+    """Say the limits and keep them."""
+    from loadtests.cli.judge import dump
+
+    click.echo(f"limit of a load-making process: {_said(found.events, 'events')}, {_said(found.requests, 'requests')}",
+               err=as_json)  # fmt: skip
+    if found.events is None and found.requests is None:
+        return _fail("not even the lowest rung was clean: too busy a machine? Nothing was kept", 3)
+    try:
+        click.echo(f"kept in {keep()}", err=as_json)
+    except OSError as error:
+        return _fail(f"{error.filename or 'the cache'}: {error.strerror or error}; the limits were not kept", 3)
+    if as_json:
+        dump(found.to_json())
+    return 0
+
+
+def _said(limit: Limit | None, what: str) -> str:
+    if limit is None:
+        return f"no clean rung for {what}/s"
+    return f"≥ {limit.per_s:,.0f} {what}/s, provider-limited" if limit.at_least else f"{limit.per_s:,.0f} {what}/s"
+
+
+def _fail(text: str, code: int) -> int:
+    click.echo(f"firsttoken: {text}", err=True)
+    return code
+
+
+# The table: lines of fixed width, so that each can be printed when it is known.
+
+
+def _head(kind: str) -> list[str]:
+    groups = f"{'':20}{'stamp error, us':>21}{'':7}{'user clock, us':>23}"
+    return [TITLES[kind], groups.rstrip(), _fixed([name for name, _ in COLUMNS]) + "  verdict"]
+
+
+def _line(done: Done) -> str:
+    seen = done.seen
+    cells = [
+        f"{done.rung.users}", f"{done.rung.offered_per_s:,.0f}", f"{seen.events_per_s:,.0f}",
+        *(_us(value) for value in seen.stamp), "–" if seen.gap_p99 is None else _us(seen.gap_p99),
+        *(_us(value) for value in seen.user), f"{100 * seen.merged:.3g} %", f"{seen.cpu_per_event_us:.1f}",
+        _us(seen.wake_lag_p99),
+    ]  # fmt: skip
+    return f"{_fixed(cells)}  {done.verdict}{': ' + done.why if done.why else ''}"
+
+
+def _fixed(cells: Sequence[str]) -> str:
+    return " ".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True))
+
+
+def _us(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 99.5 else f"{value:.1f}"
