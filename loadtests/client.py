@@ -109,8 +109,10 @@ class Health:
 
 
 def _quantiles(name: str, values_ns: array[int]) -> dict[str, float | None]:
-    """p50, p99 and maximum in microseconds; None without a value."""
+    """p50, p99 (nearest rank) and maximum in microseconds; None without a value."""
     if not values_ns:
         return dict.fromkeys((f"{name}_p50_us", f"{name}_p99_us", f"{name}_max_us"))
-    p50, p99, top = np.quantile(np.frombuffer(values_ns, dtype=np.int64), (0.5, 0.99, 1.0)) / 1000
+    last = len(values_ns) - 1
+    ranks = [round(0.5 * last), round(0.99 * last), last]
+    p50, p99, top = np.partition(np.frombuffer(values_ns, dtype=np.int64), ranks)[ranks] / 1000
     return {f"{name}_p50_us": float(p50), f"{name}_p99_us": float(p99), f"{name}_max_us": float(top)}

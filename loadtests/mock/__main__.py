@@ -12,9 +12,9 @@ from loadtests.mock.options import add_arguments, settings_from
 from loadtests.mock.serve import serve
 
 
-def announce(port: int) -> None:
+def announce(port: int, scheme: str) -> None:
     """Print the line that whoever started the process waits for."""
-    print(orjson.dumps({"port": port, "pid": os.getpid()}).decode(), flush=True)  # noqa: T201  the contract
+    print(orjson.dumps({"port": port, "scheme": scheme, "pid": os.getpid()}).decode(), flush=True)  # noqa: T201  the contract
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,7 +8,7 @@ chunk would cost more than the sending.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
@@ -67,8 +67,7 @@ class Answer:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
+class Voice(NamedTuple):
     """What an answer says of itself: its number, its moment in unix seconds, and what was asked and is told."""
 
     number: int
@@ -184,7 +183,7 @@ def _streamed(voice: Voice, play: Performance) -> Answer:
     """The answer as events: one write per chunk of tokens, then one for all that follows the last."""
     opening = voice.head(EVENT_STREAM) + _chunk(voice.choice(b'"role":"assistant","content":""'))
     if play.fault == "empty":
-        return Answer(play.offsets_ns[:1], iter((opening, _tail(voice, play, 0))), "")
+        return Answer(play.offsets_ns[:1], iter((opening, tail(voice, play, 0))), "")
     half = max(1, len(play.texts) // 2)
     count = half if play.fault in BREAKS_OFF or play.fault == "stream_error" else len(play.texts)
     broken_after = half - 1 if play.fault == "bad_json" else -1
@@ -219,10 +218,10 @@ def _writes(voice: Voice, play: Performance, plan: tuple[bytes, int, int]) -> It
         if position == broken_after:
             data += _chunk(content + b"\n\n")
         yield data
-    yield _tail(voice, play, count)
+    yield tail(voice, play, count)
 
 
-def _tail(voice: Voice, play: Performance, count: int) -> bytes:
+def tail(voice: Voice, play: Performance, count: int) -> bytes:
     """All that follows the last chunk of tokens."""
     fault = play.fault
     if fault in ("cut", "stall"):

@@ -54,12 +54,21 @@ SCRIPT_OPTIONS: Final = (
     Option("--usage", "usage", str, _USUAL.usage, "usage at the end of a stream: if asked for, always, never", USAGES),
     Option("--reasoning-tokens", "reasoning_tokens", int, _USUAL.reasoning_tokens, "tokens of reasoning first"),
     Option("--ignore-cap", "ignore_cap", bool, _USUAL.ignore_cap, "answer at full length whatever max_tokens says"),
+    Option(
+        "--prepared",
+        "prepared",
+        bool,
+        _USUAL.prepared,
+        "the same bytes for every request, made once, to calibrate a client; needs both sigmas 0 and no faults",
+    ),
 )
 
 SERVER_OPTIONS: Final = (
     Option("--host", "host", str, "127.0.0.1", "address to listen on"),
     Option("--port", "port", int, 0, "port to listen on; 0: any free one"),
     Option("--key", "key", str, None, "answer 401 without 'Authorization: Bearer KEY'"),
+    Option("--tls-cert", "tls_cert", Path, None, "serve https with this certificate (PEM); needs --tls-key"),
+    Option("--tls-key", "tls_key", Path, None, "the certificate's key (PEM, not encrypted)"),
     Option("--log", "log", Path, None, "file for the truth: when each chunk was really written"),
     Option("--parent-pipe", "until_eof", bool, False, "end when stdin does"),
 )
@@ -97,5 +106,7 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
     given["faults"] = tuple(given["faults"] or _USUAL.faults)
     if not 0 <= given["port"] <= 65535:
         raise ValueError(f"port: {given['port']} isn't a number from 0 to 65535")
+    if (given["tls_cert"] is None) != (given["tls_key"] is None):
+        raise ValueError("tls_cert, tls_key: only one of them is given; https needs both, http neither")
     script = Script(**{o.name: given[o.name] for o in SCRIPT_OPTIONS})
     return Settings(script, **{o.name: given[o.name] for o in SERVER_OPTIONS})

@@ -29,16 +29,18 @@ class MockProcess:
     Attributes:
         popen: The process.
         port: Where it listens.
+        scheme: What it speaks there, "http" or "https".
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], port: int, scheme: str) -> None:
         self.popen = popen
         self.port = port
+        self.scheme = scheme
 
     @property
     def base_url(self) -> str:
         """What a client puts before `/chat/completions`."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{self.scheme}://127.0.0.1:{self.port}/v1"
 
     def stop(self) -> int:
         """End it, wait for it, and return its exit code; its log is complete then."""
@@ -73,17 +75,18 @@ def start(script_args: Sequence[str] = (), log: Path | None = None) -> MockProce
         env=child.environment(),
         start_new_session=True,
     )
-    return MockProcess(popen, _port(popen))
+    return MockProcess(popen, *_address(popen))
 
 
-def _port(popen: subprocess.Popen[bytes]) -> int:
-    """The port that it says it listens on."""
+def _address(popen: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """The port and the scheme that it says it listens with."""
     assert popen.stdout is not None
     readable, _, _ = select.select([popen.stdout], [], [], START_S)
     line = popen.stdout.readline() if readable else b""
     if not line:
         raise MockError(f"the mock did not start: exit code {_stop(popen)}, command {popen.args!r}")
-    return int(json.loads(line)["port"])
+    said = json.loads(line)
+    return int(said["port"]), str(said["scheme"])
 
 
 def _stop(popen: subprocess.Popen[bytes]) -> int:

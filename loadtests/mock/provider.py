@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from loadtests.mock.answer import JSON, Answer, Voice, compose, refuse, say
+from loadtests.mock.prepared import Prepared
 from loadtests.mock.request import Ask, BadAskError, read_ask
 
 if TYPE_CHECKING:
@@ -24,15 +25,16 @@ class Provider:
     def __init__(self, script: Script, key: str | None) -> None:
         self._script = script
         self._key = key
+        self._prepared = Prepared(script) if script.prepared else None
         self._count = 0
 
     def answer(self, request: Request, created_s: int) -> tuple[Answer, Ask]:
         """The answer to a request that was read at this unix second, and what was understood of it."""
+        if request.method == "POST" and request.path.endswith("/chat/completions"):
+            return self._complete(request, created_s)
         plain = Voice(0, created_s, Ask(), tells_usage=False, keeps_alive=request.keep_alive)
         if request.problem:
             return refuse(plain, request.problem), Ask()
-        if request.method == "POST" and request.path.endswith("/chat/completions"):
-            return self._complete(request, created_s)
         if not self._is_let_in(request):
             return refuse(plain, 401), Ask()
         if request.method == "GET" and request.path.endswith("/models"):
@@ -59,6 +61,8 @@ class Provider:
         voice = Voice(self._count, created_s, ask, tells_usage, request.keep_alive)
         if status:
             return refuse(voice, status, message), ask
+        if self._prepared is not None:
+            return self._prepared.answer(voice), ask
         return compose(voice, script.play(self._count, ask.prompt_tokens, ask.cap, ask.stream)), ask
 
 

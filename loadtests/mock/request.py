@@ -96,10 +96,9 @@ class RequestReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, if it is one that matters here."""
-        lowered = name.lower()
-        if lowered == b"authorization":
+        if len(name) == 13 and name.lower() == b"authorization":
             self._authorization = value
-        elif lowered == b"expect":
+        elif len(name) == 6 and name.lower() == b"expect":
             self.awaits_continue = value.lower() == b"100-continue"
 
     def on_body(self, body: bytes) -> None:
@@ -182,8 +181,9 @@ def _characters(messages: list[Any]) -> int:
     count = 0
     for message in messages:
         content = message.get("content") if isinstance(message, dict) else None
-        parts = [{"text": content}] if isinstance(content, str) else content
-        for part in parts if isinstance(parts, list) else ():
-            text = part.get("text") if isinstance(part, dict) else None
-            count += len(text) if isinstance(text, str) else 0
+        if isinstance(content, str):
+            count += len(content)
+        elif isinstance(content, list):
+            texts = (part.get("text") for part in content if isinstance(part, dict))
+            count += sum(len(text) for text in texts if isinstance(text, str))
     return count

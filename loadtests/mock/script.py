@@ -78,6 +78,8 @@ class Script:
         usage: When a streamed answer ends with a usage chunk; see `USAGES`. A whole answer always tells its usage.
         reasoning_tokens: Tokens of reasoning before the answer.
         ignore_cap: Answer at full length whatever max_tokens says.
+        prepared: All answers are alike, so that their bytes are made once and shared, see `prepared`: each has exactly
+            output_tokens and the same words. ttft_sigma, gap_sigma and error_rate must be 0.
 
     Raises:
         ValueError: A value is outside what is said here.
@@ -96,6 +98,7 @@ class Script:
     usage: str = "option"
     reasoning_tokens: int = 0
     ignore_cap: bool = False
+    prepared: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be played."""
@@ -106,6 +109,8 @@ class Script:
         _check(0 <= self.error_rate <= 1, "error_rate", self, "a share from 0 to 1")
         _check(bool(self.faults) and set(self.faults) <= set(FAULTS), "faults", self, "of " + " ".join(FAULTS))
         _check(self.usage in USAGES, "usage", self, "one of " + " ".join(USAGES))
+        for name in ("ttft_sigma", "gap_sigma", "error_rate") if self.prepared else ():
+            _check(getattr(self, name) == 0, name, self, "0, which prepared answers need")
 
     def play(self, number: int, prompt_tokens: int, cap: int | None, stream: bool) -> Performance:
         """
@@ -119,7 +124,7 @@ class Script:
 
         Returns:
             The performance. All draws are made whatever the options say, so that a request's first token comes at the
-            same moment with and without errors, caps and reasoning.
+            same moment with and without errors, caps and reasoning. Prepared, all requests play the same.
         """
         draws = random.Random(f"{self.seed}:{number}")
         luck, kind = draws.random(), draws.random()
@@ -128,6 +133,8 @@ class Script:
         shortest = (self.output_tokens + 1) // 2
         answered = shortest + int(draws.random() * (2 * (self.output_tokens - shortest) + 1))
         start = int(draws.random() * TABLE)
+        if self.prepared:
+            answered, start = self.output_tokens, 0
 
         wanted = self.reasoning_tokens + answered
         tokens = wanted if cap is None or self.ignore_cap else min(wanted, cap)

@@ -20,6 +20,7 @@ from loadtests.mock.log import Log
 from loadtests.mock.provider import Provider
 from loadtests.mock.script import Script
 from loadtests.mock.server import Server
+from loadtests.mock.tls import context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ class Settings:
         host: Address to listen on.
         port: Port to listen on; 0 is any free one.
         key: Where given, only requests with `Authorization: Bearer <key>` are answered.
+        tls_cert: File of the certificate to serve https with; None for plain http.
+        tls_key: File of its key; there exactly when the certificate is.
         log: File for the truth, see `log`; None for none.
         until_eof: End when stdin does, so as not to outlive the process at its other end.
     """
@@ -44,30 +47,35 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 0
     key: str | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     log: Path | None = None
     until_eof: bool = False
 
 
-def serve(settings: Settings, on_ready: Callable[[int], None]) -> None:
+def serve(settings: Settings, on_ready: Callable[[int, str], None]) -> None:
     """
     Serve until SIGTERM, SIGINT or, with `until_eof`, the end of stdin. For the main thread of a process.
 
     Args:
         settings: How.
-        on_ready: Called with the port once it listens.
+        on_ready: Called with the port and the scheme of its addresses once it listens.
 
     Raises:
         OSError: The address can't be listened on, the log not written, or stdin not waited for.
+        ValueError: The files for TLS are no certificate with its key.
     """
     _allow_all_descriptors()
+    cert, key = settings.tls_cert, settings.tls_key
+    tls = None if cert is None or key is None else context(cert, key)
     log = nullcontext() if settings.log is None else closing(Log(settings.log))
     with log as truth, _listener(settings) as listener, _signals() as signalled:
-        server = Server(listener, Provider(settings.script, settings.key), truth)
+        server = Server(listener, Provider(settings.script, settings.key), truth, tls)
         server.watch(signalled, server.stop)
         if settings.until_eof:
             _watch_stdin(server)
         settings.script.play(1, 1, None, stream=True)  # draws its tables before they are needed
-        on_ready(listener.getsockname()[1])
+        on_ready(listener.getsockname()[1], "http" if tls is None else "https")
         with _no_collector(), closing(server):
             server.run()
 

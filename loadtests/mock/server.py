@@ -1,5 +1,5 @@
 """
-The mock's server: one thread, one epoll, a heap of what is due when.
+The mock's server: one thread, one epoll, and what is due when.
 
 A timerfd in the same epoll wakes it on the microsecond. A write goes straight to the kernel, with its moment taken
 right before; what the kernel's buffer has no room for waits in the connection. No reference cycle outlives its
@@ -11,22 +11,19 @@ from __future__ import annotations
 import select
 import socket
 import struct
-from array import array
-from collections import deque
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from loadtests.clock import Timer, monotonic_ns, realtime_ns
-from loadtests.mock.log import Truth
-from loadtests.mock.request import RequestReader
+from loadtests.mock.connection import Connection, Delivery
+from loadtests.mock.due import Due
+from loadtests.mock.tls import Session
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
-    from loadtests.mock.answer import Answer
     from loadtests.mock.log import Log
     from loadtests.mock.provider import Provider
-    from loadtests.mock.request import Ask, Request
 
 BURST: Final = 64
 """Writes that are made before sockets get their turn again, where many are due at once."""
@@ -40,54 +37,19 @@ _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, 0 seconds: close() sends RST."""
 
 
-class Connection:
-    """One client's socket, with what waits to be answered and to be sent."""
-
-    __slots__ = ("closes", "delivery", "fd", "out", "reader", "sock", "waiting")
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.reader = RequestReader()
-        self.waiting: deque[tuple[Request, int, int]] = deque()
-        self.delivery: Delivery | None = None
-        self.out = bytearray()
-        self.closes = False
-
-
-class Delivery:
-    """An answer on its way. `start_ns` is monotonic, `read_ns` and the stamps are CLOCK_REALTIME."""
-
-    __slots__ = ("answer", "ask", "connection", "offsets_ns", "position", "read_ns", "stamps", "start_ns", "writes")
-
-    def __init__(self, connection: Connection, answer: Answer, ask: Ask, moments: tuple[int, int]) -> None:
-        self.connection: Connection | None = connection
-        self.answer = answer
-        self.ask = ask
-        self.start_ns, self.read_ns = moments
-        self.offsets_ns = answer.offsets_ns
-        self.writes = answer.writes
-        self.position = 0
-        self.stamps = array("q")
-
-    def truth(self, finish: str) -> Truth:
-        """What the log says of it."""
-        stamps = self.stamps if self.answer.has_tokens else array("q")
-        ask = self.ask
-        return Truth(self.answer.number, self.read_ns, stamps, finish, ask.prompt_tokens, ask.cap, ask.stream)
-
-
 class Server:
-    """Serves connections of a listening socket until `stop` is called."""
+    """Serves connections of a listening socket until `stop` is called; without a context for TLS, plain ones."""
 
-    def __init__(self, listener: socket.socket, provider: Provider, log: Log | None) -> None:
+    def __init__(
+        self, listener: socket.socket, provider: Provider, log: Log | None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._listener = listener
         self._provider = provider
         self._log = log
+        self._tls = tls
         self._timer = Timer()
         self._armed_ns = 0
-        self._due: list[tuple[int, int, Delivery]] = []
-        self._deliveries = 0
+        self._due = Due()
         self._connections: dict[int, Connection] = {}
         self._stops = False
         self._epoll = select.epoll()
@@ -107,13 +69,11 @@ class Server:
 
     def run(self) -> None:
         """Serve."""
-        due = self._due
         while not self._stops:
             self._play()
             for fd, events in self._epoll.poll(self._patience_s(), 256):
                 self._on_event(fd, events)
-                if due and due[0][0] <= monotonic_ns():
-                    self._play()
+                self._play()
             if self._log is not None:
                 self._log.tick(monotonic_ns())
 
@@ -129,9 +89,9 @@ class Server:
 
     def _patience_s(self) -> float:
         """How long the epoll may wait; the timer is set to wake it for what is due first."""
-        if not self._due:
+        due_ns = self._due.first_ns()
+        if due_ns is None:
             return IDLE_S
-        due_ns = self._due[0][0]
         if due_ns <= monotonic_ns():
             return 0.0
         if due_ns != self._armed_ns:
@@ -143,19 +103,19 @@ class Server:
         """Make the writes that are due, a burst of them at most."""
         due = self._due
         for _ in range(BURST):
-            if not due or due[0][0] > monotonic_ns():
+            delivery = due.pop(monotonic_ns())
+            if delivery is None:
                 return
-            _, order, delivery = heappop(due)
             next_ns = self._step(delivery)
             if next_ns:
-                heappush(due, (next_ns, order, delivery))
+                due.go_on(next_ns, delivery)
 
     def _step(self, delivery: Delivery) -> int:
         """Make the next write, and with the last but one the last; when the next is due, monotonic ns, 0 if none is."""
         connection = delivery.connection
         if connection is None:
             return 0
-        data = next(delivery.writes)
+        data = connection.seal(next(delivery.writes))
         delivery.stamps.append(realtime_ns())
         if not self._send(connection, data):
             return 0
@@ -163,7 +123,7 @@ class Server:
         if position < len(delivery.offsets_ns):
             return delivery.start_ns + delivery.offsets_ns[position]
         rest = next(delivery.writes)
-        if not rest or self._send(connection, rest):
+        if not rest or self._send(connection, connection.seal(rest)):
             self._end(connection, delivery)
         return 0
 
@@ -174,6 +134,8 @@ class Server:
             return
         self._note(delivery, delivery.answer.finish)
         connection.delivery = delivery.connection = None
+        if ending == "close" and connection.tls is not None and not self._send(connection, connection.tls.goodbye()):
+            return
         if ending == "reset":
             connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._close(connection)
@@ -243,7 +205,7 @@ class Server:
             except OSError:
                 return
             sock.setblocking(False)
-            connection = Connection(sock)
+            connection = Connection(sock, Session(self._tls) if self._tls else None)
             self._connections[connection.fd] = connection
             self._epoll.register(connection.fd, select.EPOLLIN)
 
@@ -255,8 +217,16 @@ class Server:
         except OSError:
             data = b""
         moments = monotonic_ns(), realtime_ns()
+        if data and connection.tls is not None:
+            data, reply, is_over = connection.tls.receive(data)
+            if reply and not self._send(connection, reply):
+                return
+            if not data and not is_over:
+                return
         if not data:
             self._close(connection)
+            return
+        if connection.closes:  # what comes after its last request is none
             return
         for request in connection.reader.feed(data):
             connection.waiting.append((request, *moments))
@@ -265,7 +235,7 @@ class Server:
             return
         if connection.reader.awaits_continue and connection.delivery is None and not connection.waiting:
             connection.reader.awaits_continue = False
-            self._send(connection, b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._send(connection, connection.seal(b"HTTP/1.1 100 Continue\r\n\r\n"))
         self._advance(connection)
 
     def _advance(self, connection: Connection) -> None:
@@ -275,8 +245,7 @@ class Server:
         request, start_ns, read_ns = connection.waiting.popleft()
         answer, ask = self._provider.answer(request, read_ns // 1_000_000_000)
         connection.delivery = delivery = Delivery(connection, answer, ask, (start_ns, read_ns))
-        self._deliveries += 1
-        heappush(self._due, (start_ns + answer.offsets_ns[0], self._deliveries, delivery))
+        self._due.begin(start_ns + answer.offsets_ns[0], delivery)
 
     # The end of a connection.
 
