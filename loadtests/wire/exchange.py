@@ -133,9 +133,8 @@ class Exchange:
         kernel, self._kernel = self._kernel, bytearray()
         users, self._user_ns = self._user_ns, array("q")
         stamps, lags = place(kernel, users, shift_ns, zero_ns, self._stamp)
-        longest = max(lags, default=0)
-        self.wake_lag_max_ns = max(self.wake_lag_max_ns, longest)
-        if len(lags) < len(reads) - reads.count(b""):
+        self.wake_lag_max_ns = max(self.wake_lag_max_ns, max(lags, default=0))  # noqa: PLW3301 - unpacking costs more
+        if len(lags) < len(reads) - reads[-1:].count(b""):  # the end of the stream has no stamp
             self.kernel = False
         self._frame(reads, stamps)
         self._eager = not self._between_chunks
