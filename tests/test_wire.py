@@ -533,3 +533,56 @@ def test_a_tls_answer_of_a_megabyte_is_read_whole(receiver: Receiver, pools: Any
     context = ssl.create_default_context(cafile=str(certificate[0]))
 
     assert talk(receiver, pools(Origin("localhost", server.port, context))).body == body
+
+
+def test_whoever_keeps_the_loop_can_have_the_sockets_read_meanwhile(receiver: Receiver, pools: Any, serve: Any) -> None:
+    """Two writes 50 ms apart while the loop is kept for 200 ms: with a look between them, each has its own stamp."""
+
+    def handler(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(OK)
+        for _ in range(2):
+            time.sleep(0.05)
+            sock.sendall(b"1\r\na\r\n")
+        sock.sendall(b"0\r\n\r\n")
+        time.sleep(0.3)
+
+    task = gevent.spawn(talk, receiver, pools(Origin("127.0.0.1", serve(handler).port)))
+    gevent.sleep(0.02)
+    until = clock.monotonic_ns() + 200_000_000
+    while clock.monotonic_ns() < until:
+        receiver.look()
+    got: Got = task.get()
+
+    (_, first), (_, second) = got.pieces
+    assert second - first > 40_000_000
+    assert got.exchange.wake_lag_max_ns < 40_000_000
+
+
+def test_an_answer_of_a_megabyte_in_small_chunks_is_framed_in_bounded_steps(
+    receiver: Receiver, pools: Any, serve: Any
+) -> None:
+    """As it comes, not at the end: what waits to be framed stays far below the whole."""
+    piece = b"x" * 250
+    waiting: list[int] = []
+
+    def handler(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(OK + (b"fa\r\n" + piece + b"\r\n") * 4200 + b"0\r\n\r\n")
+        time.sleep(0.3)
+
+    def watch(got: Got) -> None:
+        while not got.exchange.over:
+            waiting.append(sum(map(len, got.exchange.reads)))
+            gevent.sleep(0)
+
+    got = Got(started_ns=receiver.now_ns())
+    connection = pools(Origin("127.0.0.1", serve(handler).port)).take(5)
+    connection.send(got.exchange, REQUEST, clock.monotonic_ns() + 5 * S)
+    watcher = gevent.spawn(watch, got)
+    got.exchange.wait()
+    connection.done(got.exchange)
+    watcher.join()
+
+    assert got.body == piece * 4200
+    assert max(waiting) <= 256 << 10

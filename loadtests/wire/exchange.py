@@ -136,9 +136,19 @@ class Exchange:
         self.wake_lag_max_ns = max(self.wake_lag_max_ns, max(lags, default=0))  # noqa: PLW3301 - unpacking costs more
         if len(lags) < len(reads) - reads[-1:].count(b""):  # the end of the stream has no stamp
             self.kernel = False
-        self._frame(reads, stamps)
-        self._eager = not self._between_chunks
+        if self.tls is None:
+            self._frame(reads, stamps)
+        else:
+            self._frame_encrypted(self.tls, reads, stamps)
+        self._eager = not self._between_chunks or self.tls is not None
         return lags
+
+    def _frame_encrypted(self, tls: Tls, reads: list[bytes], stamps: array[int]) -> None:
+        plain = tls.decrypt_all(reads, stamps)
+        self._session_over = self._session_over or plain.over
+        self._frame(plain.pieces, plain.stamps)
+        if plain.failure is not None:
+            self.fail(plain.failure, plain.failed_ns)
 
     def _frame(self, pieces: list[bytes], stamps: array[int]) -> None:
         at, end = 0, len(pieces)
@@ -178,20 +188,9 @@ class Exchange:
     def _take(self, data: bytes) -> None:
         if self.over:
             return
-        at_end = not data
-        if data and self.tls is not None:
-            try:
-                data, at_end = self.tls.decrypt(data)
-                self._session_over = self._session_over or at_end
-            except OSError as error:
-                self.fail(Failure("tls", str(error)), self._stamp)
-                return
-        if data:
-            self._feed(data)
-        if at_end and not self.over:
+        if not data:
             self._closed()
-
-    def _feed(self, data: bytes) -> None:
+            return
         if self.headers_ns is None:
             self.headers_ns = self._stamp
         self.received += len(data)
@@ -208,7 +207,7 @@ class Exchange:
             else:
                 self.fail(Failure("protocol", f"not HTTP/1.1: {error or type(error).__name__}"), self._stamp)
         # Behind a chunk's end nothing but a size line can come; an unfinished one does not end in CR LF.
-        self._between_chunks = self._between_chunks and data.endswith(b"\r\n") and self.tls is None
+        self._between_chunks = self._between_chunks and data.endswith(CRLF)
         if self._message_done and not self.over:
             self._finish()
 

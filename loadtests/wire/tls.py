@@ -8,12 +8,32 @@ plain byte's stamp is that of the read which completed its record (at most 16 Ki
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any, Final
+from array import array
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from loadtests.errors import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _PLAIN_READ: Final = 64 << 10
+
+
+class Plain(NamedTuple):
+    """
+    What was decrypted.
+
+    Attributes:
+        pieces, stamps: The bytes and the stamp of the read that completed their record; b"" for the end.
+        over: The peer has closed the session or the connection.
+        failure, failed_ns: A broken record behind them, and the stamp of its read.
+    """
+
+    pieces: list[bytes]
+    stamps: array[int]
+    over: bool
+    failure: Failure | None = None
+    failed_ns: int = 0
 
 
 class Tls:
@@ -79,6 +99,24 @@ class Tls:
         """The application protocol that the peer chose, by the name that `ssl` has for asking it."""
         name: str | None = self._object.selected_alpn_protocol()
         return name
+
+    def decrypt_all(self, reads: Sequence[bytes], stamps: array[int]) -> Plain:
+        """What reads with their stamps say; an empty one is the peer's end of the connection."""
+        pieces: list[bytes] = []
+        at = array("q")
+        for data, stamp in zip(reads, stamps, strict=True):
+            try:
+                piece, over = self.decrypt(data) if data else (b"", True)
+            except OSError as error:
+                return Plain(pieces, at, over=False, failure=Failure("tls", str(error)), failed_ns=stamp)
+            if piece:
+                pieces.append(piece)
+                at.append(stamp)
+            if over:
+                pieces.append(b"")
+                at.append(stamp)
+                return Plain(pieces, at, over=True)
+        return Plain(pieces, at, over=False)
 
     def encrypt(self, data: bytes) -> bytes:
         """The ciphertext of these plain bytes, with whatever else the session wants to send."""

@@ -1,0 +1,90 @@
+"""When the sockets are looked at: at each event, or at a steady beat."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import gevent
+import pytest
+from gevent.hub import get_hub
+
+from loadtests.wire.beat import FEW_READS, SPAN, Beat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Looked:
+    """A pipe and a look that leaves its bytes where they are, so that there is always something to be seen."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe2(os.O_NONBLOCK)
+        self.looks = 0
+        self.reads = 1
+        self.beat = Beat(get_hub().loop, self.reading, self._look)
+
+    def _look(self) -> int:
+        self.looks += 1
+        return self.reads
+
+    def drain(self) -> None:
+        """Take the bytes: nothing is to be seen any more."""
+        os.read(self.reading, 4096)
+        self.reads = 0
+
+    def until(self, *, steady: bool) -> None:
+        """Let the loop go on until a beat is kept, or none any more."""
+        with gevent.Timeout(5):
+            while self.beat.steady is not steady:
+                gevent.sleep(0.001)
+
+    def close(self) -> None:
+        """Stop and close."""
+        self.beat.close()
+        os.close(self.reading)
+        os.close(self.writing)
+
+
+@pytest.fixture
+def looked() -> Iterator[Looked]:
+    made = Looked()
+    yield made
+    made.close()
+
+
+def test_a_few_events_are_seen_as_they_come(looked: Looked) -> None:
+    os.write(looked.writing, b"x")
+    gevent.sleep(0)
+    with gevent.Timeout(5):
+        while not looked.looks:
+            gevent.sleep(0.001)
+
+    assert not looked.beat.steady or looked.looks >= SPAN
+
+
+def test_many_events_are_seen_at_a_beat_and_few_again_as_they_come(looked: Looked) -> None:
+    """What is always readable is looked at thousands of times a second: too often."""
+    os.write(looked.writing, b"x")
+    looked.reads = FEW_READS  # more than one in each look: enough for the beat to go on
+    looked.until(steady=True)
+    at_the_turn = looked.looks
+
+    looked.drain()
+    looked.until(steady=False)
+
+    assert looked.looks >= at_the_turn + SPAN
+    before = looked.looks
+    os.write(looked.writing, b"y")
+    with gevent.Timeout(5):
+        while looked.looks == before:
+            gevent.sleep(0.001)
+
+
+def test_nothing_is_looked_at_after_the_end() -> None:
+    looked = Looked()
+    os.write(looked.writing, b"x")
+    looked.close()
+    gevent.sleep(0.01)
+
+    assert looked.looks == 0
