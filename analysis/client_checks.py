@@ -127,11 +127,28 @@ def _clock_step_us(samples: pd.DataFrame) -> float:
     return float(np.nanmax(np.append(np.maximum(step, 0) / np.maximum(np.diff(at) / 1e9, 1.0), 0.0))) / 1e3
 
 
+def headroom(seen: Evidence) -> Check:
+    """24: what was used of the limit that `firsttoken calibrate` found for this machine."""
+    found = seen.run.manifest.get("headroom")
+    used = found.get("used") if isinstance(found, dict) else None
+    # Beyond what is only known as "at least" nobody knows: the provider gave out before the client did.
+    fail = None if isinstance(found, dict) and found.get("at_least") else 100.0
+    advice = "The client was near or beyond what it can do: more --workers, or a lower rate."
+    rule = Rule(24, "client's calibrated limit", advice, 60.0, fail, " %")
+    if not isinstance(found, dict):
+        return rule.skip("client not calibrated: `firsttoken calibrate`")
+    if not isinstance(used, int | float):
+        return rule.skip(NO_CLIENT if seen.client is None else "not sampled long enough")
+    limit = found.get(f"limit_{found.get('by')}_per_s")
+    what = f"of {limit:,.0f} {found.get('by')}/s a process" if isinstance(limit, int | float) else ""
+    return rule.judge(100.0 * used, what)
+
+
 def _clock(seen: Evidence) -> str:
     words = seen.rows["clock"].dropna().unique()
     return "kernel" if list(words) == ["kernel"] else "user"
 
 
 CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (
-    late_sends, missed_slots, wake_lag, hub_lag, cpu, shared_reads, clock,
+    late_sends, missed_slots, wake_lag, hub_lag, cpu, shared_reads, clock, headroom,
 )  # fmt: skip

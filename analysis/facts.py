@@ -18,6 +18,7 @@ class Facts:
     Attributes:
         load: The load as a phrase: `open loop, poisson 8/s for 20 s`.
         clock: Whose stamps they are: kernel, user or mixed.
+        client: How much of its calibrated limit the load generator used, as a phrase.
         settings: What a comparison holds constant, flat, dotted names to values.
     """
 
@@ -32,6 +33,7 @@ class Facts:
     clock: str
     seed: int | None
     argv: tuple[str, ...]
+    client: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -52,6 +54,7 @@ def of(run: Run) -> Facts:
         clock=_clock(run),
         seed=manifest.get("seed"),
         argv=tuple(str(word) for word in manifest.get("argv") or ()),
+        client=client_phrase(manifest.get("headroom")),
         labels={str(key): str(value) for key, value in (manifest.get("labels") or {}).items()},
         settings=_settings(manifest),
     )
@@ -69,6 +72,16 @@ def load_phrase(plan: dict[str, Any]) -> str:
     if plan.get("requests"):
         words += f", {plan['requests']:,} requests"
     return words
+
+
+def client_phrase(headroom: Any) -> str:
+    """The client's headroom in words."""
+    if not isinstance(headroom, dict):
+        return "client not calibrated: `firsttoken calibrate`"
+    used = headroom.get("used")
+    if not isinstance(used, int | float):
+        return "client calibrated, but not sampled long enough to say how much of its limit it used"
+    return f"client at {100 * used:.0f} % of its calibrated limit"
 
 
 def _started(unix_ns: Any) -> str:

@@ -50,6 +50,7 @@ def header(summary: Summary) -> list[Text]:
     rates = [f"{_rate(rate.unit, rate.value)} {rate.label}" for rate in summary.rates if rate.unit == "1/s"]
     failed = summary.rate("error_rate")
     lines.append(Text(" · ".join([*rates, f"{_rate('share', failed)} % failed"])))
+    lines.append(Text(f.client, style="dim"))
     w = summary.window
     lines.append(Text(f"window {w.start_s:.1f} to {w.end_s:.1f} s ({span(w.length_s)}): {w.reason}", style="dim"))
     return lines

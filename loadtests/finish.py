@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loadtests import manifest, record
+from loadtests import headroom, manifest, record
 from loadtests.derive import derive
 from loadtests.parts import claim, read_part, write_parquet
 from loadtests.plan import BEYOND, Plan
@@ -68,6 +68,7 @@ def _finish(run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, A
     write_parquet(client, run_dir / record.CLIENT)
     complete = stop is None and about.get("stop") is None and _all_ended(parts, plan)
     about |= {"ended": complete or stop is not None, "stop": stop or about.get("stop"), "rows": table.num_rows}
+    about["headroom"] = headroom.fill(about, table, client)
     if not about["ended"]:
         about["stop"] = {"reason": "incomplete", "text": "the run was killed; finished by repair"}
     manifest.write(run_dir, about)

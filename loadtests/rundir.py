@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtests import clock, manifest, record
+from loadtests import clock, headroom, manifest, record
 from loadtests.sink import DISK_FULL
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def describe(setup: Setup, path: Path, profile: Profile) -> dict[str, Any]:
         "host": manifest.host(),
         "versions": manifest.versions(),
         "limits": manifest.limits(),
-        "headroom": None,
+        "headroom": headroom.stamp(),
         "ended": False,
         "stop": None,
     }

@@ -38,8 +38,8 @@ Exit codes:
   0 a limit was found   2 usage, or the load cannot be started   3 not even the lowest rung was clean   130 Ctrl-C"""
 
 COLUMNS: Final = (
-    ("users", 5), ("offered", 7), ("read", 7), ("p50", 6), ("p99", 6), ("max", 7), ("gap", 6), ("p50", 6), ("p99", 7),
-    ("max", 7), ("merged", 7), ("CPU", 5), ("wake", 7),
+    ("users", 5), ("offered", 7), ("read", 6), ("p50", 5), ("p99", 5), ("max", 6), ("gap", 5), ("p50", 5), ("p99", 6),
+    ("max", 6), ("merged", 6), ("CPU", 5), ("wake", 6),
 )  # fmt: skip
 TITLES: Final = {"stream": "Streams of 100 chunks/s", "whole": "Whole answers after 50 ms"}
 
@@ -140,7 +140,7 @@ def _fail(text: str, code: int) -> int:
 
 
 def _head(kind: str) -> list[str]:
-    groups = f"{'':20}{'stamp error, us':>21}{'':7}{'user clock, us':>23}"
+    groups = f"{'':21}{'stamp error, us':>18}{'':7}{'user clock, us':>19}"
     return [TITLES[kind], groups.rstrip(), _fixed([name for name, _ in COLUMNS]) + "  verdict"]
 
 
@@ -148,11 +148,12 @@ def _line(done: Done) -> str:
     seen = done.seen
     cells = [
         f"{done.rung.users}", f"{done.rung.offered_per_s:,.0f}", f"{seen.events_per_s:,.0f}",
-        *(_us(value) for value in seen.stamp), "–" if seen.gap_p99 is None else _us(seen.gap_p99),
+        *(_us(value) for value in seen.stamp), "-" if seen.gap_p99 is None else _us(seen.gap_p99),
         *(_us(value) for value in seen.user), f"{100 * seen.merged:.3g} %", f"{seen.cpu_per_event_us:.1f}",
         _us(seen.wake_lag_p99),
     ]  # fmt: skip
-    return f"{_fixed(cells)}  {done.verdict}{': ' + done.why if done.why else ''}"
+    why = f"\n{'':5} {done.why}" if done.why else ""
+    return f"{_fixed(cells)}  {done.verdict}{why}"
 
 
 def _fixed(cells: Sequence[str]) -> str:

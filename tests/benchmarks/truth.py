@@ -1,77 +1,126 @@
-"""
-How true the stamps are, against the embedded provider's own log.
-
-    python tests/benchmarks/truth.py [STREAMS [RATE [SECONDS]]]
-
-STREAMS users in closed loop (100), each answer a stream of RATE chunks/s (100), for so many seconds (15). The provider
-runs on the first core, the client (parent and worker) on the last. Prints the error of first token, last token and
-gaps, and the client's CPU per event. Measure while nothing else runs.
-"""
+"""What the server says it sent, held against what the client says it received. Pure but for the reading of files."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-import orjson
-import pyarrow.parquet as pq
 
-from loadtests.mock import log, process
-from loadtests.record import CLIENT, MANIFEST, REQUESTS
+from loadtests.mock import log
 
-HOME = Path(__file__).resolve().parent.parent.parent
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+    from numpy.typing import NDArray
 
-def main(streams: int = 100, chunks_per_s: int = 100, seconds: int = 15) -> None:
-    """Run once and print."""
-    cores = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder:
-        truth = Path(folder) / "truth"
-        script = [
-            "--ttft",
-            "0.1",
-            "--ttft-sigma",
-            "0",
-            "--gap",
-            str(1 / chunks_per_s),
-            "--gap-sigma",
-            "0",
-            "--prefill",
-            "0",
-        ]
-        with process.start([*script, "--ignore-cap", "--output-tokens", "100"], truth) as mock:
-            os.sched_setaffinity(mock.popen.pid, {cores[0]})
-            os.sched_setaffinity(0, {cores[-1]})
-            subprocess.run(
-                [sys.executable, "-m", "loadtests.cli", "run", "--profile", "vllm", "--base-url", mock.base_url,
-                 "--model", "mock", "--concurrency", str(streams), "--duration", f"{seconds}s", "--no-report",
-                 "--out", folder], check=False, cwd=HOME, stdout=subprocess.DEVNULL,
-            )  # fmt: skip
-        show(Path(folder) / "latest", truth)
+    from benchmarks.servers import Play
+
+    Array = NDArray[np.float64]
+
+HEAD: Final = struct.Struct("<IIq")
 
 
-def show(run: Path, truth: Path) -> None:
-    """Compare a run with the log."""
-    sent = log.read(truth)
-    zero = orjson.loads((run / MANIFEST).read_bytes())["started_unix_ns"]
-    first, last, gaps = [], [], []
-    for row in pq.read_table(run / REQUESTS).to_pylist():
-        if row["outcome"] == "ok":
-            moments = np.array(sent[int(row["response_id"].split("-")[1])].chunk_ns) - zero
-            first.append(row["first_token_ns"] - moments[0])
-            last.append(row["last_token_ns"] - moments[-1])
-            gaps.extend(np.abs(np.array(row["chunk_gap_us"][1:]) * 1000 - np.diff(moments)))
-    print(f"{len(first)} answers, {len(gaps) + len(first)} chunks; error in us: p50 p99 p99.9 max")
-    for name, values in (("first token", first), ("last token", last), ("gap", gaps)):
-        print(f"  {name:<12}" + " ".join(f"{v / 1000:10.1f}" for v in np.quantile(values, (0.5, 0.99, 0.999, 1.0))))
-    steady = pq.read_table(run / CLIENT).to_pandas().iloc[2:-2]
-    cost_us = 1e6 * steady.cpu.mean() / steady.events_per_s.mean()
-    print(f"  CPU per event {cost_us:.1f} us at {steady.cpu.mean():.0%} of a core")
+class Sent(NamedTuple):
+    """One request as the server saw it: when it was read and when each token was written, CLOCK_REALTIME ns."""
+
+    read_ns: int
+    chunk_ns: NDArray[np.int64]
 
 
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+class Row(NamedTuple):
+    """
+    One good answer as the client saw it: the server's number of it, stamps from the run's start, and its gaps.
+
+    `is_reused` is whether its connection had served before: at the start all connections are made at once.
+    """
+
+    number: int
+    first_ns: int
+    end_ns: int
+    gaps_us: NDArray[np.int64]
+    is_reused: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """
+    How far the client's stamps are from the server's, in ms, and what is missing.
+
+    `first` has one value per answer, `reused` one per answer on a connection that had served before, `each` one per
+    token, `gaps` one per gap between two tokens: sizes, without sign. `lost_rows` are requests that the server read
+    while the run was on and of which there is no good row; `lost_events` tokens of good rows that one side has and the
+    other has not.
+    """
+
+    first: Array
+    reused: Array
+    each: Array
+    gaps: Array
+    lost_rows: int
+    lost_events: int
+
+
+def read_compiled(data: bytes) -> dict[int, Sent]:
+    """
+    The log of a compiled server, by the requests' numbers; a cut tail is left out.
+
+    Little endian, per request: u32 number, u32 n, i64 when it was read, i64[n] when each chunk was written.
+    """
+    found, at = {}, 0
+    while at + HEAD.size <= len(data):
+        number, count, read_ns = HEAD.unpack_from(data, at)
+        at += HEAD.size + 8 * count
+        if at > len(data):
+            break
+        found[number] = Sent(read_ns, np.frombuffer(data, "<i8", count, at - 8 * count))
+    return found
+
+
+def read_embedded(path: Path) -> dict[int, Sent]:
+    """The log of the embedded provider, by the requests' numbers."""
+    return {number: Sent(one.read_ns, np.array(one.chunk_ns)) for number, one in log.read(path).items()}
+
+
+def errors(rows: Sequence[Row], sent: Mapping[int, Sent], zero_ns: int) -> Errors:
+    """
+    Hold the good rows of a run against the server's log.
+
+    Args:
+        rows: The good rows.
+        sent: The log; other clients' requests may be in it, before and after the run.
+        zero_ns: The run's start, CLOCK_REALTIME.
+    """
+    each, gaps, reused, lost_events = [], [], [], 0
+    for row in rows:
+        true_ns = sent[row.number].chunk_ns - zero_ns if row.number in sent else np.empty(0, dtype=np.int64)
+        n = min(len(true_ns), len(row.gaps_us) + 1)
+        lost_events += abs(len(true_ns) - len(row.gaps_us) - 1)
+        if n:
+            mine_ns = row.first_ns + np.concatenate(([0], 1000 * np.cumsum(row.gaps_us[: n - 1])))
+            each.append(np.abs(mine_ns - true_ns[:n]) / 1e6)
+            reused.append(row.is_reused)
+            gaps.append(np.abs(row.gaps_us[: n - 1] / 1e3 - np.diff(true_ns[:n]) / 1e6))
+    first = np.array([one[0] for one in each])
+    again = first[np.array(reused, dtype=bool)]
+    return Errors(first, again, _joined(each), _joined(gaps), len(_unmatched(rows, sent, zero_ns)), lost_events)
+
+
+def _unmatched(rows: Sequence[Row], sent: Mapping[int, Sent], zero_ns: int) -> set[int]:
+    """Numbers of the requests that the server read during the run and that have no row."""
+    until_ns = zero_ns + max((row.end_ns for row in rows), default=0)
+    during = {number for number, one in sent.items() if zero_ns <= one.read_ns <= until_ns}
+    return during - {row.number for row in rows}
+
+
+def lateness(rows: Sequence[Row], sent: Mapping[int, Sent], play: Play) -> Array:
+    """How late the server itself wrote each token of these rows, in ms: what it does to the load, not to the errors."""
+    due_ms = 1e3 * (play.ttft_s + play.gap_s * np.arange(play.tokens))
+    known = (sent[row.number] for row in rows if row.number in sent)
+    return _joined([(one.chunk_ns - one.read_ns) / 1e6 - due_ms[: len(one.chunk_ns)] for one in known])
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    return np.concatenate(parts) if parts else np.empty(0)

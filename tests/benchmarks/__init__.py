@@ -1,0 +1,1 @@
+"""How true and how fast firsttoken is on this machine; `python tests/benchmarks --help`."""
