@@ -212,6 +212,7 @@ class Connection:
         """Some bytes of the handshake, before the receiver has the socket."""
         left_s = max(0.0, (until - clock.monotonic_ns()) / 1e9)
         gevent.socket.wait_read(self.fd, timeout=left_s, timeout_exc=OutOfTimeError("no TLS handshake in time"))
+        self._receiver.look()  # a step of a handshake takes a millisecond, and hundreds may shake hands at once
         data: bytes = self.sock.recv(READ_BYTES)
         return data
 

@@ -39,6 +39,7 @@ class Exchange:
         stamps are ns on the axis that `parse` was given. `headers_ns` is the first response byte's, `end_ns` the
         last one's. `complete` and `failure` say how it ended; exactly one is set in the end.
         reads: What has been read and not framed yet; the receiver appends.
+        resume: Wakes who waits for the end in its turn; without it, the hub does.
         skim: Where the consumer of the body can tell whole chunks at a glance, what does it; the consumer sets it.
     """
 
@@ -46,8 +47,8 @@ class Exchange:
         "_between_chunks", "_body", "_chunked", "_eager", "_head_done", "_kernel", "_message_done", "_on_headers",
         "_parser", "_remaining", "_session_over", "_stamp", "_user_ns", "_waiter",
         "complete", "end_ns", "extra", "failure", "first_byte_ns", "headers", "headers_ns", "http_version",
-        "keep_alive", "kernel", "parsed_ns", "payload_ns", "queued", "reads", "received", "sent_ns", "silence_ns",
-        "skim", "started_ns", "status", "tls", "total_ns", "wake_lag_max_ns",
+        "keep_alive", "kernel", "parsed_ns", "payload_ns", "queued", "reads", "received", "resume", "sent_ns",
+        "silence_ns", "skim", "started_ns", "status", "tls", "total_ns", "wake_lag_max_ns",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class Exchange:
         self._kernel, self._user_ns = bytearray(), array("q")
         self._eager = True
         self.skim: Skim | None = None
+        self.resume: Callable[[Waiter[None]], None] | None = None
         self.queued = False
         self.parsed_ns = started_ns
         self.tls: Tls | None = None
@@ -116,8 +118,6 @@ class Exchange:
         """Which patience has run out at this moment of the axis, if any has."""
         return patience.expired(self, now_ns)
 
-    # Afterwards.
-
     def parse(self, shift_ns: int, zero_ns: int) -> array[int]:
         """
         Frame what has been read so far.
@@ -133,7 +133,7 @@ class Exchange:
         kernel, self._kernel = self._kernel, bytearray()
         users, self._user_ns = self._user_ns, array("q")
         stamps, lags = place(kernel, users, shift_ns, zero_ns, self._stamp)
-        self.wake_lag_max_ns = max(self.wake_lag_max_ns, max(lags, default=0))  # noqa: PLW3301 - unpacking costs more
+        self.wake_lag_max_ns = max(self.wake_lag_max_ns, max(lags, default=0))
         if len(lags) < len(reads) - reads[-1:].count(b""):  # the end of the stream has no stamp
             self.kernel = False
         if self.tls is None:
@@ -235,7 +235,9 @@ class Exchange:
     def _end(self, at_ns: int) -> None:
         self.end_ns = at_ns
         self._between_chunks = False
-        if self._waiter is not None:
+        if self._waiter is not None and self.resume is not None:
+            self.resume(self._waiter)
+        elif self._waiter is not None:
             self._waiter.hub.loop.run_callback(self._waiter.switch, None)
 
     def wait(self) -> None:

@@ -84,6 +84,7 @@ class Receiver:
         self._targets: dict[int, Readable] = {}
         self._live: set[Exchange] = set()
         self._queue: deque[Exchange] = deque()
+        self._woken: deque[Waiter[None]] = deque()
         self._sleeper: Any = None
         self._scheduled = False
         self._looked_ns = 0
@@ -142,6 +143,7 @@ class Receiver:
     def begin(self, exchange: Exchange) -> None:
         """Watch over an exchange's patience and frame what comes for it."""
         self._live.add(exchange)
+        exchange.resume = self._resume
 
     def end(self, exchange: Exchange) -> None:
         """The exchange has its outcome."""
@@ -174,8 +176,8 @@ class Receiver:
 
     def _turn(self) -> int:
         reads = self._drain()
-        if self._queue:
-            self._parse_slice()
+        if self._queue or self._woken:
+            self._slice()
         return reads
 
     def _on_time(self) -> None:
@@ -229,18 +231,26 @@ class Receiver:
 
     # Off it.
 
-    def _parse_slice(self) -> None:
-        """Frame queued answers for at most a millisecond, then look at the sockets again."""
+    def _slice(self) -> None:
+        """Frame what is queued and wake who waits for at most a millisecond; then it is the others' turn."""
         until = monotonic_ns() + SLICE_NS
-        while self._queue:
-            self._parse(self._queue.popleft())
+        while self._queue or self._woken:
+            if self._queue:
+                self._parse(self._queue.popleft())
+            if self._woken:
+                self._woken.popleft().switch(None)
             if monotonic_ns() > until:
                 self._continue()
                 return
             self.look()
 
+    def _resume(self, waiter: Waiter[None]) -> None:
+        """Wake a greenlet whose answer is over: in slices, for gevent runs fifty callbacks before it looks up."""
+        self._woken.append(waiter)
+        self._continue()
+
     def _continue(self) -> None:
-        if self._queue and not self._scheduled:
+        if (self._queue or self._woken) and not self._scheduled:
             self._scheduled = True
             self._next.send()
 
