@@ -100,6 +100,7 @@ class Answer:
         chars = template.chars(reads, at)
         taken = len(chars)
         if taken:
+            self._tries = TRIES
             self.stamps.extend(stamps[at : at + taken])
             self.kinds.extend(bytes((template.kind,)) * taken)
             self.chars.extend(chars)
@@ -135,7 +136,7 @@ class Answer:
     def _learn(self, data: bytes, value: dict[str, Any]) -> None:
         """Make this chunk the template for the ones to come; given up where no two chunks are alike."""
         self._tries -= 1
-        self._template = learn(data, value)
+        self._template = learn(data, value) or self._template
 
     def _token(self, stamp: int, kind: int, count: int) -> None:
         self.stamps.append(stamp)

@@ -38,6 +38,8 @@ _STATUS: Final[dict[int, str]] = {
 }
 _RESET: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 
+MAX_ODD_CHARS: Final = 200
+
 
 class Failure(Exception):  # noqa: N818 - a failure of the network is an outcome, not an error of ours
     """
@@ -118,7 +120,7 @@ def message(value: Any) -> str:
     if isinstance(error, dict):
         kind = error.get("code") or error.get("type")
         text = str(error.get("message") or "")
-        return f"{text} ({kind})" if kind and text else text or str(kind or orjson.dumps(error).decode())
+        return f"{text} ({kind})" if kind and text else text or str(kind or _dumped(error))
     if isinstance(error, str) and error:
         return error
     detail = value.get("detail")
@@ -126,8 +128,16 @@ def message(value: Any) -> str:
         return "; ".join(_detail(item) for item in detail)
     for other in (detail, value.get("message"), value.get("providerModelError")):
         if other:
-            return other if isinstance(other, str) else orjson.dumps(other).decode()
+            return other if isinstance(other, str) else _dumped(other)
     return ""
+
+
+def _dumped(value: Any) -> str:
+    """A JSON value as text; what is nested too deeply to be written as JSON again, as Python would say it."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return str(value)[:MAX_ODD_CHARS]
 
 
 def _detail(item: Any) -> str:
@@ -169,7 +179,7 @@ def retry_after_s(headers: dict[bytes, bytes], now_unix_s: float) -> float | Non
         return seconds
     try:
         return max(0.0, parsedate_to_datetime(raw.decode("latin-1")).timestamp() - now_unix_s)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -183,8 +183,7 @@ class Sender:
             record.bytes_sent = len(arrival.data)
             exchange.wait()
         except BaseException as error:
-            if exchange.reads:
-                exchange.parse(self._receiver.shift_ns, self._receiver.zero_ns)  # an early answer may say why
+            self._receiver.frame(exchange)  # an early answer may say why
             failure = error.bare() if isinstance(error, Failure) else Failure("reset", "given up")
             exchange.fail(failure, self._receiver.now_ns())
             raise
@@ -232,11 +231,10 @@ class Sender:
             self._receiver.look()
 
     def _read(self, record: Record, exchange: Exchange, reader: Reader) -> None:
-        if exchange.reads:
-            exchange.parse(self._receiver.shift_ns, self._receiver.zero_ns)
+        self._receiver.frame(exchange)
         exchange.release()
-        columns.wire_facts(record, exchange, self.target.profile)
         try:
+            columns.wire_facts(record, exchange, self.target.profile)
             self._judge(record, exchange, reader)
         except Exception as error:  # noqa: BLE001 - a flaw of ours: it is shown, and the row says so
             gevent.get_hub().handle_error(self, *sys.exc_info())

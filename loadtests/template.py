@@ -97,7 +97,7 @@ def learn(data: bytes, value: dict[str, Any]) -> Template | None:
         return None
     raw = found[0].encode("utf-8", "surrogatepass")
     at = data.rfind(b'"%b"' % raw) + 1
-    if not at or not length(raw):
+    if not at or not length(raw) or b"\n" in data:
         return None
     before, after = data[:at], data[at + len(raw) :]
     # One string literal is made longer by one: if that many more characters are borne, it is the one that counts.

@@ -22,10 +22,13 @@ class Looked:
         self.reading, self.writing = os.pipe2(os.O_NONBLOCK)
         self.looks = 0
         self.reads = 1
+        self.takes = False
         self.beat = Beat(get_hub().loop, self.reading, self._look)
 
     def _look(self) -> int:
         self.looks += 1
+        if self.takes:
+            os.read(self.reading, 4096)
         return self.reads
 
     def drain(self) -> None:
@@ -54,13 +57,15 @@ def looked() -> Iterator[Looked]:
 
 
 def test_a_few_events_are_seen_as_they_come(looked: Looked) -> None:
-    os.write(looked.writing, b"x")
-    gevent.sleep(0)
-    with gevent.Timeout(5):
-        while not looked.looks:
-            gevent.sleep(0.001)
+    """One at a time and each taken: however long it goes on, no beat is kept."""
+    looked.takes = True
+    for seen in range(1, SPAN + 10):
+        os.write(looked.writing, b"x")
+        with gevent.Timeout(5):
+            while looked.looks < seen:
+                gevent.sleep(0.001)
 
-    assert not looked.beat.steady or looked.looks >= SPAN
+    assert not looked.beat.steady
 
 
 def test_many_events_are_seen_at_a_beat_and_few_again_as_they_come(looked: Looked) -> None:
@@ -88,3 +93,19 @@ def test_nothing_is_looked_at_after_the_end() -> None:
     gevent.sleep(0.01)
 
     assert looked.looks == 0
+
+
+def test_a_look_that_raises_does_not_end_the_looking(looked: Looked, capfd: pytest.CaptureFixture[str]) -> None:
+    def fail() -> int:
+        looked.looks += 1
+        os.read(looked.reading, 4096)
+        raise ValueError("a flaw")
+
+    looked.beat._look = fail
+    for seen in (1, 2):
+        os.write(looked.writing, b"x")
+        with gevent.Timeout(5):
+            while looked.looks < seen:
+                gevent.sleep(0.001)
+
+    assert "a flaw" in capfd.readouterr().err

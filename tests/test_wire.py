@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -586,3 +587,100 @@ def test_an_answer_of_a_megabyte_in_small_chunks_is_framed_in_bounded_steps(
 
     assert got.body == piece * 4200
     assert max(waiting) <= 256 << 10
+
+
+def test_what_waits_when_the_connection_is_reset_is_framed_and_nobody_else_suffers(
+    receiver: Receiver, pools: Any, serve: Any
+) -> None:
+    """An error object nested more deeply than it can be written again, then RST; the next request is answered."""
+    deep = b'data: {"error":{"a":' + b"[" * 290 + b"]" * 290 + b"}}\n\n"
+
+    def handler(sock: socket.socket) -> None:
+        if b"first" in read_request(sock):
+            sock.sendall(OK)
+            time.sleep(0.05)
+            sock.sendall(b"%x\r\n%b\r\n" % (len(deep), deep))
+            time.sleep(0.03)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab")
+
+    def fail(_data: bytes, _stamp: int) -> bool:
+        raise TypeError("a flaw of a consumer")
+
+    pool = pools(Origin("127.0.0.1", serve(handler).port))
+    got = Got(started_ns=receiver.now_ns())
+    got._take = fail  # type: ignore[method-assign]
+    connection = pool.take(5)
+    connection.send(got.exchange, REQUEST.replace(b"Host: x", b"Host: first"), clock.monotonic_ns() + 5 * S)
+    got.exchange.wait()
+    connection.done(got.exchange)
+
+    assert got.exchange.failure is not None
+    assert talk(receiver, pool).body == b"ab"
+
+
+def test_what_came_while_the_loop_was_held_is_read_before_patience_is_judged(
+    receiver: Receiver, pools: Any, serve: Any
+) -> None:
+    """A chunk each 0.1 s, silence of 0.4 s is too long, and the loop is held for 0.8 s: nobody was silent."""
+
+    def handler(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(OK)
+        for _ in range(12):
+            time.sleep(0.1)
+            sock.sendall(b"1\r\na\r\n")
+        sock.sendall(b"0\r\n\r\n")
+        time.sleep(0.2)
+
+    pool = pools(Origin("127.0.0.1", serve(handler).port))
+    task = gevent.spawn(talk, receiver, pool, silence_s=0.4)
+    gevent.sleep(0.25)
+    time.sleep(0.8)
+    got: Got = task.get()
+
+    assert got.exchange.failure is None
+    assert got.body == b"a" * 12
+
+
+def test_bytes_of_a_second_answer_never_reach_the_first_ones_headers() -> None:
+    got = framed(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\naHTTP/1.1 503 No\r\nRetry-After: 5\r\n\r\n")
+
+    assert got.exchange.complete
+    assert got.exchange.extra
+    assert b"retry-after" not in got.exchange.headers
+
+
+def test_a_clock_step_leaves_stamps_that_wait_where_they_were(receiver: Receiver) -> None:
+    """Fourteen reads 10 ms apart wait to be framed when the wall clock is set forward by a second."""
+    got = Got()
+    receiver.begin(got.exchange)
+    receiver.offset = clock.Offset(receiver.offset.offset_ns - S, receiver.offset.error_ns)  # as it was before the step
+    receiver.shift_ns -= S
+    for number, data in enumerate([OK, *[b"1\r\na\r\n"] * 13]):
+        ns = receiver.now_ns() - (14 - number) * 10_000_000
+        got.exchange.append(data, struct.pack("qq", *divmod(ns + receiver.shift_ns, S)), ns + receiver.zero_ns + 5000)
+    receiver.resync()
+
+    stamps = [stamp for _, stamp in got.pieces]
+    assert [round((b - a) / 1e6) for a, b in pairwise(stamps)] == [10] * 12
+    receiver.end(got.exchange)
+
+
+def test_a_half_sent_request_leaves_no_connection_to_be_reused(receiver: Receiver, pools: Any, serve: Any) -> None:
+    """The answer (413) is complete before the body is sent, and the sender gives up: the rest would come next."""
+
+    def handler(sock: socket.socket) -> None:
+        sock.recv(1000)
+        sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        time.sleep(0.6)
+
+    pool = pools(Origin("127.0.0.1", serve(handler).port))
+    connection = pool.take(5)
+    got = Got(started_ns=receiver.now_ns())
+    with pytest.raises(Failure):
+        connection.send(got.exchange, REQUEST + b"x" * 30_000_000, clock.monotonic_ns() + S // 5)
+    connection.done(got.exchange)
+
+    assert connection.closed

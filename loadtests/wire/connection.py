@@ -231,8 +231,7 @@ class Connection:
         """The kernel says that the connection has failed."""
         exchange = self.exchange
         if exchange is not None:
-            if exchange.reads:
-                exchange.parse(self._receiver.shift_ns, self._receiver.zero_ns)
+            self._receiver.frame(exchange)
             exchange.fail(of_exception(error, connecting=False), self._receiver.now_ns())
         self.close()
 
@@ -248,8 +247,9 @@ class Connection:
         """The exchange is over: keep the connection if another request may use it, else close it."""
         self._receiver.end(exchange)
         self.exchange = None
-        reusable = exchange.complete and exchange.keep_alive and not exchange.extra
-        if reusable and not self.at_end and not self.closed:
+        whole = exchange.complete and exchange.sent_ns is not None
+        tidy = exchange.keep_alive and not exchange.extra and not exchange.reads
+        if whole and tidy and not self.at_end and not self.closed:
             self._give(self)
         else:
             self.close()

@@ -93,12 +93,7 @@ class Exchange:
 
     def append(self, data: bytes, kernel: bytes, user: int) -> bool:
         """
-        Keep one read.
-
-        Args:
-            data: What was read; empty where the peer has closed.
-            kernel: The kernel's receive stamp, a timespec of CLOCK_REALTIME, or `NO_STAMP`.
-            user: The moment of the read as CLOCK_MONOTONIC ns.
+        Keep a read: bytes (none: the peer closed), the kernel's timespec or `NO_STAMP`, its CLOCK_MONOTONIC ns.
 
         Returns:
             True where it may be the last one, or where enough has piled up to be framed.
@@ -136,10 +131,10 @@ class Exchange:
         self.wake_lag_max_ns = max(self.wake_lag_max_ns, max(lags, default=0))
         if len(lags) < len(reads) - reads[-1:].count(b""):  # the end of the stream has no stamp
             self.kernel = False
-        if self.tls is None:
-            self._frame(reads, stamps)
-        else:
+        if self.tls is not None:
             self._frame_encrypted(self.tls, reads, stamps)
+        else:
+            self._frame(reads, stamps)
         self._eager = not self._between_chunks or self.tls is not None
         return lags
 
@@ -151,10 +146,10 @@ class Exchange:
             self.fail(plain.failure, plain.failed_ns)
 
     def _frame(self, pieces: list[bytes], stamps: array[int]) -> None:
-        at, end = 0, len(pieces)
-        while at < end:
+        at = 0
+        while at < len(pieces):
             at += self._skim(pieces, stamps, at)
-            if at < end:
+            if at < len(pieces):
                 self._stamp = stamps[at]
                 if self._between_chunks:
                     self._chunk(pieces[at])
@@ -187,6 +182,7 @@ class Exchange:
 
     def _take(self, data: bytes) -> None:
         if self.over:
+            self.extra = self.extra or bool(data)
             return
         if not data:
             self._closed()
@@ -253,10 +249,14 @@ class Exchange:
         self.skim = None
         self._waiter = None
 
-    # What llhttp calls.
+    def on_message_begin(self) -> None:
+        """A response begins; behind a complete one, none was asked for."""
+        self.extra = self.extra or self._message_done
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; a repeated one is joined, as RFC 9110, 5.3 says."""
+        if self._message_done:
+            return
         key = name.lower()
         self.headers[key] = self.headers[key] + b", " + value if key in self.headers else value
 
@@ -272,7 +272,7 @@ class Exchange:
         self.http_version = f"HTTP/{self._parser.get_http_version()}"
         self.keep_alive = bool(self._parser.should_keep_alive())
         length = self.headers.get(b"content-length", b"")
-        self._chunked = b"chunked" in self.headers.get(b"transfer-encoding", b"").lower()
+        self._chunked = self.headers.get(b"transfer-encoding", b"").lower().strip() == b"chunked"
         self._remaining = int(length) if length.isdigit() and not self._chunked else None
         self._body = self._on_headers(self)
         self._head_done = True

@@ -13,7 +13,7 @@ import socket
 import sys
 from array import array
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from gevent.hub import Waiter, get_hub
 from gevent.monkey import get_original
@@ -25,9 +25,8 @@ from loadtests.wire.beat import Beat
 from loadtests.wire.stamps import NO_STAMP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from loadtests.wire.exchange import Exchange
+    from loadtests.wire.readable import Readable
 
 SO_TIMESTAMPNS: Final = 35
 """x86-64 and arm64; Python's socket module has no name for it. Source: asm-generic/socket.h."""
@@ -42,26 +41,10 @@ UNPARSED_NS: Final = 150_000_000
 LOOK_NS: Final = 300_000
 """Whatever takes longer than this looks at the sockets in between."""
 
+STEP_NS: Final = 100_000
+"""A change of the clocks' offset within a second that is no slewing."""
+
 MAX_READY: Final = 256
-
-
-class Readable(Protocol):
-    """What the receiver drains: a connection."""
-
-    exchange: Exchange | None
-    recvmsg: Callable[[int, int], tuple[bytes, list[tuple[int, int, bytes]], int, Any]]
-
-    def at_eof(self) -> None:
-        """The peer has closed; the exchange has been told."""
-
-    def idle_read(self) -> None:
-        """Something was to be read and there is no exchange."""
-
-    def lost(self, error: OSError) -> None:
-        """Reading failed."""
-
-    def broken(self) -> None:
-        """Reading raised something unforeseen: close."""
 
 
 class Receiver:
@@ -86,7 +69,7 @@ class Receiver:
         self._queue: deque[Exchange] = deque()
         self._woken: deque[Waiter[None]] = deque()
         self._sleeper: Any = None
-        self._scheduled = False
+        self._scheduled = self._closed = False
         self._looked_ns = 0
         self._loop = get_hub().loop
         self._epoll: Any = get_original("select", "epoll")()
@@ -111,7 +94,11 @@ class Receiver:
 
     def resync(self) -> None:
         """Measure the offset of the kernel's clock anew: it is slewed and can step."""
-        self.offset = clock.measure_offset()
+        before, self.offset = self.offset, clock.measure_offset()
+        if abs(self.offset.offset_ns - before.offset_ns) > STEP_NS:
+            self._drain()
+            for exchange in tuple(self._live):
+                self.frame(exchange)  # what waits was stamped before the step
         self.shift_ns = self.offset.offset_ns + self.zero_ns
 
     def now_ns(self) -> int:
@@ -120,7 +107,10 @@ class Receiver:
 
     def close(self) -> None:
         """Stop watching; the connections are their pool's."""
+        self._closed = True
         self._beat.close()
+        while self._woken:
+            self._woken.popleft().switch(None)
         for watcher in (self._alarm, self._next, self._ticker):
             watcher.stop()
             watcher.close()
@@ -192,7 +182,7 @@ class Receiver:
         To be called now and then by everything that keeps the loop: it switches to nobody. Reads that wait share their
         stamp with the next ones, however honest the stamp is.
         """
-        if monotonic_ns() - self._looked_ns > LOOK_NS:
+        if monotonic_ns() - self._looked_ns > LOOK_NS and not self._closed:
             self._drain()
             self._continue()
 
@@ -246,6 +236,9 @@ class Receiver:
 
     def _resume(self, waiter: Waiter[None]) -> None:
         """Wake a greenlet whose answer is over: in slices, for gevent runs fifty callbacks before it looks up."""
+        if self._closed:
+            self._loop.run_callback(waiter.switch, None)
+            return
         self._woken.append(waiter)
         self._continue()
 
@@ -256,6 +249,14 @@ class Receiver:
 
     def _parse(self, exchange: Exchange) -> None:
         exchange.queued = False
+        self.frame(exchange)
+        if not exchange.over:
+            self._check(exchange, self.now_ns())
+
+    def frame(self, exchange: Exchange) -> None:
+        """Frame what has been read for an exchange, and never raise."""
+        if not exchange.reads:
+            return
         exchange.parsed_ns = self.now_ns()
         self.reads += len(exchange.reads)
         try:
@@ -263,8 +264,6 @@ class Receiver:
         except Exception as error:  # noqa: BLE001 - a flaw of ours: it is shown, and the others' answers go on
             get_hub().handle_error(self, *sys.exc_info())
             exchange.fail(Failure("protocol", f"firsttoken failed to read this answer: {error!r}"), self.now_ns())
-        if not exchange.over:
-            self._check(exchange, self.now_ns())
 
     @staticmethod
     def _check(exchange: Exchange, now_ns: int) -> None:
@@ -273,6 +272,7 @@ class Receiver:
 
     def _tick(self) -> None:
         """Every 50 ms: frame what has waited long enough, and end what has lost its patience."""
+        self._drain()  # where the loop was held, what came meanwhile is still to be read
         now = self.now_ns()
         for exchange in self._live:
             if exchange.reads and now - exchange.parsed_ns > UNPARSED_NS:

@@ -14,9 +14,6 @@ from typing import Final
 
 import numpy as np
 
-Ancillary = list[tuple[int, int, bytes]]
-"""What recvmsg gives beside the bytes: the kernel's receive stamp as the only item, or nothing."""
-
 NO_STAMP: Final = bytes(16)
 """Stands for the stamp of a read that has none: a timespec of zero."""
 

@@ -45,10 +45,11 @@ class Tls:
         server_name: For SNI and for the check of the certificate.
     """
 
-    __slots__ = ("_in", "_object", "_out")
+    __slots__ = ("_in", "_object", "_out", "broken")
 
     def __init__(self, context: ssl.SSLContext, server_name: str) -> None:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.broken: ssl.SSLError | None = None
         self._object: Any = context.wrap_bio(self._in, self._out, server_hostname=server_name)
 
     def handshake(self, send: Callable[[bytes], None], receive: Callable[[], bytes]) -> None:
@@ -80,8 +81,10 @@ class Tls:
         The plain bytes that this ciphertext completes, and whether the peer has closed the session.
 
         Raises:
-            ssl.SSLError: The record is broken.
+            ssl.SSLError: The record is broken; where whole ones came ahead of it, at the next call.
         """
+        if self.broken is not None:
+            raise self.broken
         self._in.write(data)
         plain: list[bytes] = []
         while True:
@@ -91,6 +94,11 @@ class Tls:
                 return b"".join(plain), False
             except ssl.SSLZeroReturnError:
                 return b"".join(plain), True
+            except ssl.SSLError as error:
+                self.broken = error.with_traceback(None)
+                if not plain:
+                    raise
+                return b"".join(plain), False
             if not piece:
                 return b"".join(plain), True
             plain.append(piece)
@@ -107,11 +115,13 @@ class Tls:
         for data, stamp in zip(reads, stamps, strict=True):
             try:
                 piece, over = self.decrypt(data) if data else (b"", True)
-            except OSError as error:
+            except ssl.SSLError as error:
                 return Plain(pieces, at, over=False, failure=Failure("tls", str(error)), failed_ns=stamp)
             if piece:
                 pieces.append(piece)
                 at.append(stamp)
+            if self.broken is not None:
+                return Plain(pieces, at, over=False, failure=Failure("tls", str(self.broken)), failed_ns=stamp)
             if over:
                 pieces.append(b"")
                 at.append(stamp)
