@@ -659,7 +659,7 @@ def test_a_clock_step_leaves_stamps_that_wait_where_they_were(receiver: Receiver
     receiver.offset = clock.Offset(receiver.offset.offset_ns - S, receiver.offset.error_ns)  # as it was before the step
     receiver.shift_ns -= S
     for number, data in enumerate([OK, *[b"1\r\na\r\n"] * 13]):
-        ns = receiver.now_ns() - (14 - number) * 10_000_000
+        ns = (number + 1) * 10_000_000
         got.exchange.append(data, struct.pack("qq", *divmod(ns + receiver.shift_ns, S)), ns + receiver.zero_ns + 5000)
     receiver.resync()
 
