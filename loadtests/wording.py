@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from loadtests.proxies import masked
 from loadtests.redact import redact
 from loadtests.units import not_one_of
 
@@ -59,6 +60,8 @@ def listed(allowed: Iterable[Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A bad value as JSON: short, and without a secret."""
+    """A bad value as JSON: short, and without a secret; `user:password@` is one."""
+    if isinstance(value, str) and ":" in value.rpartition("@")[0]:
+        value = masked(value)
     text = redact(json.dumps(value, ensure_ascii=False, default=str), ())
     return text if len(text) <= 60 else f"{text[:59]}…"

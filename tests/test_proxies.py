@@ -65,6 +65,43 @@ def test_a_bad_proxy_is_one_line_that_hides_a_password(url: str) -> None:
     assert "pass-" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("http://user:pa#ss@p.invalid:1", "http://█@p.invalid:1"),
+        ("http://user:pa/ss@p.invalid:1", "http://█@p.invalid:1"),
+        ("socks5://user:pa?ss@p.invalid:1", "socks5://█@p.invalid:1"),
+        ("user:pa#ss@p.invalid:1", "http://█@p.invalid:1"),
+        ("user/pa@p.invalid:1", "http://█@p.invalid:1"),
+        ("http://user:pa[ss@p.invalid:1", "http://█@p.invalid:1"),
+        ("http://user:pass@p.invalid:99999", "http://█@p.invalid:99999"),
+        ("user:pa://ss@p.invalid:1", "█@p.invalid:1"),
+        ("[::1", "http://[::1"),
+    ],
+)
+def test_a_broken_proxy_of_the_environment_is_one_line_without_what_may_be_a_password(
+    value: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(OptionError) as caught:
+        profile_of("vllm", "https://far.invalid/v1")
+
+    assert f'ALL_PROXY: "{shown}" isn\'t' in str(caught.value)
+    assert proxies.credentials("http://p.invalid:1") is None  # as with --proxy beside it
+
+
+def test_the_urls_own_variable_says_who_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP", "ALL", "HTTPS"):
+        monkeypatch.setenv(f"{name}_PROXY", f"http://{name}:{PASSWORD}@p.invalid:1")
+
+    address = "http://p.invalid:1"
+    assert proxies.credentials(address, "https") == (b"HTTPS", PASSWORD.encode())
+    assert proxies.credentials(address, "http") == (b"HTTP", PASSWORD.encode())
+    assert {f"{name}:{PASSWORD}" for name in ("HTTP", "ALL", "HTTPS")} < set(proxies.secrets(address))
+    monkeypatch.delenv("HTTPS_PROXY")
+    assert proxies.credentials(address, "https") == (b"ALL", PASSWORD.encode())
+
+
 def test_a_bad_proxy_of_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", f"ftp://me:{PASSWORD}@p.invalid")
     with pytest.raises(OptionError, match=r'^HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: "ftp://p.invalid" isn\'t'):

@@ -641,6 +641,47 @@ def test_failed_requests_leave_little_behind(receiver: Receiver, sender: Any, se
     assert grown < 30, grown
 
 
+@pytest.mark.parametrize("kind", ["proxy", "tunnel", "http2", "http2_tls"])
+def test_closed_connections_leave_no_cycles(
+    receiver: Receiver, sender: Any, serve: Any, certificate: Any, kind: str
+) -> None:
+    """What was measured: nothing of ours at all; each was a cycle of 4 (proxy) to 60 (HTTP/2) objects."""
+    http2, tls = kind.startswith("http2"), kind in {"tunnel", "http2_tls"}
+    context = tls_server(certificate, *["h2"] * http2) if tls else None
+    port = serve(Http2(*EVENTS, pause_s=0.0) if http2 else answering(*EVENTS, pause_s=0.0), tls=context).port
+    proxy = None if http2 else f"http://127.0.0.1:{serve(Proxy()).port}"
+    one = sender(port, http2=http2, tls=tls, proxy=proxy, new_connections=True)
+    one.send(one.prepare(request(), receiver.now_ns()))
+    gc.collect()
+    gc.disable()
+    try:
+        rows = [one.send(one.prepare(request(), receiver.now_ns())) for _ in range(20)]
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        found = [type(each) for each in gc.garbage]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+    assert {(row.outcome, row.conn_reused) for row in rows} == {("ok", False)}
+    assert not [each for each in found if each.__module__.startswith(("loadtests", "httpcore", "gevent", "h11"))]
+    # The server, in this process too, leaves one for each of its connections.
+    assert sum(each is h2.connection.H2Connection for each in found) <= (21 if http2 else 0)
+
+
+def test_what_came_while_the_loop_was_held_is_read_before_patience_is_judged(
+    receiver: Receiver, sender: Any, serve: Any
+) -> None:
+    one = sender(serve(Http2(*EVENTS, pause_s=0.1)).port, http2=True, patience={"silence": 0.4})
+    task = gevent.spawn(one.send, one.prepare(request(), receiver.now_ns()))
+    gevent.sleep(0.05)
+    time.sleep(0.7)
+    task.join()
+
+    assert task.value.outcome == "ok"
+
+
 # User and password.
 
 

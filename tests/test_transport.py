@@ -83,6 +83,11 @@ def test_a_body_that_comes_in_pieces_is_sent_with_its_length(client: httpx.Clien
     assert asked[0].endswith(b"Content-Length: 3\r\n\r\nabc")
 
 
+def test_head_is_refused_before_anything_is_sent(client: httpx.Client) -> None:
+    with pytest.raises(httpx.UnsupportedProtocol, match="HEAD"):
+        client.head("http://127.0.0.1:9/")
+
+
 def test_failures_are_httpxs_own(client: httpx.Client, serve: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

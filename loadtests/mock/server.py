@@ -8,6 +8,7 @@ connection, since `serve` switches the garbage collector off.
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import struct
@@ -33,6 +34,7 @@ WAITING_REQUESTS: Final = 64
 """Pipelined requests that a connection may have waiting; with more, it is closed."""
 
 IDLE_S: Final = 1.0
+_NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, 0 seconds: close() sends RST."""
 
@@ -51,7 +53,7 @@ class Server:
         self._armed_ns = 0
         self._due = Due()
         self._connections: dict[int, Connection] = {}
-        self._stops = False
+        self._stops = self._is_full = False
         self._epoll = select.epoll()
         self._others: dict[int, Callable[[], None]] = {}
         self.watch(listener.fileno(), self._accept)
@@ -198,11 +200,14 @@ class Server:
             self._flush(connection)
 
     def _accept(self) -> None:
-        """Take all clients that wait; out of descriptors, they wait on."""
+        """Take all clients that wait; out of descriptors, they wait until a connection closes."""
         while True:
             try:
                 sock, _ = self._listener.accept()
-            except OSError:
+            except OSError as error:
+                if error.errno in _NO_DESCRIPTOR and self._connections:
+                    self._epoll.unregister(self._listener.fileno())  # it would wake the loop again and again
+                    self._is_full = True
                 return
             sock.setblocking(False)
             connection = Connection(sock, Session(self._tls) if self._tls else None)
@@ -265,3 +270,6 @@ class Server:
         del self._connections[connection.fd]
         connection.reader.close()
         connection.sock.close()
+        if self._is_full:
+            self._epoll.register(self._listener.fileno(), select.EPOLLIN)
+            self._is_full = False

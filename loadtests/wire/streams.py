@@ -205,9 +205,11 @@ class Backend(httpcore.NetworkBackend):
         return self.stream
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
+        """Close the connection, if there is one, and break the cycles of stream and backend, frames and failure."""
         if self.stream is not None:
             self.stream.close()
+            self.stream.frames = None
+            self.stream = None
 
 
 class Frames:

@@ -2,9 +2,10 @@
 What our own wire does not speak: HTTP/2, and proxies. Requests go through httpcore, httpx's own transport.
 
 The three classes stand where `Exchange`, `Connection` and `Pool` stand on our own wire, and a record made here differs
-in its clock alone: a piece of a body carries the moment when the read that brought it returned to this process. As on
-our own wire, each request in flight has a connection to itself, HTTP/2 or not: no answer waits behind another one,
-and no limit of streams holds an arrival back.
+in its clock: a piece of a body carries the moment when the read that brought it returned to this process. Two more
+things follow from httpcore: `dns_s` is null, since resolving is a part of `connect_s`, and `headers_ns` is the read
+that completed the head, not its first byte. As on our own wire, each request in flight has a connection to itself,
+HTTP/2 or not: no answer waits behind another one, and no limit of streams holds an arrival back.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from loadtests.wire.receiver import Receiver
 
 TICK_S: Final = 0.05
+LATE_NS: Final = 100_000_000
+"""A tick that comes this much late does not judge: what has come meanwhile waits in the kernel, unread."""
+
 PROXY_WANTS_CREDENTIALS: Final = 407
 
 UNOPENED: Final = frozenset({"reset", "truncated", "protocol"})
@@ -49,6 +53,7 @@ class HttpxConnection:
             network_backend=self._backend,
         )  # fmt: skip
         self._base = (0, 0)
+        self._h2_state: Any = None
 
     def perform(self, exchange: HttpxExchange, request: httpcore.Request, ready: Callable[[], None]) -> None:
         """
@@ -103,6 +108,7 @@ class HttpxConnection:
         stream = self._backend.stream
         if step == "send_connection_init.started" and stream is not None:
             stream.frames = Frames()
+            self._h2_state = self._find_h2_state()
         elif step == "send_request_headers.started" and info["request"].method == b"POST":
             assert stream is not None
             if stream.frames is not None:
@@ -115,6 +121,12 @@ class HttpxConnection:
             stream.uncork()
             exchange.sent_ns = clock.monotonic_ns() - self._owner.zero_ns
             exchange.bytes_sent = stream.sent - self._base[1]
+
+    def _find_h2_state(self) -> Any:
+        """h2's side of the connection, for `close`; None where httpcore has it elsewhere."""
+        for connection in self._pool.connections if self._pool is not None else ():
+            return getattr(getattr(connection, "_connection", None), "_h2_state", None)
+        return None
 
     def _open(self, exchange: HttpxExchange) -> None:
         """There is a connection, all the way to the target."""
@@ -140,12 +152,15 @@ class HttpxConnection:
         return stream is not None and stream.frames is not None and stream.frames.leaving
 
     def close(self) -> None:
-        """Close the connection; harmless where it is closed already."""
+        """Close the connection; harmless where it is closed already. No cycle stays: nobody would collect it."""
         if self._pool is not None:
             with contextlib.suppress(Exception):  # HTTP/2's last words find a broken connection
                 self._pool.close()
             self._backend.close()
-            self._pool = None  # it holds the backend: a cycle that nobody would collect
+            self._pool = None  # it holds the backend
+            if self._h2_state is not None:
+                vars(self._h2_state).clear()  # it holds its own bound methods
+                self._h2_state = None
 
 
 class HttpxPool:
@@ -170,7 +185,7 @@ class HttpxPool:
         target = httpx.URL(url)
         self.http2, self.reuse = http2, reuse
         self.tls = (tls or httpx.create_ssl_context()) if target.scheme == "https" else None
-        self.proxy = None if proxy is None else _proxy(proxy)
+        self.proxy = None if proxy is None else _proxy(proxy, target.scheme)
         self._url = httpcore.URL(
             scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path
         )
@@ -179,6 +194,7 @@ class HttpxPool:
         self._idle: list[HttpxConnection] = []
         self._live: set[HttpxExchange] = set()
         self._ticker = get_hub().loop.timer(TICK_S, TICK_S)
+        self._ticked_ns = clock.monotonic_ns()
         self._ticker.start(self._tick)
 
     @property
@@ -235,6 +251,10 @@ class HttpxPool:
         return Failure(failure.kind, f"{self._via}: {failure.text}") if failure.kind in OF_THE_WAY else failure.bare()
 
     def _tick(self) -> None:
+        """Judge what has taken too long; the loop calls this before it reads, so a late tick leaves it to the next."""
+        last_ns, self._ticked_ns = self._ticked_ns, clock.monotonic_ns()
+        if self._ticked_ns - last_ns > TICK_S * 1e9 + LATE_NS:
+            return
         now_ns = self._receiver.now_ns()
         for exchange in list(self._live):
             if exchange in self._live and (failure := exchange.expired(now_ns)) is not None:
@@ -256,6 +276,6 @@ def pool(receiver: Receiver, url: str, http_version: str, proxy: str | None, *, 
     return HttpxPool(receiver, url, http2=http_version == "2", proxy=proxy, reuse=reuse)
 
 
-def _proxy(address: str) -> httpcore.Proxy:
+def _proxy(address: str, scheme: str) -> httpcore.Proxy:
     tls = httpx.create_ssl_context() if address.startswith("https:") else None
-    return httpcore.Proxy(address, auth=proxies.credentials(address), ssl_context=tls)
+    return httpcore.Proxy(address, auth=proxies.credentials(address, scheme), ssl_context=tls)

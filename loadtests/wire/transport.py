@@ -5,7 +5,9 @@ Our own wire as a transport of httpx: plain httpx code can use it, and its answe
         response = client.post("http://127.0.0.1:8000/v1/chat/completions", json={...})
         response.extensions["stamps"].pieces
 
-An answer is read to its end before it is returned. HTTP/1.1 over TCP or TLS; the body has to fit into memory.
+An answer is read to its end before it is returned. HTTP/1.1 over TCP or TLS; the body has to fit into memory. A header
+that is repeated comes joined with ", " (RFC 9110, 5.3), Set-Cookie too: of several cookies httpx sees one line. HEAD
+and CONNECT, whose answers end at the head whatever it says of a length, are refused.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from loadtests.wire.receiver import Receiver
 
 FOREVER_S: Final = 1e6
+REFUSED: Final = frozenset({"HEAD", "CONNECT"})
 _RAISED: Final = {
     "dns": httpx.ConnectError, "connect": httpx.ConnectError, "tls": httpx.ConnectError,
     "timeout_connect": httpx.ConnectTimeout, "timeout_first_byte": httpx.ReadTimeout,
@@ -66,6 +69,8 @@ class WireTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, wait for the whole answer, and return it with its stamps in `extensions`."""
+        if request.method in REFUSED:
+            raise httpx.UnsupportedProtocol(f"{request.method} isn't spoken on this transport", request=request)
         patience = request.extensions.get("timeout", {})
         connect_s, read_s = (patience.get(key) or FOREVER_S for key in ("connect", "read"))
         read_ns, total_ns = int(read_s * 1e9), int(FOREVER_S * 1e9)
@@ -83,7 +88,7 @@ class WireTransport(httpx.BaseTransport):
         try:
             self._talk(request, exchange, connect_s)
             if exchange.failure is not None:
-                raise exchange.failure
+                raise exchange.failure.bare()
         except Failure as failure:
             raise _RAISED.get(failure.kind, httpx.RemoteProtocolError)(str(failure), request=request) from None
         finally:
