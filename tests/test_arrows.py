@@ -11,8 +11,9 @@ import pytest
 
 HOME = Path(__file__).resolve().parent.parent
 LAYERS = [
-    {"loadtests", "loadtests.child", "loadtests.clock", "loadtests.proxies", "loadtests.units"},
-    {"loadtests.record", "loadtests.redact", "loadtests.phrases", "loadtests.values"},
+    {"loadtests", "loadtests.child", "loadtests.clock", "loadtests.redact", "loadtests.units"},
+    {"loadtests.proxies"},
+    {"loadtests.record", "loadtests.phrases", "loadtests.values"},
     {"loadtests.derive", "loadtests.errors", "loadtests.sse", "loadtests.schedule", "loadtests.workload"},
     {
         "loadtests.delta",

@@ -33,6 +33,9 @@ TICK_S: Final = 0.05
 LATE_NS: Final = 100_000_000
 """A tick that comes this much late does not judge: what has come meanwhile waits in the kernel, unread."""
 
+GRACE_NS: Final = 250_000_000
+"""Nor do those that follow it for so long: each answer's greenlet has to get its turn."""
+
 PROXY_WANTS_CREDENTIALS: Final = 407
 
 UNOPENED: Final = frozenset({"reset", "truncated", "protocol"})
@@ -195,6 +198,7 @@ class HttpxPool:
         self._live: set[HttpxExchange] = set()
         self._ticker = get_hub().loop.timer(TICK_S, TICK_S)
         self._ticked_ns = clock.monotonic_ns()
+        self._judging_from_ns = 0
         self._ticker.start(self._tick)
 
     @property
@@ -251,9 +255,11 @@ class HttpxPool:
         return Failure(failure.kind, f"{self._via}: {failure.text}") if failure.kind in OF_THE_WAY else failure.bare()
 
     def _tick(self) -> None:
-        """Judge what has taken too long; the loop calls this before it reads, so a late tick leaves it to the next."""
+        """Judge what has taken too long; the loop calls this before it reads, so a late tick gives it time to."""
         last_ns, self._ticked_ns = self._ticked_ns, clock.monotonic_ns()
         if self._ticked_ns - last_ns > TICK_S * 1e9 + LATE_NS:
+            self._judging_from_ns = self._ticked_ns + GRACE_NS
+        if self._ticked_ns < self._judging_from_ns:
             return
         now_ns = self._receiver.now_ns()
         for exchange in list(self._live):
