@@ -610,7 +610,7 @@ def test_what_waits_when_the_connection_is_reset_is_framed_and_nobody_else_suffe
 
     pool = pools(Origin("127.0.0.1", serve(handler).port))
     got = Got(started_ns=receiver.now_ns())
-    got._take = fail  # type: ignore[method-assign]
+    got._take = fail  # type: ignore[assignment, method-assign]
     connection = pool.take(5)
     connection.send(got.exchange, REQUEST.replace(b"Host: x", b"Host: first"), clock.monotonic_ns() + 5 * S)
     got.exchange.wait()
