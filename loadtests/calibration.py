@@ -71,6 +71,8 @@ class Calibration:
         """
         limits = {name: None if it is None else Limit(float(it["per_s"]), bool(it["at_least"]))
                   for name, it in value["limits"].items()}  # fmt: skip
+        if any(it is not None and not 0 < it.per_s < float("inf") for it in limits.values()):
+            raise ValueError("a limit that is none")
         return cls(
             dict(value["host"]),
             str(value["date"]),
