@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import tomllib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.profiles import Profile, ProfileError, builtin_dir, check_params, load, names
+from loadtests.profiles import Profile, ProfileError, load, mistakes, warnings
+from loadtests.profiles.urls import joined
+from loadtests.profiles.values import base_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     Written = Callable[[str], Path]
 
 HEAD = 'name = "x"\ntitle = "X"\nbase_url = "http://127.0.0.1:1/v1"\n'
-LOCAL = {"llamacpp", "mock", "vllm"}
 
 
 @pytest.fixture
@@ -39,59 +41,8 @@ def refusal(path: Path | str) -> str:
     with pytest.raises(ProfileError) as caught:
         load(str(path))
     assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 500
+    assert len(str(caught.value)) < 700
     return re.sub(r"^\S*/p\.toml", "p.toml", str(caught.value))
-
-
-# What is built in.
-
-
-def test_the_built_in_profiles_are_these() -> None:
-    assert names() == ["8080", "deutschlandgpt", "llamacpp", "meingpt", "mock", "morpheus", "openai", "vllm"]
-
-
-@pytest.mark.parametrize("name", names())
-def test_a_built_in_profile_is_sound_and_says_what_it_rests_on(name: str) -> None:
-    profile = load(name)
-
-    assert profile.name == name
-    assert profile.verified != "unverified"
-    assert profile.embedded == (name == "mock")
-    assert profile.auth.required == (name not in LOCAL)
-    assert profile.embedded or profile.url.endswith("/chat/completions")
-    text = (builtin_dir() / f"{name}.toml").read_text(encoding="utf-8")
-    assert text.startswith("# "), "a profile's comments say why"
-
-
-@pytest.mark.parametrize(
-    ("name", "url", "env", "cap", "usage"),
-    [
-        ("deutschlandgpt", "https://api.deutschlandgpt.de/v1", "DEUTSCHLANDGPT_API_KEY", "max_tokens", "unknown"),
-        ("meingpt", "https://app.meingpt.com/api/openai/v1", "MEINGPT_API_KEY", "none", "unknown"),
-        ("8080", "https://api.8080.io/v1", "_8080_API_KEY", "max_completion_tokens", "option"),
-        ("morpheus", "https://api.mor.org/api/v1", "MORPHEUS_API_KEY", "max_tokens", "unknown"),
-        ("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "max_completion_tokens", "option"),
-        ("vllm", "http://127.0.0.1:8000/v1", "VLLM_API_KEY", "max_tokens", "option"),
-        ("llamacpp", "http://127.0.0.1:8811/v1", "LLAMACPP_API_KEY", "max_tokens", "option"),
-    ],
-)
-def test_the_facts_of_the_providers(name: str, url: str, env: str, cap: str, usage: str) -> None:
-    """Source: the facts file, sections 1 and 2."""
-    profile = load(name)
-
-    assert profile.url == f"{url}/chat/completions"
-    assert profile.auth.env == env
-    assert profile.output_cap_param == cap
-    assert profile.stream_usage == usage
-
-
-def test_only_morpheus_ties_accept_to_stream_and_tools_to_streaming() -> None:
-    for name in names():
-        profile = load(name)
-        bound = name == "morpheus"
-        assert (profile.accept.stream == "text/event-stream") == bound
-        assert (profile.accept.plain == "application/json") == bound
-        assert profile.tools.requires_stream == bound
 
 
 # What a file may hold.
@@ -149,7 +100,7 @@ def test_a_profile_cannot_be_changed() -> None:
     [
         (
             '[auth]\nenviroment = "A"',
-            'auth.enviroment isn\'t one of [env, header, required, scheme]; did you mean "env"?',
+            'auth.enviroment isn\'t one of [env, header, key_prefix, required, scheme]; did you mean "env"?',
         ),
         (
             'output_cap_param = "none "',
@@ -195,6 +146,93 @@ def test_a_profile_cannot_be_changed() -> None:
             'prices.date "soon" isn\'t a date like 2026-01-31',
         ),
         ("[prices]\ninput_per_million = 1\ndate = 2026-01-01", "prices.output_per_million is missing"),
+        ('query = {key = "abcdef"}', "query.key looks like a secret; keep keys in the variable that auth.env names"),
+        ("query = {a = 1}", "query.a 1 isn't a text"),
+        ('path = "{d}/x"', "path has {d}, which no [variables.d] describes"),
+        (
+            '[variables.d]\nmening = "x"',
+            'variables.d.mening isn\'t one of [default, env, meaning]; did you mean "meaning"?',
+        ),
+        (
+            '[variables.d]\nmeaning = "x"\nenv = "A-B"',
+            'variables.d.env "A-B" isn\'t the name of an environment variable',
+        ),
+        ('[variables.d-e]\nmeaning = "x"', 'variables.d-e "d-e" isn\'t a name of letters, digits and _'),
+        ("worst_case_output_tokens = 0", "worst_case_output_tokens 0 isn't a number above 0"),
+        ("worst_case_output_tokens = 1.5", "worst_case_output_tokens 1.5 isn't a whole number"),
+        ('empty_ok = "no"', 'empty_ok "no" isn\'t true or false'),
+        ('models_path = "/models"', 'models_path "/models" isn\'t a path without a leading slash'),
+        ('auth = {key_prefix = "s k"}', 'auth.key_prefix "s k" isn\'t visible ASCII without spaces'),
+        ("tools = {choice = 1}", "tools.choice 1 isn't true or false"),
+        ("[session]\ncold_start_s = 3", "session.note is missing"),
+        ('[session]\ncold_start_s = 0\nnote = "x"', "session.cold_start_s 0 isn't a number above 0"),
+        ("reasoning_fields = [1]", "reasoning_fields[0] 1 isn't a text"),
+        (
+            'errors = [{mesage = "/error", meaning = "x"}]',
+            'errors[0].mesage isn\'t one of [code, meaning, message, param, status, type]; did you mean "message"?',
+        ),
+        (
+            'errors = [{status = 200, message = "/error", meaning = "x"}]',
+            "errors[0].status 200 isn't an HTTP status from 400 to 599",
+        ),
+        (
+            'errors = [{message = "error", meaning = "x"}]',
+            'errors[0].message "error" isn\'t a JSON pointer like "/usage"',
+        ),
+        (
+            'rate_limit = {reset = "se"}',
+            'rate_limit.reset "se" isn\'t one of [duration, seconds, iso8601, epoch, unknown]; did you mean "seconds"?',
+        ),
+        ('rate_limit = {headers = {"X Y" = "x"}}', 'rate_limit.headers.X Y "X Y" isn\'t a name like remaining_tokens'),
+        ('rate_limit = {headers = {a = "x y"}}', 'rate_limit.headers.a "x y" isn\'t the name of an HTTP header'),
+        (
+            'params = {others = "ignore"}',
+            'params.others "ignore" isn\'t one of [ignored, refused, passed, unknown]; did you mean "ignored"?',
+        ),
+        (
+            'params = {others = "ignored"}',
+            'params.others "ignored" needs params.supported; without it that would be every parameter',
+        ),
+        (
+            'params = {types = {n = "int"}}',
+            (
+                'params.types.n "int" isn\'t a type of [string, number, integer, boolean, array, object, null], like '
+                "array<string>, or an array of these"
+            ),
+        ),
+        (
+            'params = {types = {"a..b" = "null"}}',
+            "params.types.a..b \"a..b\" isn't a parameter's name, or a place in it like tools[].type",
+        ),
+        (
+            'params = {supported = ["temperature"], ranges = {temprature = [0, 1]}}',
+            'params.ranges.temprature isn\'t one of [temperature]; did you mean "temperature"?',
+        ),
+        (
+            'params = {ignored = ["n"], forbidden = ["n"]}',
+            'params.ignored "n" is also in params.forbidden; a provider does one of the two',
+        ),
+        ('params = {clamped = ["n"]}', 'params.clamped "n" has no range; give params.ranges.n'),
+        (
+            'params = {types = {n = "integer"}, defaults = {n = 1.5}}',
+            "params.defaults.n 1.5 isn't a whole number, as x takes it",
+        ),
+        ('params = {defaults = {model = "m"}}', "params.defaults.model isn't allowed; it comes from --model"),
+        (
+            'unverified = ["tools.choise"]',
+            (
+                'unverified[0] "tools.choise" names nothing of this profile: choise isn\'t one of '
+                '[choice, requires_stream, supported]; did you mean "choice"?'
+            ),
+        ),
+        (
+            'unverified = ["title", "session.param"]',
+            'unverified[1] "session.param" names nothing of this profile: there is nothing inside for param',
+        ),
+        (
+            'unverified = ["params.types.m"]\nparams = {types = {n = "integer"}}',
+            'unverified[0] "params.types.m" names nothing of this profile: m isn\'t one of [n]',
+        ),
         ('verified = "me"', 'verified "me" isn\'t one of [seed, doc, live, unverified]'),
     ],
 )
@@ -211,7 +249,7 @@ def test_an_unknown_key_at_the_top_lists_all_and_the_nearest(written: Written) -
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://h/v1", "h/v1", "http://", "http:///v1", "http://u:p@h/v1", "http://h/v1?a=b", "http://h/#f", "http://h x/",
+    ["ftp://h/v1", "h/v1", "http://", "http:///v1", "http://u:p@h/v1", "http://h/?a=b#f", "http://h/#f", "http://h x/",
      "http://h:99999/", "http://h:0/", "http://[::1/", "http://h/\\u00e9"],
 )  # fmt: skip
 def test_a_base_url_has_scheme_and_host_and_nothing_else(tmp_path: Path, url: str) -> None:
@@ -277,7 +315,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 def test_an_unknown_name_gets_the_list_and_the_nearest() -> None:
     line = refusal("vlm")
 
-    assert line.startswith('--profile "vlm" isn\'t one of [8080, deutschlandgpt, ')
+    assert line.startswith('--profile "vlm" isn\'t one of [8080, anthropic, azure, ')
     assert 'did you mean "vllm"?' in line
 
 
@@ -317,6 +355,187 @@ def toml(value: Any) -> str:
     return text
 
 
+# Where requests go.
+
+
+TEN_LINES = """
+name = "acme"
+title = "Acme"
+base_url = "https://api.acme.example/v1"
+default_model = "acme-1"
+
+[auth]
+env = "ACME_API_KEY"
+required = true
+"""
+
+
+def test_a_new_provider_is_a_file_of_ten_lines(tmp_path: Path) -> None:
+    assert TEN_LINES.count("\n") <= 10
+    (tmp_path / "acme.toml").write_text(TEN_LINES, encoding="utf-8")
+
+    profile = load(str(tmp_path / "acme.toml"))
+
+    assert profile.url == "https://api.acme.example/v1/chat/completions"
+    assert profile.models_url == "https://api.acme.example/v1/models"
+    assert profile.api_key({"ACME_API_KEY": "secret-1"}) == "secret-1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "url"),
+    [
+        ('query = {a = "1"}', "http://127.0.0.1:1/v1/chat/completions?a=1"),
+        ('query = {a = "1"}\npath = "x?a=2&b=3"', "http://127.0.0.1:1/v1/x?a=2&b=3"),
+        ('query = {a = "ä &"}', "http://127.0.0.1:1/v1/chat/completions?a=%C3%A4%20%26"),
+    ],
+)
+def test_a_query_is_part_of_the_url(written: Written, lines: str, url: str) -> None:
+    assert load(str(written(lines))).url == url
+
+
+def test_a_pasted_base_url_keeps_its_query_and_wins(written: Written) -> None:
+    """The three sources of a parameter in their order: what the user pastes, the path, the table."""
+    profile = load(str(written('query = {v = "1", w = "2"}')))
+
+    moved = profile.with_overrides(base_url="https://h/openai/?v=9&x=a&x=b")
+
+    assert moved.url == "https://h/openai/chat/completions?v=9&x=a&x=b&w=2"
+    assert moved.models_url == "https://h/openai/models?v=9&x=a&x=b&w=2"
+
+
+QUERIES = st.dictionaries(st.text(min_size=1, max_size=4), st.text(min_size=1, max_size=4), max_size=3)
+
+
+@given(pasted=QUERIES, of_path=QUERIES, table=QUERIES)
+def test_any_query_is_read_back_from_the_url(
+    pasted: dict[str, str], of_path: dict[str, str], table: dict[str, str]
+) -> None:
+    url = joined(f"http://h/v1?{urlencode(pasted)}", f"x?{urlencode(of_path)}", table)
+
+    assert url.partition("?")[0] == "http://h/v1/x"
+    assert dict(parse_qsl(urlsplit(url).query)) == table | of_path | pasted
+
+
+@given(st.text(max_size=20) | st.text(max_size=12).map("http://{}".format))
+def test_any_text_is_a_base_url_or_is_not(value: str) -> None:
+    try:
+        found = base_url(value)
+    except ValueError as error:
+        assert "http or https URL" in str(error)  # noqa: PT017 - either way is fine, both are checked
+    else:
+        assert base_url(found) == found
+
+
+def test_no_list_of_models_is_an_empty_path(written: Written) -> None:
+    assert load(str(written('models_path = ""'))).models_url is None
+
+
+def test_a_base_url_with_the_path_in_it_is_told(written: Written) -> None:
+    with pytest.raises(ProfileError, match="base_url ends in /chat/completions, which is added to it; leave that out"):
+        load(str(written(""))).with_overrides(base_url="https://h/v1/chat/completions?api-version=1")
+
+
+VARIABLES = """
+path = "d/{dep}/chat"
+query = {v = "{version}"}
+default_model = "{dep}"
+[variables.dep]
+meaning = "the deployment"
+env = "DEP"
+[variables.version]
+meaning = "the version"
+default = "2024-10-21"
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "url"),
+    [
+        ({"dep": "a"}, {}, "/d/a/chat?v=2024-10-21"),
+        ({}, {"DEP": " b\n"}, "/d/b/chat?v=2024-10-21"),
+        ({"dep": "a", "version": "v2"}, {"DEP": "b"}, "/d/a/chat?v=v2"),
+    ],
+)
+def test_variables_come_as_given_else_from_the_environment_else_by_default(
+    written: Written, given: dict[str, str], environ: dict[str, str], url: str
+) -> None:
+    profile = load(str(written(VARIABLES)))
+    filled = profile.filled(given, environ)
+
+    assert profile.placeholders == ["dep", "version"]
+    assert filled.url == f"http://127.0.0.1:1/v1{url}"
+    assert filled.default_model == url.split("/")[2]
+    assert filled.placeholders == []
+    assert filled.filled({}, {}) == filled
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({}, "{dep} (the deployment) has no value; give --var dep=VALUE, or DEP in the environment"),
+        ({"dpe": "a"}, '--var dpe isn\'t one of [dep, version]; did you mean "dep"?'),
+        ({"dep": "a b"}, '--var dep "a b" isn\'t made of letters, digits and . _ ~ : -'),
+        ({"dep": "evil.example/x"}, '--var dep "evil.example/x" isn\'t made of letters, digits and . _ ~ : -'),
+        ({"dep": "sk-abcdefghijkl"}, "--var dep looks like a secret; keep keys in the variable that auth.env names"),
+    ],
+)
+def test_a_variable_that_cannot_be_filled_is_one_line(written: Written, given: dict[str, str], line: str) -> None:
+    with pytest.raises(ProfileError) as caught:
+        load(str(written(VARIABLES))).filled(given, {})
+
+    assert str(caught.value) == f"profile x: {line}"
+
+
+def test_a_variable_for_a_profile_without_any_or_no_longer_in_its_url_is_refused() -> None:
+    with pytest.raises(ProfileError, match=r"--var a isn't known: the profile has no variables$"):
+        load("vllm").filled({"a": "b"}, {})
+    azure = load("azure").with_overrides(base_url="https://h/openai")
+    with pytest.raises(ProfileError, match=r"--var resource: no \{resource\} is left in the URL; leave it out$"):
+        azure.filled({"resource": "r", "deployment": "d"}, {})
+    assert azure.filled({"deployment": "d"}, {}).url.startswith("https://h/openai/deployments/d/chat/completions?")
+
+
+# All mistakes, and what is worth knowing.
+
+
+def test_every_mistake_of_a_file_is_told(written: Written) -> None:
+    path = written('stream_usage = "opt"\nnotes = [3]\n[auth]\nenviroment = "A"\napi_key = "hunter22"')
+
+    profile, found = mistakes(str(path))
+
+    assert profile is None
+    assert [line.removeprefix(f"{path}: ").split(" ")[0] for line in found] == [
+        "auth.api_key", "auth.enviroment", "auth.api_key", "stream_usage", "notes[0]",
+    ]  # fmt: skip
+    assert not any("hunter22" in line for line in found)
+
+
+def test_a_sound_file_has_no_mistakes_and_an_unreadable_one_has_one(written: Written) -> None:
+    profile, found = mistakes(str(written("")))
+
+    assert profile is not None
+    assert found == []
+    assert mistakes("no/where.toml")[0] is None
+    assert len(mistakes("no/where.toml")[1]) == 1
+
+
+def test_warnings_name_what_a_run_will_miss(written: Written) -> None:
+    lines = '[auth]\nenv = "X_KEY"\nrequired = true\n[variables.v]\nmeaning = "nothing"'
+    profile = load(str(written(f'unverified = ["title"]\noutput_cap_param = "none"\n{lines}')))
+
+    assert warnings(profile, {}) == [
+        "no default_model: every run needs --model",
+        "X_KEY is not set in this shell; a run needs it: export X_KEY=<your key>",
+        "variables.v stands in no URL; {v} would put it there",
+        "no output cap: a budget reserves 4096 tokens for each request",
+        "stream_usage unknown: tokens of streamed answers may have to be estimated",
+        'verified = "unverified": nobody has held this profile against the provider or its pages',
+        "1 unverified: title",
+    ]
+    assert not any("X_KEY" in line for line in warnings(profile, {"X_KEY": "secret-1"}))
+    assert warnings(load("mock"), {}) == []
+
+
 # Keys.
 
 
@@ -324,6 +543,7 @@ def test_a_key_comes_from_the_variable_alone() -> None:
     profile = load("meingpt")
 
     assert profile.api_key({"MEINGPT_API_KEY": " secret-1 \n"}) == "secret-1"
+    assert load("morpheus").api_key({"MORPHEUS_API_KEY": "sk-secret-1"}) == "sk-secret-1"
     assert load("vllm").api_key({}) is None
     assert load("mock").api_key({"MEINGPT_API_KEY": "secret-1"}) is None
 
@@ -345,6 +565,17 @@ def test_a_key_that_no_header_carries_is_refused_without_showing_it(key: str) ->
         load("meingpt").api_key({"MEINGPT_API_KEY": key})
 
     assert "12345" not in str(caught.value)
+
+
+def test_a_key_of_another_shape_is_refused_where_the_shape_is_sure() -> None:
+    """Morpheus answers 401 to it; that keys of meinGPT look like sk_meingpt_ is read off an example alone."""
+    with pytest.raises(ProfileError) as caught:
+        load("morpheus").api_key({"MORPHEUS_API_KEY": "gsk_secret-1"})
+
+    assert str(caught.value) == (
+        "profile morpheus: the value of the environment variable MORPHEUS_API_KEY isn't a key of "
+        'Morpheus API Gateway: these begin with "sk-"'
+    )
 
 
 # The same provider elsewhere.
@@ -378,49 +609,3 @@ def test_a_bad_timeout_is_one_line() -> None:
     assert str(caught.value) == (
         'profile vllm: timeouts.totl isn\'t one of [connect, first_byte, silence, total]; did you mean "total"?'
     )
-
-
-# Parameters from the command line.
-
-
-def test_an_ignored_or_undocumented_parameter_is_a_warning() -> None:
-    assert check_params(load("meingpt"), {"max_tokens": 5, "temperature": 2}) == [
-        "--param max_tokens: meingpt accepts it and ignores it"
-    ]
-    (line,) = check_params(load("deutschlandgpt"), {"top_p": 1})
-    assert line.startswith("--param top_p: deutschlandgpt doesn't document it; documented: [model, messages, ")
-    assert check_params(load("vllm"), {"anything": {"goes": [1]}}) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "params", "line"),
-    [
-        ("meingpt", {"temperature": 2.5}, "--param temperature=2.5 isn't a number in [0, 2], the range of meingpt"),
-        (
-            "meingpt",
-            {"temperature": "hot"},
-            '--param temperature="hot" isn\'t a number in [0, 2], the range of meingpt',
-        ),
-        ("meingpt", {"temperature": True}, "--param temperature=true isn't a number in [0, 2], the range of meingpt"),
-        (
-            "8080",
-            {"reasoning_effort": "low"},
-            '--param reasoning_effort="low" isn\'t one of [minimal, medium, high], the choices of 8080',
-        ),
-    ],
-)
-def test_a_parameter_that_cannot_work_is_refused(name: str, params: dict[str, Any], line: str) -> None:
-    with pytest.raises(ProfileError) as caught:
-        check_params(load(name), params)
-
-    assert str(caught.value) == line
-
-
-def test_a_forbidden_parameter_and_a_choice_of_another_type_are_refused(written: Written) -> None:
-    profile = load(str(written('[params]\nforbidden = ["n"]\nchoices = {top = [1, 2]}')))
-
-    with pytest.raises(ProfileError, match=r"^--param n=2 is refused by x: leave it out$"):
-        check_params(profile, {"n": 2})
-    with pytest.raises(ProfileError, match=r"^--param top=true isn't one of \[1, 2\], the choices of x$"):
-        check_params(profile, {"top": True})
-    assert check_params(profile, {"top": 2}) == []

@@ -19,24 +19,27 @@ _ALLOWED: Final = {
     "string_type": "a text", "bool_type": "true or false", "float_type": "a number", "finite_number": "a finite number",
     "greater_than": "a number above 0", "greater_than_equal": "a number of at least 0", "dict_type": "a table",
     "model_type": "a table", "tuple_type": "an array", "too_short": "an array with something in it",
-    "too_long": "an array of two numbers", "date_type": "a date like 2026-01-31",
+    "too_long": "an array of two numbers", "date_type": "a date like 2026-01-31", "int_type": "a whole number",
 }  # fmt: skip
 
 
-def mistake(error: ErrorDetails, keys: Callable[[str | None], Iterable[str]]) -> str:
+class ProfileError(ValueError):
+    """A profile, or a value for one, that cannot be used; its text is the one line to show."""
+
+
+def mistake(error: ErrorDetails, keys: Callable[[tuple[int | str, ...]], Iterable[str]]) -> str:
     """
     One error of pydantic as one line: the place, the bad value, what is allowed.
 
     Args:
         error: One of a ValidationError's.
-        keys: The allowed keys of a table by its name; None: those of the file itself.
+        keys: The allowed keys of the table in which a place stands.
     """
     kind, loc, value, more = error["type"], error["loc"], error["input"], error.get("ctx", {})
     parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc if part != "[key]"]
     place = "".join(parts).lstrip(".")
     if kind == "extra_forbidden":
-        allowed = sorted(keys(str(loc[0]) if len(loc) > 1 else None))
-        return f"{place} {not_one_of(str(loc[-1]), allowed)}"
+        return f"{place} {not_one_of(str(loc[-1]), sorted(keys(loc)))}"
     if kind == "missing":
         return f"{place} is missing"
     if kind == "literal_error":
