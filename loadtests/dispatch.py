@@ -58,9 +58,9 @@ def _offer(engine: Engine, deliver: Callable[[Arrival], object]) -> None:
         if not engine.offering:
             break
         engine.last_due_ns = arrival.scheduled_ns
-        if arrival.scheduled_ns < engine.paused_until_ns:
+        if arrival.scheduled_ns < engine.conduct.paused_until_ns:
             engine.withhold(arrival, "paused")
-        else:
+        elif engine.admit(arrival):
             engine.launch(deliver, arrival)
 
 

@@ -7,17 +7,21 @@ worker, or plain Locust) begins it, tells it to stop, and waits until it is over
 
 from __future__ import annotations
 
+import random
 import sys
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 import gevent.event
 
+from loadtests.budget import FILE as BUDGET
+from loadtests.budget import Budget, Need
 from loadtests.client import Health
-from loadtests.plan import BEYOND
+from loadtests.conduct import Conduct
+from loadtests.places import Places
 from loadtests.send import Arrival, Sender
 from loadtests.sink import DiskFullError, Sink
+from loadtests.stop import Stop
 from loadtests.wire.receiver import SLICE_NS, Receiver
 
 if TYPE_CHECKING:
@@ -30,17 +34,9 @@ if TYPE_CHECKING:
     from loadtests.workload import Request
 
 SAMPLE_S: Final = 1.0
-REFUSALS: Final = frozenset({401, 402, 403})
-DEFAULT_PAUSE_S: Final = 1.0
-"""How long a 429 without Retry-After pauses this process."""
-
-MAX_PAUSE_S: Final = 3600.0
-
-NO_CONNECTION: Final = frozenset({"dns", "connect", "tls", "timeout_connect"})
-BACK_OFF_NS: Final = 200_000_000
-"""How long closed-loop users wait after a failed connection: the next one would fail at once, thousands of times."""
-
-OUT_OF_FILES: Final = ("EMFILE", "ENFILE")
+BUDGET_POLL_S: Final = 0.05
+RESUME_S: Final = 1.0
+"""After a pause, users come back within this time, each at its own moment."""
 
 
 class Engine:
@@ -53,12 +49,13 @@ class Engine:
         on_record: Called with every finished record (live figures, Locust's events).
 
     Attributes:
-        stopping: Why no more load is offered; "" while it is.
+        stopping: Why no more load is offered; None while it is, or where the plan is done.
         issued, done, in_flight: Requests of this process.
-        schedule, closed: The plan's, made before the start: an hour of arrivals takes a while; the other one is None.
-        users: The Locust users of this process by their place.
+        schedule: The open loop's, made before the start: an hour of arrivals takes a while; None in closed loop.
+        places: The closed loop's users.
         last_due_ns: The last arrival of the schedule whose moment has come.
-        paused_until_ns: Arrivals before this moment of the run are not sent: the provider asked for it.
+        on_pause: Called when the provider has asked for a pause, or for a longer one.
+        conduct: What the answers so far mean for the requests to come.
     """
 
     def __init__(
@@ -81,20 +78,19 @@ class Engine:
         self.sender = Sender(
             plan.target(profile), self.receiver, key=profile.api_key(environ), worker=worker, keep=self._keep
         )
-        self.stopping = ""
+        self.conduct = Conduct(plan, strict_model=profile.strict_model, now_ns=self.receiver.now_ns)
+        self.budget = Budget(plan, profile, parts / BUDGET) if plan.has_budget else None
+        self.stopping: Stop | None = None
         self.issued = self.done = self.in_flight = 0
-        self.paused_until_ns = -1
-        self.no_connection_until_ns = -1
         self.last_due_ns = -1
         self.offering = True
         self.began = False
-        self.users: dict[int, Any] = {}
-        self.closed = plan.closed_schedule() if plan.mode == "closed" else None
+        self.places = Places(plan, worker)
         self.schedule = plan.open_schedule() if plan.mode == "open" else None
-        self._beyond = count(BEYOND + self.worker, self.plan.workers)
-        self._entered = 0
+        self._needs: dict[int, Need] = {}
         self._launched = 0
         self._on_record = on_record
+        self.on_pause: Callable[[], None] = lambda: None
         self._active: set[Any] = set()
         self._idle = gevent.event.Event()
         self._sampler: Any = None
@@ -107,14 +103,19 @@ class Engine:
         self.health.start()
         self.began = True
         self._sampler = gevent.spawn(self._sample)
-        if self.closed is not None and self.plan.duration_s is not None:
+        if self.places.schedule is not None and self.plan.duration_s is not None:
             gevent.spawn_later(max(0.0, self.plan.duration_s - self.receiver.now_ns() / 1e9), self.exhausted)
+        if self.plan.budget_time_s is not None:
+            gevent.spawn_later(max(0.0, self.plan.budget_time_s - self.receiver.now_ns() / 1e9), self._out_of_time)
 
-    def stop(self, reason: str) -> None:
+    def stop(self, stop: Stop) -> None:
         """Offer no more; what is in flight goes on."""
-        if not self.stopping:
-            self.stopping = reason
+        self.stopping = self.stopping or stop
         self.exhausted()
+
+    def _out_of_time(self) -> None:
+        self.stop(Stop("budget", f"--budget-time {self.plan.budget_time_s:g}s is over"))
+        self.cancel("run_end")
 
     def exhausted(self) -> None:
         """Nothing more is offered: the schedule is over, or the run is."""
@@ -143,6 +144,8 @@ class Engine:
             self._sampler = None
         self.health.stop()
         self.sender.close()
+        if self.budget is not None:
+            self.budget.close()
         try:
             if self.began:
                 self._write_sample()
@@ -173,6 +176,23 @@ class Engine:
             self._launched -= 1
             self._settle()
 
+    def admit(self, arrival: Arrival) -> bool:
+        """Reserve what an arrival may spend, or record it as unsent; where a cap is reached, the run ends."""
+        if self.budget is None:
+            return True
+        need = self.budget.need(arrival.request)
+        reached = self.budget.reserve(need)
+        while reached == "wait" and arrival.user is not None and self.offering:
+            gevent.sleep(BUDGET_POLL_S)
+            reached = self.budget.reserve(need)
+        if not reached:
+            self._needs[arrival.request.seq] = need
+            return True
+        if reached != "wait":
+            self.stop(Stop("budget", reached))
+        self.withhold(arrival, "budget")
+        return False
+
     def send(self, arrival: Arrival) -> Record:
         """Send in this greenlet and wait for the answer."""
         greenlet = gevent.getcurrent()
@@ -180,45 +200,27 @@ class Engine:
         self.in_flight += 1
         self._idle.clear()
         self._active.add(greenlet)
+        record = None
         try:
-            return self.sender.send(arrival)
+            record = self.sender.send(arrival)
+            return record
         finally:
             self._active.discard(greenlet)
             self.in_flight -= 1
+            if self.budget is not None:
+                self.budget.settle(self._needs.pop(arrival.request.seq), record)
             self._settle()
 
     # Closed-loop users.
 
-    def enter(self, user: Any) -> int:
-        """A user comes: the lowest free place among this worker's users."""
-        self._entered += 1
-        place = next(place for place in count(self.worker, self.plan.workers) if place not in self.users)
-        self.users[place] = user
-        return place
-
     def leave(self, place: int) -> None:
-        """A user goes; when all who were to come have gone, a closed loop is over."""
-        self.users.pop(place, None)
-        if self.closed is not None and not self.users:
-            all_came = self._entered >= len(self.closed.users_of(self.worker, self.plan.workers))
-            if all_came or self._handed_out():
-                self.exhausted()
-
-    def _handed_out(self) -> bool:
-        """Every request that a bounded closed loop may make has been made; known where one process has all users."""
-        most = self.plan.requests
-        return self.plan.workers == 1 and most is not None and self.issued >= most
+        """A user goes; with the last one a closed loop is over."""
+        if self.places.leave(place, self.issued):
+            self.exhausted()
 
     def next_seq(self, place: int, turn: int) -> int | None:
         """The place in the schedule of a user's next request; None where the run offers no more."""
-        if not self.offering or self.closed is None or self._handed_out():
-            return None
-        if place >= self.closed.users:
-            return next(self._beyond)
-        seq = self.closed.seq(place, turn)
-        if not self.closed.allows(seq):
-            return None
-        return seq
+        return self.places.next_seq(place, turn, self.issued) if self.offering else None
 
     def rest(self) -> None:
         """
@@ -226,11 +228,16 @@ class Engine:
 
         Returns early where the run offers no more.
         """
+        conduct, paused = self.conduct, False
         while self.offering:
-            wait_ns = max(self.paused_until_ns, self.no_connection_until_ns) - self.receiver.now_ns()
+            now_ns = self.receiver.now_ns()
+            paused = paused or conduct.paused_until_ns > now_ns
+            wait_ns = max(conduct.paused_until_ns, conduct.no_connection_until_ns) - now_ns
             if wait_ns <= 0:
-                return
+                break
             gevent.sleep(min(wait_ns / 1e9, 0.1))
+        if paused and self.offering:
+            gevent.sleep(random.random() * RESUME_S)
 
     def withhold(self, arrival: Arrival, flag: str) -> None:
         """Record an arrival that is not sent, and why."""
@@ -250,20 +257,12 @@ class Engine:
         if record.sent_ns is not None:
             self.health.send_lags_ns.append(record.sent_ns - record.scheduled_ns)
         self.sink.keep(record)
-        self._react(record)
+        paused_ns = self.conduct.paused_until_ns
+        if stop := self.conduct.react(record):
+            self.stop(stop)
         self._on_record(record)
-
-    def _react(self, record: Record) -> None:
-        """What an answer means for the requests to come."""
-        if record.status in REFUSALS:
-            self.stop(f"refused: {record.error}")
-        elif record.error_kind in NO_CONNECTION:
-            self.no_connection_until_ns = self.receiver.now_ns() + BACK_OFF_NS
-            if any(text in (record.error or "") for text in OUT_OF_FILES):
-                self.stop("out of file descriptors: raise the limit (ulimit -n), or offer less at a time")
-        elif record.error_kind == "throttled" or (record.retry_after_s and record.outcome == "error"):
-            wait_s = DEFAULT_PAUSE_S if record.retry_after_s is None else min(record.retry_after_s, MAX_PAUSE_S)
-            self.paused_until_ns = max(self.paused_until_ns, self.receiver.now_ns() + int(wait_s * 1e9))
+        if self.conduct.paused_until_ns > paused_ns:
+            self.on_pause()
 
     # Each second.
 
@@ -282,12 +281,12 @@ class Engine:
                 self._write_sample()
                 self.sink.flush()
             except DiskFullError as error:
-                self.stop(f"disk full: {error}")
+                self.stop(Stop("disk_full", f"disk full: {error}"))
                 return
             except Exception:  # noqa: BLE001 - a flaw of ours: it is shown; the rows are kept and tried again
                 gevent.get_hub().handle_error(self, *sys.exc_info())
             if self.sink.full:
-                self.stop("disk full: the last rows took the reserve")
+                self.stop(Stop("disk_full", "disk full: the last rows took the reserve"))
                 return
 
     def _write_sample(self) -> None:

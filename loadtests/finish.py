@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loadtests import headroom, manifest, record
+from loadtests import bodies, headroom, manifest, record
 from loadtests.derive import derive
 from loadtests.parts import claim, read_part, write_parquet
 from loadtests.plan import BEYOND, Plan
@@ -72,6 +72,7 @@ def _finish(run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, A
     if not about["ended"]:
         about["stop"] = {"reason": "incomplete", "text": "the run was killed; finished by repair"}
     manifest.write(run_dir, about)
+    bodies.gather(parts, run_dir / record.BODIES)
     for log in parts.glob("worker-*.log"):
         if log.stat().st_size:
             log.replace(run_dir / log.name)  # what a worker complained of is worth keeping

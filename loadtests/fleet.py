@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from loadtests import child, clock
+from loadtests.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,7 +41,7 @@ class Member:
     status: dict[str, Any] = field(default_factory=dict)
     ready: bool = False
     over: bool = False
-    stopping: str = ""
+    stopping: Stop | None = None
     rest: bytes = b""
 
     @property
@@ -110,9 +111,9 @@ class Fleet:
         """Seconds since the run's start, at least 0."""
         return max(0.0, (clock.monotonic_ns() - self.zero_ns) / 1e9)
 
-    def stop(self, reason: str) -> None:
+    def stop(self, stop: Stop) -> None:
         """Offer no more; what is in flight goes on."""
-        self._tell({"do": "stop", "reason": reason})
+        self._tell({"do": "stop", "stop": [*stop]})
 
     def cancel(self, flag: str) -> None:
         """End what is in flight; each request is recorded as cancelled."""
@@ -151,20 +152,22 @@ class Fleet:
     def _heard(member: Member, said: dict[str, Any]) -> None:
         if said["kind"] == "ready":
             member.ready = True
-        elif said["kind"] == "over":
-            member.over, member.stopping = True, said["stopping"] or member.stopping
+            return
+        if said["kind"] == "over":
+            member.over = True
         else:
             member.status = said
-            member.stopping = said["stopping"] or member.stopping
+        if said["stopping"]:
+            member.stopping = Stop(*said["stopping"])
 
     @property
     def done(self) -> bool:
         """Every worker is over, or dead."""
         return all(member.over or member.dead for member in self.members)
 
-    def stopping(self) -> str:
-        """Why a worker stopped before its plan did; "" where none has."""
-        return next((member.stopping for member in self.members if member.stopping), "")
+    def stopping(self) -> Stop | None:
+        """Why a worker stopped before its plan did; None where none has."""
+        return next((member.stopping for member in self.members if member.stopping), None)
 
     def paused_until_ns(self) -> int:
         """The latest moment of the run up to which some worker was asked to pause; -1 where none was."""

@@ -61,6 +61,6 @@ class Tally:
             "kinds": self.kinds,
             "output_tokens": self.output_tokens,
             "ttft_us": ttft[::step],
-            "paused_until_ns": engine.paused_until_ns,
-            "stopping": engine.stopping,
+            "paused_until_ns": engine.conduct.paused_until_ns,
+            "stopping": engine.stopping and [*engine.stopping],
         }

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 import gevent.event
 
-from loadtests import child, clock, manifest
+from loadtests import child, clock, manifest, proxies
 from loadtests.dispatch import offer
 from loadtests.engine import Engine
+from loadtests.guard import guard
 from loadtests.live import Tally
 from loadtests.locust_tab import tab_rows
 from loadtests.mock import process as mock_process
@@ -125,6 +126,7 @@ class LocustRun:
     def _begin(self, setup: Setup) -> None:
         path = create(setup)
         profile, mock = setup.profile, None
+        guard([profile.api_key(os.environ), *proxies.secrets(profile.proxy)])
         try:
             if profile.embedded:
                 mock = mock_process.start(["--seed", str(setup.plan.seed)], path / TRUTH)
@@ -153,9 +155,9 @@ class LocustRun:
     def _offer(self, test: Test) -> None:
         """Open loop; when the schedule is over, so is the test."""
         engine = test.engine
-        while engine.offering and not engine.users:
+        while engine.offering and not engine.places.users:
             gevent.sleep(0.01)
-        offer(engine, deliver_to(lambda: [user for user in engine.users.values() if isinstance(user, ChatUser)]))
+        offer(engine, deliver_to(lambda: [user for user in engine.places.users.values() if isinstance(user, ChatUser)]))
         engine.wait()
         self._watch(test)
 
@@ -166,8 +168,8 @@ class LocustRun:
         if test is not self._test:
             return
         if why := test.engine.stopping:
-            logger.error("%s", why)
-            self._code = 2 if why.startswith("refused") and not test.tally.ok else 3
+            logger.error("%s", why.text)
+            self._code = 2 if why.word == "refused" and not test.tally.ok else 3
         runner: Any = self.environment.runner
         gevent.spawn(runner.quit if self.environment.web_ui is None else runner.stop)
 

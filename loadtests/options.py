@@ -6,22 +6,22 @@ Shared by `firsttoken run` and by plain Locust's command line; how an option is 
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
 import orjson
 
-from loadtests import proxies
+from loadtests import tokens
 from loadtests.plan import Plan
-from loadtests.profiles import OWNED, Profile, ProfileError, check_params, load
+from loadtests.profiles import OWNED, check_request
 from loadtests.redact import looks_secret, secret_places
+from loadtests.targets import is_local
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from loadtests.profiles import Profile
 
 DEMO_RATE: Final = 8.0
 DEMO_DURATION_S: Final = 20.0
@@ -29,6 +29,9 @@ DEMO_STREAM_SHARE: Final = 0.8
 REMOTE_REQUESTS: Final = 10
 REMOTE_OUTPUT_TOKENS: Final = 64
 REMOTE_DURATION_S: Final = 120.0
+REMOTE_GRACE_S: Final = 60.0
+"""After its schedule, a remote run's answers have so long unless `--budget-time` says otherwise."""
+
 LOCAL_DURATION_S: Final = 60.0
 
 
@@ -61,55 +64,14 @@ class Given:
     seed: int = 1
     workers: int = 1
     new_connections: bool = False
-
-
-def profile_of(name: str, base_url: str | None, *, proxy: str | None = None, http2: bool = False) -> Profile:
-    """
-    The profile, pointed elsewhere where asked, through the proxy that is asked for or that the environment names.
-
-    Raises:
-        ProfileError: A value that cannot be used.
-        OptionError: The environment's proxy cannot be used, or a package is missing.
-    """
-    profile = load(name)
-    if base_url is not None:
-        profile = profile.with_overrides(base_url=base_url).model_copy(update={"embedded": False})
-    profile = profile.with_overrides(proxy=proxy, http2=http2)
-    if profile.proxy is None and not profile.embedded:
-        profile = _through_environment(profile)
-    _require(profile)
-    return profile
-
-
-def _through_environment(profile: Profile) -> Profile:
-    try:
-        return profile.with_overrides(proxy=proxies.from_environment(profile.url))
-    except ProfileError as error:
-        raise OptionError(f"{proxies.VARIABLES}: {str(error).removeprefix('--proxy ')}") from None
-
-
-def _require(profile: Profile) -> None:
-    """Say now, and not at the first request, that a package is missing."""
-    for wanted, option, package, extra in (
-        (profile.http_version == "2", "--http2", "h2", "http2"),
-        ((profile.proxy or "").startswith("socks"), f"--proxy {profile.proxy}", "socksio", "socks"),
-    ):
-        if wanted and find_spec(package) is None:
-            raise OptionError(f"{option} needs the package {package}: pip install 'httpx[{extra}]'")
-
-
-def is_local(profile: Profile) -> bool:
-    """Whether the requests stay on this machine or in a private network."""
-    if profile.embedded:
-        return True
-    host = httpx.URL(profile.url).host
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "." not in host  # a name without a domain is this network's: a container, a host next door
-    return address.is_loopback or address.is_private
+    budget_requests: int | None = None
+    budget_tokens: int | None = None
+    budget_cost: float | None = None
+    budget_time: float | None = None
+    accept_throttling: bool = False
+    accept_errors: bool = False
+    keep_bodies: float = 0.0
+    tokenizer: str | None = None
 
 
 def warnings_of(profile: Profile, plan: Plan) -> list[str]:
@@ -119,9 +81,9 @@ def warnings_of(profile: Profile, plan: Plan) -> list[str]:
     Raises:
         ProfileError: It would refuse a parameter.
     """
-    notes = check_params(profile, plan.params)
-    if plan.output_tokens is not None and profile.output_cap_param == "none":
-        notes.append(f"--output-tokens: {profile.name} takes no output cap; answers can be longer than that")
+    params = {**plan.source().extra, **plan.params}
+    streamed, plain = plan.stream_share > 0, plan.stream_share < 1
+    notes = check_request(profile, params, streamed=streamed, plain=plain, output_cap=plan.output_tokens)
     if profile.proxy is not None:
         notes.append(f"requests go through the proxy {profile.proxy}; times are this process' own (user clock)")
     if profile.http_version == "2":
@@ -169,8 +131,21 @@ def plan_of(profile: Profile, given: Given) -> Plan:
         workers=given.workers,
         warmup_s=given.warmup or 0.0,
         new_connections=given.new_connections,
+        budget_requests=given.budget_requests,
+        budget_tokens=given.budget_tokens,
+        budget_cost=given.budget_cost,
+        budget_time_s=given.budget_time if given.budget_time is not None else chosen.get("budget_time"),
+        accept_throttling=given.accept_throttling,
+        accept_errors=given.accept_errors,
+        keep_bodies=given.keep_bodies,
+        tokenizer=given.tokenizer,
     )
     _check(plan, given)
+    if plan.budget_cost is not None and profile.prices is None:
+        raise OptionError(
+            f"--budget-cost {plan.budget_cost:g}: profile {profile.name} has no prices;"
+            " give them in a profile of your own ([prices]), or use --budget-tokens"
+        )
     return plan
 
 
@@ -187,6 +162,8 @@ def _refuse(given: Given) -> None:
 def _check(plan: Plan, given: Given) -> None:
     """Build what the plan names once, so that a bad value is said before anything is made."""
     plan.source()
+    if plan.tokenizer is not None:
+        tokens.load(plan.tokenizer)
     if plan.mode == "open":
         last_s = plan.open_schedule().offsets_ns[-1] / 1e9
         if plan.duration_s is None and plan.warmup_s > last_s:
@@ -267,17 +244,19 @@ def _local(given: Given) -> dict[str, Any]:
 def _remote(given: Given) -> dict[str, Any]:
     """Somebody else's machine and somebody's money: little, unless asked for more and confirmed."""
     load_of = {} if _loads(given) else {"concurrency": 1}
-    return _given(
+    chosen = _given(
         given, stream_share=1.0, requests=REMOTE_REQUESTS, output_tokens=REMOTE_OUTPUT_TOKENS,
         duration=REMOTE_DURATION_S, **load_of,
     )  # fmt: skip
+    return chosen | {"budget_time": chosen["duration"] + REMOTE_GRACE_S}
 
 
 def beyond_defaults(plan: Plan) -> list[str]:
     """In what a plan asks a remote provider for more than the careful defaults."""
     more = []
-    if (plan.requests or 0) > REMOTE_REQUESTS or plan.requests is None:
-        more.append(f"{plan.requests or 'unbounded'} requests (default {REMOTE_REQUESTS})")
+    bounds = [bound for bound in (plan.requests, plan.budget_requests) if bound is not None]
+    if not bounds or min(bounds) > REMOTE_REQUESTS:
+        more.append(f"{min(bounds) if bounds else 'unbounded'} requests (default {REMOTE_REQUESTS})")
     if (plan.concurrency or 1) > 1:
         more.append(f"concurrency {plan.concurrency} (default 1)")
     if plan.rate is not None:

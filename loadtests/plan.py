@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtests import schedule, workload
+from loadtests import schedule, tokens, workload
 from loadtests.send import Target
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ class Plan:
         warmup_s: Arrivals before this moment are phase `warmup`.
         salt: Of the prompts' nonces, new for each run, so that no cache knows the prompts of an earlier one.
         think_s: Pause of a closed-loop user between an answer and the next request.
+        budget_requests, budget_tokens, budget_cost, budget_time_s: What the run may spend at most; None: no cap.
+        accept_throttling, accept_errors: Go on where most answers are throttled, where most requests fail.
+        keep_bodies: Share of the requests whose bodies are kept, redacted.
+        tokenizer: Path of a tokenizer that counts answers whose provider doesn't.
     """
 
     model: str
@@ -54,6 +58,19 @@ class Plan:
     think_s: float = 0.0
     new_connections: bool = False
     arm: str = "default"
+    budget_requests: int | None = None
+    budget_tokens: int | None = None
+    budget_cost: float | None = None
+    budget_time_s: float | None = None
+    accept_throttling: bool = False
+    accept_errors: bool = False
+    keep_bodies: float = 0.0
+    tokenizer: str | None = None
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether every request has to be counted against a cap."""
+        return any(cap is not None for cap in (self.budget_requests, self.budget_tokens, self.budget_cost))
 
     def to_json(self) -> dict[str, Any]:
         """As kept in run.json under `plan`."""
@@ -67,7 +84,8 @@ class Plan:
 
     def target(self, profile: Profile) -> Target:
         """What the requests of this plan have in common."""
-        return Target(profile, self.model, self.params, self.arm, self.new_connections)
+        counter = tokens.load(self.tokenizer).count_aside if self.tokenizer is not None else None
+        return Target(profile, self.model, self.params, self.arm, self.new_connections, counter)
 
     def source(self) -> Workload:
         """The workload, by its name."""

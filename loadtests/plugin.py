@@ -25,11 +25,13 @@ from typing import TYPE_CHECKING, Any, Final
 from locust import events
 from locust.runners import LocalRunner
 
+from loadtests.guard import guard, masking
 from loadtests.locust_run import LocustRun
 from loadtests.locust_tab import add_tab
-from loadtests.options import Given, OptionError, beyond_defaults, is_local, plan_of, profile_of, warnings_of
+from loadtests.options import Given, OptionError, beyond_defaults, plan_of, warnings_of
 from loadtests.profiles import ProfileError
 from loadtests.schedule import ScheduleError
+from loadtests.targets import TargetError, is_local, profile_of
 from loadtests.units import UnitError, per_second, seconds
 from loadtests.users import ChatUser, MixedUser, PlainUser, StreamingUser, has_tasks
 from loadtests.watch import GRACE_S
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["ChatUser", "MixedUser", "PlainUser", "StreamingUser"]
 
 logger = logging.getLogger("firsttoken")
-_MISTAKES: Final = (OptionError, ProfileError, ScheduleError, UnitError, WorkloadError)
+_MISTAKES: Final = (OptionError, ProfileError, ScheduleError, TargetError, UnitError, WorkloadError)
 
 
 def add_options(parser: LocustArgumentParser) -> None:
@@ -62,6 +64,13 @@ def add_options(parser: LocustArgumentParser) -> None:
     add("--arrivals", default="poisson", help="open loop: poisson or constant")
     add("--duration", default="", help="open loop: length of the schedule (90, 90s, 5m); empty: --run-time, else 1h")
     add("--requests", type=int, default=0, help="at most so many requests; 0: as the profile's place allows")
+    add("--var", action="append", default=[], help="NAME=VALUE, fills {NAME} in the profile's URL; repeatable")
+    add("--budget-requests", type=int, default=0, help="send at most so many requests; 0: no cap")
+    add("--budget-tokens", type=int, default=0, help="spend at most so many tokens, input and output; 0: no cap")
+    add("--budget-cost", type=float, default=0.0, help="the same in money, by the profile's prices; 0: no cap")
+    add("--accept-throttling", action="store_true", help="go on where the provider throttles again and again")
+    add("--accept-errors", action="store_true", help="go on where most requests fail")
+    add("--allow-insecure-http", action="store_true", help="let plain http leave this machine and private networks")
     add("--yes", action="store_true", help="more than the careful defaults may go to a remote provider")
     add("--seed", type=int, default=1, help="of the schedule and the prompts")
     add("--out", default="results", help="where run directories are made")
@@ -78,6 +87,8 @@ def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> Non
         _exit(str(error).replace("--profile ", "--provider "))
     if not environment.stop_timeout:
         environment.stop_timeout = GRACE_S  # Locust's default kills requests in flight
+    guard([])
+    runner.log_exception = masking(runner.log_exception)  # the web UI shows what users' tasks raise
     run = LocustRun(environment, planned)
     on: Any = environment.events
     on.test_start.add_listener(run.on_start)
@@ -91,7 +102,10 @@ def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> Non
 def planned(environment: Environment, users: int) -> tuple[Any, Any]:
     """The profile and the plan that Locust's options ask for, as they stand now (the web UI can change them)."""
     options: Any = environment.parsed_options
-    profile = profile_of(options.provider, options.base_url or None, proxy=options.proxy or None, http2=options.http2)
+    profile = profile_of(
+        options.provider, options.base_url or None, proxy=options.proxy or None, http2=options.http2,
+        variables=options.var, allow_insecure_http=options.allow_insecure_http,
+    )  # fmt: skip
     rate = per_second(options.rate) if options.rate else None
     own = [user.__name__ for user in environment.user_classes if issubclass(user, ChatUser) and has_tasks(user)]
     if rate is not None and own:
@@ -116,6 +130,11 @@ def planned(environment: Environment, users: int) -> tuple[Any, Any]:
             duration=_duration(options) if rate is not None else None,
             requests=options.requests or None,
             seed=options.seed,
+            budget_requests=options.budget_requests or None,
+            budget_tokens=options.budget_tokens or None,
+            budget_cost=options.budget_cost or None,
+            accept_throttling=options.accept_throttling,
+            accept_errors=options.accept_errors,
         ),
     )
     if is_local(profile):

@@ -27,6 +27,7 @@ QUANTILES: Final = "quantiles.parquet"
 REPORT: Final = "report.html"
 CHARTS: Final = "charts"
 PARTS: Final = "parts"
+BODIES: Final = "bodies.jsonl"
 
 # Closed lists.
 OUTCOMES: Final = ("ok", "error", "cancelled", "unsent", "lost")
@@ -36,8 +37,9 @@ ERROR_KINDS: Final = (
     "throttled", "overloaded", "upstream", "other_status",
 )  # fmt: skip
 FLAGS: Final = (
-    "no_done", "not_streamed", "buffered", "unterminated", "paused", "user_cancel", "run_end", "cut_at_cap",
-    "model_differs", "streamed_unasked", "content_filter",
+    "no_done", "not_streamed", "buffered", "unterminated", "paused", "budget", "user_cancel", "run_end", "cut_at_cap",
+    "model_differs", "streamed_unasked", "content_filter", "refusal", "not_sse", "compressed", "bad_utf8",
+    "bare_message",
 )  # fmt: skip
 CONTENT: Final = 1
 REASONING: Final = 2
@@ -118,12 +120,13 @@ REQUEST_COLUMNS: Final[tuple[Column, ...]] = (
     Column("output_tokens_per_s", pa.float64(), "1/s", "output tokens / latency_from_send_s"),
     _s("max_gap_s", "longest silence between tokens"),
     Column("prompt_hash", pa.int64(), "", "hash of the messages"),
-    _n("output_cap", "tokens", "the cap sent; null where none was"),
+    _n("output_cap", "tokens", "the cap sent, or kept by the client where the provider takes none; null without one"),
     _n("input_tokens", "tokens", "as the provider counts them"),
     _n("output_tokens", "tokens", "where the count is from: tokens_from"),
     _n("reasoning_tokens", "tokens", "part of output_tokens, where told"),
     _n("cached_tokens", "tokens", "part of input_tokens, where told"),
     _word("tokens_from", "source of output_tokens: usage, usage_alt, tokenizer or estimate"),
+    _n("counted_tokens", "tokens", "the visible text as the configured tokenizer counts it; null without one"),
     _n("first_chunk_tokens", "tokens", "tokens in the first chunk: its share of the characters * output tokens"),
     _n("input_chars", "characters", "of all messages"),
     _n("output_chars", "characters", "content, reasoning, tool calls and refusal"),
@@ -236,6 +239,7 @@ class Record:
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
     tokens_from: str | None = None
+    counted_tokens: int | None = None
     input_chars: int | None = None
     output_chars: int | None = None
     chunks: int | None = None

@@ -18,11 +18,13 @@ from loadtests import clock, manifest, proxies, record
 from loadtests.errors import of_exception
 from loadtests.finish import Finished, finish
 from loadtests.fleet import Fleet, FleetError, total
+from loadtests.guard import guard
 from loadtests.mock import process as mock_process
 from loadtests.rundir import NoRoomError, RunError, Setup, create, describe, point_latest
 from loadtests.send import address_of
 from loadtests.sink import DISK_FULL, DiskFullError
-from loadtests.watch import Interrupts, View, watch
+from loadtests.stop import Stop
+from loadtests.watch import INTERRUPT, Interrupts, View, watch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,16 +44,14 @@ class Result:
     How a run ended.
 
     Attributes:
-        stop: Why it ended before its plan did: "", interrupt, refused, disk_full, no_descriptors or worker_lost.
-        text: The same in words.
+        stop: Why it ended before its plan did; None where it didn't.
         answered: Requests that got at least one byte of an answer.
         ok: Requests that ended well.
     """
 
     path: Path
     finished: Finished | None
-    stop: str
-    text: str
+    stop: Stop | None
     answered: int
     ok: int
     issued: int
@@ -95,7 +95,7 @@ def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
         StoppedError: Somebody stopped it before its first request.
     """
     profile = setup.profile
-    profile.api_key(os.environ)  # a missing key is said before anything is made
+    guard([profile.api_key(os.environ), *proxies.secrets(profile.proxy)])  # a missing key is said at once
     if not profile.embedded:
         reach(profile)
     path = create(setup)
@@ -140,34 +140,30 @@ def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts) -
 
 
 def _conclude(path: Path, fleet: Fleet, interrupts: Interrupts) -> Result:
-    stop, text = _why(fleet, interrupts)
+    stop = _why(fleet, interrupts)
     planned = manifest.read(path)["planned"]
     answered, ok, issued = (total(fleet.members, key) for key in ("answered", "ok", "issued"))
     finished: Finished | None = None
     try:
         # Ctrl-C when all had been offered and was being waited for has stopped nothing.
-        cut = stop and not (stop == "interrupt" and issued == planned and not total(fleet.members, "cancelled"))
-        finished = finish(path, stop={"reason": stop, "text": text} if cut else None)
+        over = issued == planned and not total(fleet.members, "cancelled")
+        cut = None if stop is None or (stop.word == "interrupt" and over) else stop
+        finished = finish(path, stop={"reason": cut.word, "text": cut.text} if cut else None)
     except DiskFullError as error:
         safe = f"what was recorded is safe in {path / record.PARTS}"
-        stop, text = "disk_full", f"{error.strerror}; {safe}: make room, then `firsttoken repair {path}`"
-    return Result(path, finished, stop, text, answered, ok, issued)
+        stop = Stop("disk_full", f"{error.strerror}; {safe}: make room, then `firsttoken repair {path}`")
+    return Result(path, finished, stop, answered, ok, issued)
 
 
-def _why(fleet: Fleet, interrupts: Interrupts) -> tuple[str, str]:
-    """Why the run ended before its plan did: a word and a line; empty where it didn't."""
-    reason = fleet.stopping()
-    if reason.startswith("refused: "):
-        return "refused", reason.removeprefix("refused: ")
-    if reason.startswith("disk full"):
-        return "disk_full", reason
-    if reason.startswith("out of file descriptors"):
-        return "no_descriptors", reason
-    if interrupts.count and fleet.dead():
-        return "interrupt", "stopped by Ctrl-C; workers that did not end were killed, what they had written is kept"
-    if dead := fleet.dead():
+def _why(fleet: Fleet, interrupts: Interrupts) -> Stop | None:
+    """Why the run ended before its plan did; None where it didn't."""
+    stop, dead = fleet.stopping(), fleet.dead()
+    if stop is not None and stop.word != "interrupt":
+        return stop
+    if interrupts.count and dead:
+        text = "stopped by Ctrl-C; workers that did not end were killed, what they had written is kept"
+        return Stop("interrupt", text)
+    if dead:
         who = ", ".join(str(member.number) for member in dead)
-        return "worker_lost", f"worker {who} ended unasked: {dead[0].last_words() or 'it said nothing'}"
-    if interrupts.count:
-        return "interrupt", "stopped by Ctrl-C; what was recorded is kept"
-    return "", ""
+        return Stop("worker_lost", f"worker {who} ended unasked: {dead[0].last_words() or 'it said nothing'}")
+    return INTERRUPT if interrupts.count else None

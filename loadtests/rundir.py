@@ -52,7 +52,7 @@ def create(setup: Setup) -> Path:
         for n in range(1, 1000):
             path = setup.out / (stem if n == 1 else f"{stem}-{n}")
             try:
-                path.mkdir()
+                path.mkdir(mode=0o700)  # error texts and bodies are for whoever made the run
             except FileExistsError:
                 continue
             (path / record.PARTS).mkdir()

@@ -18,6 +18,7 @@ from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_RUNNING
 
 from loadtests import workload
+from loadtests.profiles import OWNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +68,7 @@ class ChatUser(User):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.engine: Engine = environment.firsttoken  # type: ignore[attr-defined]
-        self.index = self.engine.enter(self)
+        self.index = self.engine.places.enter(self)
         self._turns = count()
 
     def wait_time(self) -> float:
@@ -89,6 +90,7 @@ class ChatUser(User):
         stream: bool | None = None,
         output_tokens: int | None = None,
         name: str | None = None,
+        **fields: Any,
     ) -> Record:
         """
         Closed loop: send one chat completion and wait for its answer.
@@ -98,6 +100,7 @@ class ChatUser(User):
             stream: Overrides the class and the workload.
             output_tokens: The cap to send, instead of the workload's.
             name: What the record's `workload` column and Locust's tables call it; with messages, "task" unless said.
+            **fields: More fields of the body, such as `tools` or `response_format`.
 
         Returns:
             The record, whatever became of the request.
@@ -115,7 +118,14 @@ class ChatUser(User):
         else:
             request = _request(seq, tuple(messages))
         request = _as_wanted(request, name or "task", self.stream if stream is None else stream, output_tokens)
-        return self.engine.send(self.engine.arrival(request, self.engine.receiver.now_ns(), user=self.index))
+        if fields:
+            for taken in sorted(OWNED.keys() & fields):
+                raise TypeError(f"complete() takes no {taken}=: it comes from {OWNED[taken]}")
+            request = replace(request, extra={**request.extra, **fields})
+        arrival = self.engine.arrival(request, self.engine.receiver.now_ns(), user=self.index)
+        if not self.engine.admit(arrival):
+            raise StopUser
+        return self.engine.send(arrival)
 
 
 class StreamingUser(ChatUser):

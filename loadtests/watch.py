@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from loadtests import clock
+from loadtests.stop import Stop
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -21,6 +22,7 @@ KILL_S: Final = 10.0
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FAR_NS: Final = 1 << 62
+INTERRUPT: Final = Stop("interrupt", "stopped by Ctrl-C; what was recorded is kept")
 
 
 class View(Protocol):
@@ -90,15 +92,15 @@ class Stopping:
 
     def __init__(self, fleet: Fleet, view: View, interrupts: Interrupts) -> None:
         self._fleet, self._view, self._interrupts = fleet, view, interrupts
-        self._reason = ""
+        self._stop: Stop | None = None
         self._heard = 0
         self._cancel_at = self._kill_at = FAR_NS
 
     def look(self, now_ns: int) -> None:
         """Do what is due."""
-        if not self._reason and (reason := self._fleet.stopping()):
-            self._reason = reason
-            self._fleet.stop(reason)
+        if self._stop is None and (stop := self._fleet.stopping()):
+            self._stop = stop
+            self._fleet.stop(stop)
         if self._interrupts.count > self._heard:
             self._heard = self._interrupts.count
             self._interrupted(now_ns)
@@ -114,7 +116,7 @@ class Stopping:
         if self._heard == 1:
             with suppress(OSError):
                 self._view.say(f"stopping: requests in flight have {GRACE_S:g} s; Ctrl-C again to cancel them")
-            self._fleet.stop("interrupt")
+            self._fleet.stop(INTERRUPT)
             self._cancel_at = now_ns + int(GRACE_S * 1e9)
         elif self._heard == 2:
             self._cancel_at = now_ns

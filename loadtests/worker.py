@@ -22,14 +22,16 @@ import gevent.socket
 import orjson
 from locust.env import Environment
 
-from loadtests import manifest
+from loadtests import manifest, proxies
 from loadtests.dispatch import offer
 from loadtests.engine import Engine
+from loadtests.guard import guard
 from loadtests.live import Tally
 from loadtests.plan import Plan
 from loadtests.profiles import Profile
 from loadtests.record import PARTS
 from loadtests.sink import DiskFullError
+from loadtests.stop import Stop
 from loadtests.users import MixedUser, deliver_to
 
 STATUS_S: Final = 0.5
@@ -94,6 +96,7 @@ class Worker:
         facts = manifest.read(run_dir)
         self.plan = Plan.from_json(facts["plan"])
         profile = Profile.model_validate(facts["profile"])
+        guard([profile.api_key(os.environ), *proxies.secrets(profile.proxy)])
         self.link = link
         self.tally = Tally()
         self.environment = Environment(user_classes=[MixedUser])
@@ -101,6 +104,7 @@ class Worker:
         self.engine = Engine(
             self.plan, profile, run_dir / PARTS, worker=number, environ=os.environ, on_record=self.tally.add
         )
+        self.engine.on_pause = self._say
         self.environment.firsttoken = self.engine  # type: ignore[attr-defined]
 
     def run(self) -> int:
@@ -130,40 +134,45 @@ class Worker:
             return  # stopped before it began
         self.runner.start(users, spawn_rate=users)
         if self.plan.mode == "open":
-            while self.engine.offering and not self.engine.users:
+            while self.engine.offering and not self.engine.places.users:
                 gevent.sleep(0.001)
-            present = list(self.engine.users.values())
+            present = list(self.engine.places.users.values())
             gevent.spawn(offer, self.engine, deliver_to(lambda: present))
 
     def _end(self) -> int:
-        full = ""
+        full = None
         try:
             self.engine.close()
         except DiskFullError as error:
-            full = f"disk full: {len(self.engine.sink.rows)} rows of this worker found no room ({error})"
+            lost = len(self.engine.sink.rows)
+            full = Stop("disk_full", f"disk full: {lost} rows of this worker found no room ({error})")
         self.link.tell("status", **self.tally.status(self.engine))
-        self.link.tell("over", worker=self.engine.worker, stopping=full or self.engine.stopping)
+        stop = full or self.engine.stopping
+        self.link.tell("over", worker=self.engine.worker, stopping=stop and [*stop])
         self.link.drain()
         return 3 if full else 0
 
     def _report(self) -> None:
         while True:
-            self.link.tell("status", **self.tally.status(self.engine))
+            self._say()
             gevent.sleep(STATUS_S)
+
+    def _say(self) -> None:
+        self.link.tell("status", **self.tally.status(self.engine))
 
     def _listen(self) -> None:
         while True:
             command = self.link.hear()
             if command is None:
-                self.engine.stop("the run's parent process is gone")
+                self.engine.stop(Stop("orphaned", "the run's parent process is gone"))
                 gevent.spawn_later(ORPHAN_GRACE_S, self.engine.cancel, "run_end")
                 return
             if command["do"] == "stop":
-                self.engine.stop(command["reason"])
+                self.engine.stop(Stop(*command["stop"]))
             elif command["do"] == "cancel":
                 self.engine.cancel(command["flag"])
             elif command["do"] == "pause":
-                self.engine.paused_until_ns = max(self.engine.paused_until_ns, command["until_ns"])
+                self.engine.conduct.pause(command["until_ns"])
 
 
 class WithoutPandas(MetaPathFinder):

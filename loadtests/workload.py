@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
 from math import exp, log
 from statistics import NormalDist
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from loadtests.formats import SCHEMA, TOOLS
 from loadtests.phrases import ENGLISH, GERMAN, Phrases
 from loadtests.units import not_one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 CHARS_PER_TOKEN: Final = 4
 """Roughly, for Latin text; only the drawn lengths rest on it."""
@@ -38,15 +40,21 @@ class WorkloadError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request before any provider is known: messages as role and content, and what is wanted back."""
+    """
+    One request before any provider is known: messages as role and content, and what is wanted back.
+
+    Attributes:
+        extra: Body fields of this request alone, such as `tools` or `response_format`; they win over the run's.
+    """
 
     seq: int
     workload: str
-    messages: tuple[dict[str, str], ...]
+    messages: tuple[dict[str, Any], ...]
     stream: bool
     output_cap: int | None
     prompt_hash: int
     input_chars: int
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Workload(Protocol):
@@ -55,6 +63,10 @@ class Workload(Protocol):
     @property
     def name(self) -> str:
         """Its name in the rows and in --workload."""
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """Body fields of every request beside its messages."""
 
     def request(self, seq: int) -> Request:
         """The request at a place in the schedule."""
@@ -89,6 +101,9 @@ class Chat:
     """
     Synthetic chat: a short system message and one user message, half English, half German.
 
+    Attributes:
+        extra: Body fields of every request beside its messages.
+
     Args:
         seed: Another seed gives other prompts and other nonces.
         stream_share: Share of streamed requests, 0 to 1; kept in every block of `BLOCK` seqs, shuffled inside.
@@ -99,7 +114,8 @@ class Chat:
         WorkloadError: A share outside [0, 1] or a cap below 1.
     """
 
-    name: Final = "chat"
+    name = "chat"
+    extra: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, seed: int, stream_share: float = 1.0, output_tokens: int | None = None, salt: str = "") -> None:
         if not 0 <= stream_share <= 1:
@@ -119,7 +135,8 @@ class Chat:
         messages = _messages(nonce, state, language, CHARS_PER_TOKEN * PROMPT_TOKENS.at(_unit(u_prompt)))
         cap = OUTPUT_TOKENS.at(_unit(u_output)) if self.output_tokens is None else self.output_tokens
         chars = sum(len(message["content"]) for message in messages)
-        return Request(seq, self.name, messages, self.streams(seq), cap, prompt_hash(messages, NONCE_CHARS), chars)
+        hashed = prompt_hash(messages, NONCE_CHARS)
+        return Request(seq, self.name, messages, self.streams(seq), cap, hashed, chars, self.extra)
 
     def streams(self, seq: int) -> bool:
         """
@@ -144,7 +161,21 @@ class Chat:
         return total.hexdigest()
 
 
-WORKLOADS: Final[dict[str, Callable[..., Workload]]] = {"chat": Chat}
+class Tools(Chat):
+    """The same chat with functions that the model may call."""
+
+    name = "tools"
+    extra = MappingProxyType(TOOLS)
+
+
+class Structured(Chat):
+    """The same chat, answered as JSON that fits a schema."""
+
+    name = "json"
+    extra = MappingProxyType(SCHEMA)
+
+
+WORKLOADS: Final[dict[str, Callable[..., Workload]]] = {work.name: work for work in (Chat, Tools, Structured)}
 """Values of --workload: name to factory(seed, stream_share, output_tokens, salt)."""
 
 

@@ -15,6 +15,7 @@ from loadtests.engine import Engine
 from loadtests.live import Tally
 from loadtests.parts import read_part
 from loadtests.plan import Plan
+from loadtests.stop import Stop
 
 if TYPE_CHECKING:
     import socket
@@ -102,7 +103,8 @@ def test_a_refusal_stops_the_offer(engine: Any) -> None:
     made = engine(open_plan(), answering(refused))
     play(made)
 
-    assert made.stopping.startswith("refused: HTTP 403")
+    assert made.stopping.word == "refused"
+    assert made.stopping.text.startswith("HTTP 403")
     assert made.issued < 10
 
 
@@ -125,14 +127,14 @@ def test_a_stop_lets_what_is_in_flight_finish(engine: Any, tmp_path: Path) -> No
     made.begin(clock.monotonic_ns())
     gevent.spawn(offer, made, made.send)
     gevent.sleep(0.2)
-    made.stop("enough")
+    made.stop(Stop("interrupt", "enough"))
     assert made.wait(2)
     made.close()
 
     rows = read_part(tmp_path / "requests-0.arrows").to_pylist()
     assert {row["outcome"] for row in rows} == {"ok"}
     assert 5 <= len(rows) <= 30  # 50 without the stop
-    assert made.stopping == "enough"
+    assert made.stopping.text == "enough"
 
 
 def test_the_tally_counts_what_the_records_say(engine: Any) -> None:
@@ -162,11 +164,11 @@ def test_the_clients_own_health_is_sampled(engine: Any, tmp_path: Path) -> None:
 
 def test_places_of_closed_loop_users_are_given_back(engine: Any) -> None:
     made = engine(Plan("m", mode="closed", concurrency=4, workers=2, requests=8), answering(), worker=1)
-    places = [made.enter(object()) for _ in range(2)]
+    places = [made.places.enter(object()) for _ in range(2)]
 
     assert places == [1, 3]
     made.leave(1)
-    assert made.enter(object()) == 1
+    assert made.places.enter(object()) == 1
     assert made.next_seq(3, 1) == 7
     assert made.next_seq(3, 2) is None  # 11 is beyond the 8 requests asked for
     made.leave(1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadtests import profiles
-from loadtests.options import Given, OptionError, beyond_defaults, is_local, plan_of, profile_of, warnings_of
+from loadtests.options import Given, OptionError, beyond_defaults, plan_of, warnings_of
 from loadtests.plan import Plan
 from loadtests.schedule import ScheduleError
 from loadtests.workload import WorkloadError
@@ -95,28 +95,36 @@ def test_requests_without_a_duration_have_none() -> None:
     assert len(plan.open_schedule()) == 5
 
 
-@pytest.mark.parametrize(
-    ("url", "local"),
-    [("http://127.0.0.1:1/v1", True), ("http://localhost:1/v1", True), ("http://[::1]:1/v1", True),
-     ("http://10.0.0.7/v1", True), ("http://vllm:8000/v1", True), ("https://api.example.com/v1", False),
-     ("https://8.8.8.8/v1", False)],
-)  # fmt: skip
-def test_what_is_local_stays_in_the_house(url: str, local: bool) -> None:
-    assert is_local(profile_of("vllm", url)) is local
-
-
-def test_the_mock_elsewhere_is_not_started_here() -> None:
-    profile = profile_of("mock", "http://127.0.0.1:9/v1")
-
-    assert not profile.embedded
-    assert profile.url == "http://127.0.0.1:9/v1/chat/completions"
-
-
 def test_a_cap_that_a_provider_ignores_is_noted() -> None:
     profile = profiles.load("meingpt")
     notes = warnings_of(profile, plan_of(profile, Given()))
 
-    assert any("takes no output cap" in note for note in notes)
+    assert any("cut" in note and "cap" in note for note in notes)
+
+
+def test_a_remote_run_is_over_a_minute_after_its_schedule_unless_said() -> None:
+    assert plan_of(REMOTE, Given()).budget_time_s == 180.0
+    assert plan_of(REMOTE, Given(duration=30.0)).budget_time_s == 90.0
+    assert plan_of(REMOTE, Given(budget_time=7.0)).budget_time_s == 7.0
+    assert plan_of(LOCAL, Given()).budget_time_s is None
+
+
+def test_a_budget_in_requests_is_a_bound_like_any_other() -> None:
+    assert beyond_defaults(plan_of(REMOTE, Given(requests=99, budget_requests=10))) == []
+
+
+def test_money_needs_prices() -> None:
+    with pytest.raises(OptionError, match=r"--budget-cost 1: profile openai has no prices.*--budget-tokens"):
+        plan_of(REMOTE, Given(budget_cost=1.0))
+
+
+def test_what_the_workload_asks_for_is_held_against_the_provider() -> None:
+    """Morpheus calls tools only in streams."""
+    morpheus = profiles.load("morpheus")
+
+    warnings_of(morpheus, plan_of(morpheus, Given(workload="tools")))
+    with pytest.raises(profiles.ProfileError, match="stream"):
+        warnings_of(morpheus, plan_of(morpheus, Given(workload="tools", stream=False)))
 
 
 def test_a_plan_survives_the_manifest() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from loadtests import proxies
-from loadtests.options import Given, OptionError, plan_of, profile_of, warnings_of
+from loadtests.options import Given, plan_of, warnings_of
 from loadtests.profiles import ProfileError
+from loadtests.targets import TargetError, profile_of
 
 PASSWORD = "pass-word-9876543210"
 
@@ -36,7 +37,7 @@ def test_the_environment_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("NO_PROXY", "inside.invalid,10.0.0.7")
 
     assert profile_of("vllm", "https://far.invalid/v1").proxy == "http://proxy.invalid:3128"
-    assert profile_of("vllm", "http://far.invalid/v1").proxy == "http://other.invalid:8080"
+    assert profile_of("vllm", "http://far.invalid/v1", allow_insecure_http=True).proxy == "http://other.invalid:8080"
     for near in ("https://api.inside.invalid/v1", "http://10.0.0.7/v1", "http://127.0.0.1:1/v1", "http://localhost/v1",
                  "http://[::1]:1/v1"):  # fmt: skip
         assert profile_of("vllm", near).proxy is None
@@ -83,7 +84,7 @@ def test_a_broken_proxy_of_the_environment_is_one_line_without_what_may_be_a_pas
     value: str, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
-    with pytest.raises(OptionError) as caught:
+    with pytest.raises(TargetError) as caught:
         profile_of("vllm", "https://far.invalid/v1")
 
     assert f'ALL_PROXY: "{shown}" isn\'t' in str(caught.value)
@@ -104,7 +105,7 @@ def test_the_urls_own_variable_says_who_we_are(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_bad_proxy_of_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", f"ftp://me:{PASSWORD}@p.invalid")
-    with pytest.raises(OptionError, match=r'^HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: "ftp://p.invalid" isn\'t'):
+    with pytest.raises(TargetError, match=r'^HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: "ftp://p.invalid" isn\'t'):
         profile_of("vllm", "https://far.invalid/v1")
 
 
@@ -128,5 +129,5 @@ def test_a_missing_package_is_said_before_anything_is_sent(
     how: dict[str, Any], package: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(OptionError, match=says):
+    with pytest.raises(TargetError, match=says):
         profile_of("vllm", None, **how)

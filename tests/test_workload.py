@@ -6,11 +6,13 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtests.formats import SCHEMA
 from loadtests.phrases import ENGLISH, GERMAN, Phrases
 from loadtests.workload import Chat, Request, WorkloadError, load, prompt_hash
 
@@ -161,7 +163,7 @@ def test_a_workload_is_chosen_by_name() -> None:
     assert load("chat")(1, 0.5, None).name == "chat"
     with pytest.raises(WorkloadError) as caught:
         load("chta")
-    assert str(caught.value) == '--workload "chta" isn\'t one of [chat]; did you mean "chat"?'
+    assert str(caught.value) == '--workload "chta" isn\'t one of [chat, tools, json]; did you mean "chat"?'
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
@@ -173,3 +175,27 @@ def test_a_share_outside_0_to_1_is_refused(share: float) -> None:
 def test_a_cap_below_one_is_refused() -> None:
     with pytest.raises(WorkloadError, match="--output-tokens 0 isn't a whole number of at least 1"):
         Chat(1, output_tokens=0)
+
+
+@pytest.mark.parametrize(("name", "field"), [("tools", "tools"), ("json", "response_format")])
+def test_tools_and_schemas_are_asked_for_beside_the_same_prompts(name: str, field: str) -> None:
+    made, chat = load(name)(5), Chat(5)
+
+    assert [made.request(seq).messages for seq in range(20)] == [chat.request(seq).messages for seq in range(20)]
+    assert made.request(0).workload == name
+    assert set(made.request(0).extra) == {field}
+    assert not chat.request(0).extra
+    assert made.digest(20) == chat.digest(20)
+
+
+def test_a_schema_is_strict_as_providers_want_it() -> None:
+    """Strict means: every property required, none besides, at every level."""
+
+    def check(schema: dict[str, Any]) -> None:
+        if schema.get("type") == "object":
+            assert set(schema["required"]) == set(schema["properties"])
+            assert schema["additionalProperties"] is False
+        for inner in (*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else ())):
+            check(inner)
+
+    check(SCHEMA["response_format"]["json_schema"]["schema"])

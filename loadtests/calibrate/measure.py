@@ -55,7 +55,7 @@ def measure(rung: Rung, interrupts: Interrupts) -> Seen:
     span = Span(START_S, START_S + COUNTED_S)
     with tempfile.TemporaryDirectory(prefix="firsttoken-calibrate-") as folder, _cores() as (theirs, ours):
         truth = Path(folder) / "truth"
-        with process.start(_script(rung), truth) as mock:
+        with process.start(rung.play.script(), truth) as mock:
             if theirs:
                 os.sched_setaffinity(mock.popen.pid, theirs)
                 os.sched_setaffinity(0, ours)
@@ -63,22 +63,15 @@ def measure(rung: Rung, interrupts: Interrupts) -> Seen:
             result = runs.execute(_setup(rung, mock.base_url, Path(folder), span.until_s), watched, interrupts)
         interrupts.check()
         if result.finished is None or result.stop:
-            raise FiguresError(f"{rung.users} users: {result.text or 'the run was not finished'}")
+            raise FiguresError(f"{rung.users} users: {result.stop.text if result.stop else 'the run was not finished'}")
         return compare(rung, result.path, truth, span, watched.cpu(span))
-
-
-def _script(rung: Rung) -> list[str]:
-    """The provider's options."""
-    given = {"ttft": rung.ttft_s, "ttft-sigma": 0, "gap": rung.gap_s, "gap-sigma": 0, "prefill": 0}
-    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    return [*words, "--output-tokens", str(rung.tokens), "--ignore-cap", "--prepared"]
 
 
 def _setup(rung: Rung, base_url: str, out: Path, duration_s: float) -> Setup:
     """As `firsttoken run --profile vllm --base-url URL --model mock --concurrency N --duration S` makes it."""
     plan = Plan(
         "mock", mode="closed", concurrency=rung.users, duration_s=duration_s, salt=secrets.token_hex(4),
-        stream_share=1.0 if rung.kind == "stream" else 0.0, output_tokens=rung.tokens,
+        stream_share=1.0 if rung.kind == "stream" else 0.0, output_tokens=rung.play.tokens,
     )  # fmt: skip
     return Setup(plan, profiles.load("vllm").with_overrides(base_url=base_url), out, "calibrate", ["calibrate"])
 

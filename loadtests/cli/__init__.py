@@ -33,6 +33,8 @@ _MISTAKES: Final = (
     ("loadtests.units", "UnitError"),
     ("loadtests.manifest", "ManifestError"),
     ("loadtests.options", "OptionError"),
+    ("loadtests.targets", "TargetError"),
+    ("loadtests.tokens", "TokensError"),
     ("loadtests.rundir", "RunError"),
     ("loadtests.parts", "RunIsOnError"),
     ("loadtests.mock.process", "MockError"),
@@ -94,6 +96,7 @@ def group() -> None:
 
 def main() -> None:
     """Entry of the console script: a user's mistake is one line and exit code 2, our own flaws raise."""
+    _guard()
     try:
         code = group.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -113,6 +116,13 @@ def main() -> None:
             raise
         _complain(str(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _guard() -> None:
+    """Tracebacks of our own flaws hold no secret."""
+    from loadtests.guard import guard
+
+    guard([])
 
 
 def _is_mistake(error: Exception) -> bool:

@@ -1,0 +1,155 @@
+"""
+What a run may spend at most: requests, tokens, money; over all worker processes of this machine.
+
+The counts are one small file in the run's parts directory, changed under a lock that dies with its holder. Every
+request reserves its worst case before it is sent and settles what it really took, so that no burst overshoots.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from loadtests.plan import Plan
+    from loadtests.profiles import Profile
+    from loadtests.profiles.tables import Prices
+    from loadtests.record import Record
+    from loadtests.workload import Request
+
+FILE: Final = "budget"
+BYTES_PER_TOKEN: Final = 3
+"""Fewer than most tokenizers make of a prompt, so that a reservation is rather too much than too little."""
+
+
+class Spend(NamedTuple):
+    """Requests, tokens (input and output) and money in the currency of the profile's prices."""
+
+    requests: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+
+    def plus(self, other: Spend, sign: int = 1) -> Spend:
+        """Both together, or the difference."""
+        return Spend(
+            self.requests + sign * other.requests, self.tokens + sign * other.tokens, self.cost + sign * other.cost
+        )
+
+
+class Need(NamedTuple):
+    """The worst case of one request, in tokens and in the currency of the profile's prices."""
+
+    input_tokens: int
+    output_tokens: int
+    cost: float
+
+    @property
+    def spend(self) -> Spend:
+        """What is reserved for it."""
+        return Spend(1, self.input_tokens + self.output_tokens, self.cost)
+
+
+_COUNTS: Final = struct.Struct("=qqdqqd")
+"""What was settled, and what is reserved by requests under way."""
+
+
+class Budget:
+    """
+    The caps of a plan and what has been spent of them.
+
+    Args:
+        path: The file that all processes of the run share; made where it is not there.
+    """
+
+    def __init__(self, plan: Plan, profile: Profile, path: Path) -> None:
+        self._plan, self._profile = plan, profile
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._fd)
+
+    def need(self, request: Request) -> Need:
+        """What a request may take at most."""
+        sent = sum(len(str(message.get("content") or "").encode()) for message in request.messages)
+        return worst_case(self._profile, request, -(-sent // BYTES_PER_TOKEN))
+
+    def reserve(self, need: Need) -> str:
+        """
+        Ask for the room that a request needs.
+
+        Returns:
+            "": It has it. "wait": it would, if what is under way took less than it may. Else: which cap is reached,
+            for people.
+        """
+        with self._counts() as (settled, reserved):
+            after = settled.plus(need.spend)
+            for name, value, cap in self._caps(after):
+                if value > cap:
+                    return f"{name} {cap:g} is spent: the next request may take it to {value:,.6g}"
+            total = after.plus(reserved)
+            if any(value > cap for _, value, cap in self._caps(total)):
+                return "wait"
+            self._write(settled, reserved.plus(need.spend))
+        return ""
+
+    def settle(self, need: Need, record: Record | None) -> None:
+        """A request is over: what it took, instead of what it might have; None: nobody knows what became of it."""
+        used = need.spend if record is None else self._used(need, record)
+        with self._counts() as (settled, under_way):
+            self._write(settled.plus(used), under_way.plus(need.spend, -1))
+
+    def _used(self, need: Need, record: Record) -> Spend:
+        """By the provider's counts; where it broke off, nobody has counted, and the worst case stands."""
+        if record.sent_ns is None:
+            return Spend()
+        if record.status is not None and not 200 <= record.status < 300:
+            return Spend(1)
+        fresh = need.input_tokens if record.input_tokens is None else record.input_tokens
+        known = record.output_tokens is not None and (record.outcome == "ok" or record.tokens_from == "usage")
+        made = record.output_tokens if known and record.output_tokens is not None else need.output_tokens
+        return Spend(1, fresh + made, price(self._profile.prices, fresh, made))
+
+    def _caps(self, spend: Spend) -> Iterator[tuple[str, float, float]]:
+        plan = self._plan
+        for name, value, cap in (
+            ("--budget-requests", spend.requests, plan.budget_requests),
+            ("--budget-tokens", spend.tokens, plan.budget_tokens),
+            ("--budget-cost", spend.cost, plan.budget_cost),
+        ):
+            if cap is not None:
+                yield name, value, cap
+
+    @contextmanager
+    def _counts(self) -> Iterator[tuple[Spend, Spend]]:
+        fcntl.lockf(self._fd, fcntl.LOCK_EX)
+        try:
+            raw = os.pread(self._fd, _COUNTS.size, 0)
+            values = _COUNTS.unpack(raw) if len(raw) == _COUNTS.size else (0, 0, 0.0, 0, 0, 0.0)
+            yield Spend(*values[:3]), Spend(*values[3:])
+        finally:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN)
+
+    def _write(self, settled: Spend, reserved: Spend) -> None:
+        os.pwrite(self._fd, _COUNTS.pack(*settled, *reserved), 0)
+
+
+def worst_case(profile: Profile, request: Request, input_tokens: int) -> Need:
+    """What a request of so many input tokens may take; the profile's worst case where no cap holds."""
+    cap = request.output_cap
+    holds = profile.output_cap_param != "none" or request.stream  # a stream is cut by the client
+    output = cap if cap is not None and holds else profile.worst_case_output_tokens
+    return Need(input_tokens, output, price(profile.prices, input_tokens, output))
+
+
+def price(prices: Prices | None, input_tokens: int, output_tokens: int) -> float:
+    """What these tokens cost at list price, nothing cached; 0 without prices."""
+    if prices is None:
+        return 0.0
+    return (input_tokens * prices.input_per_million + output_tokens * prices.output_per_million) / 1e6

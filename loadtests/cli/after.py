@@ -1,0 +1,104 @@
+"""After a run: the summary and the report, the line that says why it ended early, and the exit code."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loadtests.profiles import Profile
+    from loadtests.run import Result
+    from loadtests.rundir import Setup
+
+GONE = ["connect", "reset", "timeout_connect", "dns", "tls"]
+GONE_AFTER = 5
+
+
+def judge(setup: Setup, result: Result, *, report: bool, as_json: bool) -> int:
+    """Summary, report and the exit code; a run with nothing in it is said in one line."""
+    stop = result.stop
+    if stop is not None and stop.word == "refused" and result.ok == 0:
+        return fail(
+            f"{setup.profile.name} refused the first request: {stop.text}{_key_hint(setup.profile)}; {_kept(result)}", 2
+        )
+    if result.finished is None:
+        return fail(stop.text if stop else "the run was not finished", 3)
+    if result.issued and result.answered == 0 and (stop is None or stop.word == "failing"):
+        where = setup.profile.proxy or setup.profile.base_url or "the embedded provider"
+        return fail(f"nothing reached at {where}: {_first_error(result.path)}; {_kept(result)}", 2)
+    code = _show(result.path, report=report, as_json=as_json)
+    gone = _gone(result.path) if stop is None or stop.word == "failing" else ""
+    if text := gone or (stop.text if stop else ""):
+        click.echo(f"firsttoken: {text}", err=True)
+        code = 3
+    return 130 if stop is not None and stop.word == "interrupt" else code
+
+
+def _gone(path: Path) -> str:
+    """Since when the provider has been gone; "" where it hasn't: the last requests did not even get a connection."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from loadtests.record import REQUESTS
+
+    table = pq.read_table(path / REQUESTS, columns=["scheduled_ns", "outcome", "error_kind", "headers_ns"])
+    table = table.filter(pc.is_in(table["outcome"].cast("string"), pa.array(["ok", "error"])))
+    answered = pc.or_(
+        pc.is_valid(table["headers_ns"]), pc.invert(pc.is_in(table["error_kind"].cast("string"), pa.array(GONE)))
+    ).to_numpy()
+    silent = len(answered) if not answered.any() else int(answered[::-1].argmax())
+    if silent < GONE_AFTER:
+        return ""
+    since_s = table["scheduled_ns"][len(answered) - silent].as_py() / 1e9
+    return f"provider gone since {since_s:.1f} s: the last {silent} requests got no answer at all"
+
+
+def _key_hint(profile: Profile) -> str:
+    return f" (key from ${profile.auth.env})" if profile.auth.env else ""
+
+
+def _kept(result: Result) -> str:
+    return f"the rows are in {result.path}"
+
+
+def _first_error(path: Path) -> str:
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from loadtests.record import REQUESTS
+
+    table = pq.read_table(path / REQUESTS, columns=["error_kind", "error"])
+    told = table.filter(pc.is_valid(table["error"])).slice(0, 1).to_pylist()
+    return f"{told[0]['error_kind']}: {told[0]['error']}" if told else "no request was answered"
+
+
+def _show(path: Path, *, report: bool, as_json: bool) -> int:
+    """Print the summary and write what analysis writes; 3 where the run is not valid."""
+    from analysis.runs import load
+    from analysis.summary import summarise
+    from loadtests.cli.judge import dump, show, write_all
+
+    run_ = load(path, chunks=report)
+    summary = summarise(run_)
+    try:
+        written = write_all(run_, summary, report=report)
+    except OSError as error:
+        safe = f"the rows are safe, write the report later: `firsttoken report {path}`"
+        return fail(f"{path}: {error.strerror or error}; {safe}", 3)
+    if as_json:
+        dump(summary.to_json())
+    else:
+        show(summary)
+    click.echo(f"{'report' if report else 'run'}: {os.path.relpath(written)}", err=as_json)
+    return 3 if summary.validity.verdict == "invalid" else 0
+
+
+def fail(text: str, code: int) -> int:
+    """Say in one line why a run is no good; the exit code."""
+    click.echo(f"firsttoken: {text}", err=True)
+    return code

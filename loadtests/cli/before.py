@@ -1,0 +1,108 @@
+"""Before a run: what it is going to do is shown, and asked about where somebody else's machine and money are meant."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from loadtests.plan import Plan
+    from loadtests.profiles import Profile
+
+
+def confirm(profile: Profile, plan: Plan, *, yes: bool) -> None:
+    """Show the plan of a remote run; ask before more than the careful defaults is sent."""
+    from loadtests.forecast import outline
+    from loadtests.options import beyond_defaults
+
+    for line in outline(profile, plan):
+        click.echo(line, err=True)
+    more = beyond_defaults(plan)
+    if not more or yes:
+        return
+    text = f"{profile.base_url} is remote, and this asks for {', '.join(more)}"
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{text}; add --yes if that is meant")
+    click.echo(text, err=True)
+    click.confirm("Send it?", abort=True, err=True)
+
+
+def rehearse(profile: Profile, plan: Plan, *, as_json: bool) -> None:
+    """What a run would do and send, without sending anything."""
+    from loadtests.cli.judge import dump
+    from loadtests.forecast import forecast, outline
+
+    examples = _examples(profile, plan)
+    if as_json:
+        dump({
+            "profile": profile.model_dump(mode="json"), "plan": plan.to_json(),
+            "worst_case": forecast(profile, plan).to_json(), "examples": examples,
+        })  # fmt: skip
+        return
+    for line in outline(profile, plan):
+        click.echo(line)
+    for kind, body in examples.items():
+        click.echo(f"\n{kind} request, for example:\n{_pretty(body)}")
+    click.echo("\nnothing was sent (--dry-run)")
+
+
+def _examples(profile: Profile, plan: Plan) -> dict[str, Any]:
+    """The body of the first streamed and of the first plain request, as it would go out."""
+    import orjson
+
+    from loadtests.dialect import body
+
+    source = plan.source()
+    found: dict[str, Any] = {}
+    for seq in range(100):
+        request = source.request(seq)
+        kind = "streamed" if request.stream else "plain"
+        if kind not in found:
+            found[kind] = orjson.loads(body(
+                profile, model=plan.model, messages=request.messages, stream=request.stream,
+                output_cap=request.output_cap, params={**plan.params, **request.extra},
+            ))  # fmt: skip
+    return found
+
+
+def _pretty(body: dict[str, Any]) -> str:
+    """A body for reading: long texts are cut."""
+    import orjson
+
+    messages = [
+        {key: value if len(str(value)) <= 80 else f"{str(value)[:79]}…" for key, value in message.items()}
+        for message in body["messages"]
+    ]
+    return orjson.dumps({**body, "messages": messages}, option=orjson.OPT_INDENT_2).decode()
+
+
+def argv() -> list[str]:
+    """The command line as run.json keeps it."""
+    from loadtests.redact import redact
+
+    return ["firsttoken", *(redact(word, ()) for word in sys.argv[1:])]
+
+
+def stem(name: str) -> str:
+    """The part of a run directory's name that says who was asked."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"
+
+
+def labels_of(pairs: tuple[str, ...]) -> dict[str, str]:
+    """`KEY=VALUE` pairs."""
+    from loadtests.redact import looks_secret
+
+    labels = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"--label {pair!r}: write KEY=VALUE, for example --label build=1234")
+        if looks_secret(value):
+            raise click.UsageError(
+                f"--label {key}=...: looks like a key, and labels are kept in run.json; leave it out"
+            )
+        labels[key] = value
+    return labels

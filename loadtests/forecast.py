@@ -1,0 +1,109 @@
+"""What a plan may take at most, before anything is sent: requests, tokens, money; as lines for people and as data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from loadtests.budget import BYTES_PER_TOKEN, price, worst_case
+
+if TYPE_CHECKING:
+    from loadtests.plan import Plan
+    from loadtests.profiles import Profile
+
+LOOKED_AT: Final = 2000
+"""Prompts that are made to count their tokens; a longer run is taken to go on like its first so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """
+    The worst case of a plan.
+
+    Attributes:
+        requests: At most so many; None where only time bounds them.
+        input_tokens, output_tokens: Of all requests, or of one (the longest) where their number is unbounded. Input is
+            estimated by bytes and rather too much; output is the cap, or what the profile calls the worst case.
+        capped: Every answer has a cap that holds.
+        cost: At list price, in `currency`; None without prices.
+        seconds: When the run is over at the latest, answers under way included; None: when the last patience is.
+    """
+
+    requests: int | None
+    input_tokens: int
+    output_tokens: int
+    capped: bool
+    cost: float | None
+    currency: str | None
+    seconds: float | None
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+    def to_json(self) -> dict[str, Any]:
+        """As `--dry-run --json` prints it."""
+        return {**asdict(self), "tokens": self.tokens}
+
+    def line(self) -> str:
+        """For people."""
+        cap = "" if self.capped else " (no cap holds for every answer: the profile's worst case)"
+        number = f"{self.requests:,} requests" if self.requests is not None else "as many requests as the time allows"
+        each = "" if self.requests is not None else ", each"
+        text = f"at most {number}{each}, {self.input_tokens:,} input + {self.output_tokens:,} output tokens{cap}"
+        if self.cost is not None:
+            text += f", {self.cost:,.4g} {self.currency}"
+        return text
+
+
+def forecast(profile: Profile, plan: Plan) -> Forecast:
+    """The worst case of this plan with this provider, budgets included."""
+    number = _requests(plan)
+    source = plan.source()
+    needs, capped = [], True
+    for seq in range(min(LOOKED_AT, LOOKED_AT if number is None else number)):
+        request = source.request(seq)
+        sent = sum(len(str(message.get("content") or "").encode()) for message in request.messages)
+        needs.append(worst_case(profile, request, -(-sent // BYTES_PER_TOKEN)))
+        capped = capped and (request.output_cap is not None and (profile.output_cap_param != "none" or request.stream))
+    if number is None:
+        fresh, made = max(need.input_tokens for need in needs), max(need.output_tokens for need in needs)
+    else:
+        scale = number / max(1, len(needs))
+        fresh, made = (round(scale * sum(column)) for column in list(zip(*needs, strict=True))[:2]) if needs else (0, 0)
+    cost = price(profile.prices, fresh, made) if profile.prices is not None else None
+    if cost is not None and plan.budget_cost is not None:
+        cost = min(cost, plan.budget_cost)
+    currency = profile.prices.currency if profile.prices is not None else None
+    return Forecast(number, fresh, made, capped, cost, currency, plan.budget_time_s)
+
+
+def _requests(plan: Plan) -> int | None:
+    bounds = [plan.budget_requests, plan.requests]
+    if plan.mode == "open":
+        bounds.append(len(plan.open_schedule()))
+    known = [bound for bound in bounds if bound is not None]
+    return min(known) if known else None
+
+
+def outline(profile: Profile, plan: Plan) -> list[str]:
+    """What is going to happen, in lines for people."""
+    where = "an embedded provider on this machine" if profile.embedded else profile.url
+    load_of = (
+        f"closed loop, {plan.concurrency:,} user{'s' if plan.concurrency != 1 else ''}"
+        if plan.mode == "closed"
+        else f"open loop, {plan.arrivals} {plan.rate:g}/s"
+    )
+    spans = [f"for {plan.duration_s:g} s" if plan.duration_s is not None else "until its requests are done"]
+    if plan.budget_time_s is not None:
+        spans.append(f"over after {plan.budget_time_s:g} s")
+    caps = {"requests": plan.budget_requests, "tokens": plan.budget_tokens, "cost": plan.budget_cost}
+    budget = ", ".join(f"{value:,.6g} {name}" for name, value in caps.items() if value is not None)
+    lines = [
+        f"target   {where}",
+        f"model    {plan.model}",
+        f"load     {load_of} {', '.join(spans)}, {plan.stream_share:.0%} streamed, workload {plan.workload}",
+        f"tokens   {forecast(profile, plan).line()}",
+    ]
+    return [*lines, f"budget   {budget}"] if budget else lines

@@ -1,0 +1,27 @@
+"""Why a run ends before its plan does: one word for programs, one line for people."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+Word = Literal[
+    "interrupt", "refused", "throttled", "failing", "budget", "disk_full", "no_descriptors", "worker_lost", "orphaned"
+]
+
+BEFORE_SENDING: Final = ("paused", "budget")
+"""Flags of arrivals that were kept back while the run went on."""
+
+
+class Stop(NamedTuple):
+    """
+    The reason of an early end.
+
+    Attributes:
+        word: "interrupt" (Ctrl-C), "refused" (401, 402, 403, 426, or the wrong model), "throttled" (429 and its like
+            again and again), "failing" (most requests fail), "budget" (spent), "disk_full", "no_descriptors",
+            "worker_lost", or "orphaned" (the parent process is gone).
+        text: The same for people, redacted.
+    """
+
+    word: Word
+    text: str
