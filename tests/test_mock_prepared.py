@@ -98,7 +98,7 @@ def test_what_would_make_answers_differ_is_refused(name: str, value: float) -> N
 
 
 def test_the_option_alone_says_what_else_it_needs() -> None:
-    with pytest.raises(ValueError, match=r"^ttft_sigma: 0\.25 isn't 0, which prepared answers need$"):
+    with pytest.raises(ValueError, match=r"^--ttft-sigma: 0\.25 isn't 0, which --prepared needs$"):
         settings_from({"prepared": True})
 
 

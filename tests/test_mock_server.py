@@ -641,7 +641,7 @@ def test_a_mistake_on_the_command_line_is_one_line_and_exit_code_2() -> None:
     )
 
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "mock: error_rate: 2.0 isn't a share from 0 to 1\n"
+    assert ended.stderr == "mock: --error-rate: 2.0 isn't a share from 0 to 1\n"
 
 
 def test_a_mock_that_does_not_start_is_an_error(mock: MockProcess, capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadtests.mock.options import OPTIONS, settings_from
+from loadtests.mock.options import OPTIONS, listing, settings_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
             kwargs["is_flag"] = True
         else:
             kwargs |= {"type": click.Choice(option.choices) if option.choices else option.kind}
+            kwargs |= {"metavar": option.metavar} if option.metavar else {}
             if option.is_repeatable:
                 kwargs["multiple"] = True
             else:
@@ -32,18 +33,39 @@ def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
     epilog="""\b
 Examples:
   firsttoken mock --port 8900
+  firsttoken run --base-url http://127.0.0.1:8900/v1 --profile vllm --model mock
+
+\b
+A provider of the seeds, with a log of what was asked and which of its rules that broke:
+  firsttoken mock --port 8900 --provider meingpt --request-log asked.jsonl
+  firsttoken mock --port 8900 --provider morpheus --cold-session 3
+
+\b
+Things that go wrong: one in twenty requests, or one scenario by name, or whatever a request asks for:
   firsttoken mock --port 8900 --error-rate 0.05 --fault http_429 --fault reset
-  firsttoken run --base-url http://127.0.0.1:8900/v1 --profile vllm --model mock"""
+  firsttoken mock --port 8900 --scenario named_events --scenario cut --scenario-share 0.5
+  firsttoken mock --list
+  curl -N http://127.0.0.1:8900/v1/chat/completions -H 'X-Mock-Scenario: error_vllm' \\
+       -d '{"model":"mock","stream":true,"messages":[{"role":"user","content":"hi"}]}'
+
+\b
+As fast as it can be, the same bytes for every request; sigmas have to be 0:
+  firsttoken mock --port 8900 --prepared --ttft-sigma 0 --gap-sigma 0"""
 )
 @_with_options
-def mock(**values: Any) -> int:
+@click.option("--list", "lists", is_flag=True, help="list providers and scenarios, and end")
+def mock(lists: bool, **values: Any) -> int:
     """Start the embedded provider alone: OpenAI-style chat completions with seeded times and a log of what it sent.
 
-    Prints one line of JSON with its port once it listens; Ctrl-C ends it.
+    Prints one line of JSON with its port once it listens; Ctrl-C ends it. --provider makes it one of the providers
+    that profiles exist for, --scenario makes it do what providers do on the wire.
     """
     from loadtests.mock.__main__ import announce
     from loadtests.mock.serve import serve
 
+    if lists:
+        click.echo("\n".join(listing()))
+        return 0
     try:
         serve(settings_from(values), announce)
     except (ValueError, OSError) as error:

@@ -8,7 +8,7 @@ import sys
 
 import orjson
 
-from loadtests.mock.options import add_arguments, settings_from
+from loadtests.mock.options import add_arguments, listing, settings_from
 from loadtests.mock.serve import serve
 
 
@@ -21,7 +21,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; a mistake in it is one line on stderr and exit code 2."""
     parser = argparse.ArgumentParser("loadtests.mock", description="An OpenAI-style provider with known truth.")
     add_arguments(parser)
+    parser.add_argument("--list", action="store_true", help="list providers and scenarios, and end")
     values = vars(parser.parse_args(arguments))
+    if values["list"]:
+        print("\n".join(listing()))  # noqa: T201  the command line prints
+        return 0
     try:
         serve(settings_from(values), announce)
     except (ValueError, OSError) as error:

@@ -57,6 +57,7 @@ class Answer:
             "reset" (RST) or "stall" (it stays, silent).
         has_tokens: The writes with an offset carry tokens, so that their moments are the truth about these.
         number: Of the chat completion, from 1; 0 for any other request.
+        token_writes: The places of the writes that do, where not all of those with an offset do.
     """
 
     offsets_ns: Sequence[int]
@@ -65,6 +66,7 @@ class Answer:
     ending: str = "keep"
     has_tokens: bool = False
     number: int = 0
+    token_writes: tuple[int, ...] | None = None
 
 
 class Voice(NamedTuple):

@@ -55,5 +55,7 @@ class Delivery:
     def truth(self, finish: str) -> Truth:
         """What the log says of it."""
         stamps = self.stamps if self.answer.has_tokens else array("q")
+        if self.answer.token_writes is not None:
+            stamps = array("q", (stamps[place] for place in self.answer.token_writes if place < len(stamps)))
         ask = self.ask
         return Truth(self.answer.number, self.read_ns, stamps, finish, ask.prompt_tokens, ask.cap, ask.stream)

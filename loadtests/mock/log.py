@@ -26,8 +26,11 @@ MAGIC: Final = b"ftmock1\n"
 HEAD: Final = struct.Struct("=IIIiqBB")
 """number, stamps, prompt tokens, cap (-1: none), read_ns, finish (place in `FINISHES`), stream."""
 
-FINISHES: Final = ("stop", "length", "refused", "disconnected", "shutdown", *FAULTS)
-"""How an answer ended: by itself, refused by the mock's rules, left by the client, cut by our end, or by a fault."""
+FINISHES: Final = ("stop", "length", "refused", "disconnected", "shutdown", *FAULTS, "scenario")
+"""
+How an answer ended: by itself, refused by the mock's rules, left by the client, cut by our end, by a fault, or as its
+scenario has it (the request log says which).
+"""
 
 FLUSH_NS: Final = 1_000_000_000
 _LARGEST_CAP: Final = 2**31 - 1
@@ -87,7 +90,13 @@ class Log:
 
 
 def lateness_ns(truth: Truth, script: Script) -> array[int]:
-    """How long after its moment in the script each stamp of a request is, in nanoseconds: the mock's own error."""
+    """
+    How long after its moment in the script each stamp of a request is, in nanoseconds: the mock's own error.
+
+    None for a scenario, which has moments of its own.
+    """
+    if truth.finish == "scenario":
+        return array("q")
     offsets_ns = script.play(truth.number, truth.prompt_tokens, truth.cap, truth.stream).offsets_ns
     if not truth.stream or truth.finish == "json_for_stream":
         offsets_ns = offsets_ns[-1:]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from loadtests.mock.front import SCENARIO_HEADER, Cast
+from loadtests.mock.providers import PROVIDERS
+from loadtests.mock.scenarios import SCENARIOS, TOPICS
 from loadtests.mock.script import FAULTS, USAGES, Script
 from loadtests.mock.serve import Settings
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Option:
     One option: its flag, the setting it sets, the type of its value, its default and its help.
 
     `kind` bool is a switch without a value. `choices` () means any value. A repeatable one gives a tuple; none given
-    gives the default.
+    gives the default. `metavar` is what the help calls the value where it doesn't list the choices.
     """
 
     flag: str
@@ -30,6 +34,7 @@ class Option:
     help: str
     choices: tuple[str, ...] = ()
     is_repeatable: bool = False
+    metavar: str | None = None
 
 
 _USUAL: Final = Script()
@@ -70,10 +75,47 @@ SERVER_OPTIONS: Final = (
     Option("--tls-cert", "tls_cert", Path, None, "serve https with this certificate (PEM); needs --tls-key"),
     Option("--tls-key", "tls_key", Path, None, "the certificate's key (PEM, not encrypted)"),
     Option("--log", "log", Path, None, "file for the truth: when each chunk was really written"),
+    Option("--request-log", "request_log", Path, None, "file for what was asked, and which rules it broke: JSON lines"),
     Option("--parent-pipe", "until_eof", bool, False, "end when stdin does"),
 )
 
-OPTIONS: Final = SERVER_OPTIONS + SCRIPT_OPTIONS
+CAST_OPTIONS: Final = (
+    Option(
+        "--provider", "provider", str, "generic", "whose paths, rules, errors and manners are played", tuple(PROVIDERS)
+    ),
+    Option(
+        "--scenario",
+        "scenarios",
+        str,
+        (),
+        "a scenario to draw from, by name (--list has them); repeatable; a request's own header "
+        f"{SCENARIO_HEADER}: NAME or ?scenario=NAME goes first",
+        is_repeatable=True,
+        metavar="NAME",
+    ),
+    Option("--scenario-share", "scenario_share", float, 1.0, "share of requests that get one of them, 0 to 1"),
+    Option(
+        "--cold-session",
+        "cold_session_s",
+        float,
+        None,
+        "seconds that the first request for a model waits for its session (1); needs --provider morpheus",
+    ),
+)
+
+OPTIONS: Final = SERVER_OPTIONS + CAST_OPTIONS + SCRIPT_OPTIONS
+_FLAGS: Final = {option.name: option.flag for option in OPTIONS}
+
+
+def listing() -> Iterator[str]:
+    """The providers and the scenarios, a line each."""
+    yield "providers (--provider NAME)"
+    yield from (f"  {name:<16} {provider.summary}" for name, provider in PROVIDERS.items())
+    for topic, rows in TOPICS.items():
+        yield f"\n{topic} (--scenario NAME)"
+        for row in rows:
+            asked = "" if row.asked == "both" else f" [{row.asked}]"
+            yield f"  {row.name:<34} {row.error_kind or row.outcome:<18} {row.summary}{asked}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,10 +126,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             spec |= {"action": "store_true", "help": option.help}
         else:
             spec |= {"type": option.kind, "choices": option.choices or None}
-            spec["metavar"] = option.flag.removeprefix("--").replace("-", "_").upper() if not option.choices else None
+            word = option.metavar or option.flag.removeprefix("--").replace("-", "_").upper()
+            spec["metavar"] = word if not option.choices else None
         if option.is_repeatable:
             spec |= {"action": "append", "default": None}
-            spec["help"] = f"{option.help} ({' '.join(option.default)})"
+            spec["help"] = f"{option.help} ({' '.join(option.default)})" if option.default else option.help
         parser.add_argument(option.flag, **spec)
 
 
@@ -100,13 +143,48 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
             default. Other keys are left alone.
 
     Raises:
-        ValueError: A value is not allowed; says which, and what is.
+        ValueError: A value is not allowed, or not together with another; says which option, and what is.
     """
     given = {o.name: values.get(o.name, o.default) for o in OPTIONS}
     given["faults"] = tuple(given["faults"] or _USUAL.faults)
+    given["scenarios"] = tuple(given["scenarios"] or ())
     if not 0 <= given["port"] <= 65535:
-        raise ValueError(f"port: {given['port']} isn't a number from 0 to 65535")
+        raise ValueError(f"--port: {given['port']} isn't a number from 0 to 65535")
     if (given["tls_cert"] is None) != (given["tls_key"] is None):
-        raise ValueError("tls_cert, tls_key: only one of them is given; https needs both, http neither")
-    script = Script(**{o.name: given[o.name] for o in SCRIPT_OPTIONS})
-    return Settings(script, **{o.name: given[o.name] for o in SERVER_OPTIONS})
+        raise ValueError("--tls-cert, --tls-key: only one of them is given; https needs both, http neither")
+    cast = _cast(given)
+    try:
+        script = Script(**{o.name: given[o.name] for o in SCRIPT_OPTIONS})
+    except ValueError as error:
+        raise ValueError(_with_flag(str(error))) from None
+    return Settings(script, cast=cast, **{o.name: given[o.name] for o in SERVER_OPTIONS})
+
+
+def _with_flag(problem: str) -> str:
+    """A script's complaint about a setting, as one about the option."""
+    name, colon, rest = problem.partition(":")
+    return f"{_FLAGS.get(name, name)}{colon}{rest.replace('prepared answers need', '--prepared needs')}"
+
+
+def _cast(given: Mapping[str, Any]) -> Cast:
+    """Who plays what, if it goes together."""
+    provider, names, cold_s = PROVIDERS[given["provider"]], given["scenarios"], given["cold_session_s"]
+    if unknown := [name for name in names if name not in SCENARIOS]:
+        raise ValueError(f"--scenario: {unknown[0]!r} is none{_nearest(unknown[0])}; --list has them all")
+    if not 0 <= given["scenario_share"] <= 1:
+        raise ValueError(f"--scenario-share: {given['scenario_share']!r} isn't a share from 0 to 1")
+    if given["scenario_share"] != 1 and not names:
+        raise ValueError("--scenario-share: there is no --scenario that could have a share")
+    if cold_s is not None and not provider.has_sessions:
+        raise ValueError(f"--cold-session: {provider.name} has no sessions; it needs --provider morpheus")
+    if cold_s is not None and not 0 <= cold_s < float("inf"):
+        raise ValueError(f"--cold-session: {cold_s!r} isn't a number of seconds >= 0")
+    if given["prepared"] and (names or provider.name != "generic"):
+        other = "--scenario" if names else f"--provider {provider.name}"
+        raise ValueError(f"--prepared: its answers are all the same bytes, so it can't go with {other}")
+    return Cast(provider, names, given["scenario_share"], Cast().cold_session_s if cold_s is None else cold_s)
+
+
+def _nearest(name: str) -> str:
+    near = get_close_matches(name, SCENARIOS, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

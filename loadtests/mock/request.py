@@ -15,6 +15,8 @@ LONGEST_BYTES: Final = 16 * 1024 * 1024
 """Of one request, head and body; one that is longer by more than a read is answered with 413."""
 
 CHARACTERS_PER_TOKEN: Final = 4
+CAPS: Final = ("max_completion_tokens", "max_tokens")
+"""Names of a cap; the first replaces the second."""
 
 
 class Request(NamedTuple):
@@ -27,6 +29,14 @@ class Request(NamedTuple):
     keep_alive: bool
     http_version: str
     problem: int = 0
+    query: str = ""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    def header(self, name: str) -> str:
+        """The value of a header, or of the last of that name; "" where there is none."""
+        wanted, length = name.lower().encode(), len(name)
+        found = [value for key, value in self.headers if len(key) == length and key.lower() == wanted]
+        return found[-1].decode("latin-1") if found else ""
 
 
 class RequestReader:
@@ -40,6 +50,7 @@ class RequestReader:
     __slots__ = (
         "_authorization",
         "_body",
+        "_headers",
         "_parser",
         "_requests",
         "_unread_bytes",
@@ -87,6 +98,7 @@ class RequestReader:
         """Begin a request."""
         self._url = b""
         self._authorization = b""
+        self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self.awaits_continue = False
 
@@ -95,7 +107,8 @@ class RequestReader:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, if it is one that matters here."""
+        """Take a header."""
+        self._headers.append((name, value))
         if len(name) == 13 and name.lower() == b"authorization":
             self._authorization = value
         elif len(name) == 6 and name.lower() == b"expect":
@@ -110,39 +123,60 @@ class RequestReader:
         """Keep the request, which is whole now."""
         parser = self._parser
         assert parser is not None
+        path, _, query = self._url.decode("latin-1").partition("?")
         request = Request(
             method=parser.get_method().decode("ascii"),
-            path=self._url.decode("latin-1").partition("?")[0],
+            path=path,
             authorization=self._authorization.decode("latin-1"),
             body=b"".join(self._body),
             keep_alive=parser.should_keep_alive(),
             http_version=parser.get_http_version(),
+            query=query,
+            headers=tuple(self._headers),
         )
         self._requests.append(request)
         self._unread_bytes = 0
         self.on_message_begin()
 
 
+class Wish(NamedTuple):
+    """
+    What is wanted besides a text in one piece of prose.
+
+    Attributes:
+        n: Choices.
+        stops: Where any of these texts would come, the answer ends before it.
+        call: Name of the function to call, and its arguments as JSON; None for none.
+        json: The JSON text to answer with; None for prose.
+    """
+
+    n: int = 1
+    stops: tuple[str, ...] = ()
+    call: tuple[str, str] | None = None
+    json: str | None = None
+
+
 class Ask(NamedTuple):
-    """What a chat completion's body wants. `cap` is in tokens, None where there is none."""
+    """What a chat completion's body wants. `cap` is in tokens, None where there is none; `wish` where it is prose."""
 
     model: str = ""
     prompt_tokens: int = 0
     cap: int | None = None
     stream: bool = False
     include_usage: bool = False
+    wish: Wish | None = None
 
 
 class BadAskError(ValueError):
     """A body that no provider would take; says why."""
 
 
-def read_ask(body: bytes) -> Ask:
+def read_body(body: bytes) -> dict[str, Any]:
     """
-    What a body asks for.
+    The fields of a body.
 
     Raises:
-        BadAskError: It is no JSON object, has no `model`, no `messages`, or a cap that isn't a whole number >= 1.
+        BadAskError: It is no JSON object.
     """
     try:
         asked = orjson.loads(body)
@@ -150,30 +184,50 @@ def read_ask(body: bytes) -> Ask:
         raise BadAskError(f"We could not parse the JSON body of your request: {error}") from None
     if not isinstance(asked, dict):
         raise BadAskError("The body of your request is not a JSON object.")
-    model, messages, options = asked.get("model"), asked.get("messages"), asked.get("stream_options")
+    return asked
+
+
+def check_usual(asked: dict[str, Any]) -> None:
+    """
+    Refuse what no provider would take.
+
+    Raises:
+        BadAskError: It has no `model`, no `messages`, or a cap that isn't a whole number >= 1.
+    """
+    model, messages = asked.get("model"), asked.get("messages")
     if not isinstance(model, str) or not 0 < len(model) <= 256:
         raise BadAskError("you must provide a model parameter")
     if not isinstance(messages, list) or not messages:
         raise BadAskError("Missing required parameter: 'messages'.")
+    for name in CAPS:
+        cap = asked.get(name)
+        if cap is not None and not _is_cap(cap):
+            raise BadAskError(f"Invalid '{name}': expected an integer >= 1, but got {str(cap)[:40]} instead.")
+
+
+def read_ask(asked: dict[str, Any], caps: tuple[str, ...] = CAPS, wish: Wish | None = None) -> Ask:
+    """
+    What a body's fields ask for; what is not of its type counts as absent.
+
+    Args:
+        asked: The fields.
+        caps: Names under which a cap is heeded; the first that is there counts.
+        wish: What else was found to be wanted.
+    """
+    model, messages, options = asked.get("model"), asked.get("messages"), asked.get("stream_options")
+    given = [asked[name] for name in caps if _is_cap(asked.get(name))]
     return Ask(
-        model=model,
-        prompt_tokens=-(-_characters(messages) // CHARACTERS_PER_TOKEN),
-        cap=_cap(asked),
+        model=model if isinstance(model, str) else "",
+        prompt_tokens=-(-_characters(messages if isinstance(messages, list) else []) // CHARACTERS_PER_TOKEN),
+        cap=given[0] if given else None,
         stream=asked.get("stream") is True,
         include_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        wish=wish,
     )
 
 
-def _cap(asked: dict[str, Any]) -> int | None:
-    """max_completion_tokens, or else max_tokens, which it replaces."""
-    for name in ("max_completion_tokens", "max_tokens"):
-        cap = asked.get(name)
-        if cap is None:
-            continue
-        if not isinstance(cap, int) or isinstance(cap, bool) or cap < 1:
-            raise BadAskError(f"Invalid '{name}': expected an integer >= 1, but got {str(cap)[:40]} instead.")
-        return cap
-    return None
+def _is_cap(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _characters(messages: list[Any]) -> int:

@@ -16,8 +16,9 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from loadtests.mock.front import Cast, Front
+from loadtests.mock.journal import Journal
 from loadtests.mock.log import Log
-from loadtests.mock.provider import Provider
 from loadtests.mock.script import Script
 from loadtests.mock.server import Server
 from loadtests.mock.tls import context
@@ -40,6 +41,8 @@ class Settings:
         tls_cert: File of the certificate to serve https with; None for plain http.
         tls_key: File of its key; there exactly when the certificate is.
         log: File for the truth, see `log`; None for none.
+        request_log: File for what was asked, see `journal`; None for none.
+        cast: Which provider and which scenarios are played.
         until_eof: End when stdin does, so as not to outlive the process at its other end.
     """
 
@@ -50,6 +53,8 @@ class Settings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     log: Path | None = None
+    request_log: Path | None = None
+    cast: Cast = field(default_factory=Cast)
     until_eof: bool = False
 
 
@@ -62,15 +67,17 @@ def serve(settings: Settings, on_ready: Callable[[int, str], None]) -> None:
         on_ready: Called with the port and the scheme of its addresses once it listens.
 
     Raises:
-        OSError: The address can't be listened on, the log not written, or stdin not waited for.
+        OSError: The address can't be listened on, a log not written, or stdin not waited for.
         ValueError: The files for TLS are no certificate with its key.
     """
     _allow_all_descriptors()
     cert, key = settings.tls_cert, settings.tls_key
     tls = None if cert is None or key is None else context(cert, key)
     log = nullcontext() if settings.log is None else closing(Log(settings.log))
-    with log as truth, _listener(settings) as listener, _signals() as signalled:
-        server = Server(listener, Provider(settings.script, settings.key), truth, tls)
+    asked = nullcontext() if settings.request_log is None else closing(Journal(settings.request_log))
+    with log as truth, asked as journal, _listener(settings) as listener, _signals() as signalled:
+        front = Front(settings.script, settings.key, settings.cast, journal)
+        server = Server(listener, front, (truth, journal), tls)
         server.watch(signalled, server.stop)
         if settings.until_eof:
             _watch_stdin(server)

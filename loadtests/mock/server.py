@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from loadtests.mock.front import Front
+    from loadtests.mock.journal import Journal
     from loadtests.mock.log import Log
-    from loadtests.mock.provider import Provider
 
 BURST: Final = 64
 """Writes that are made before sockets get their turn again, where many are due at once."""
@@ -43,11 +44,16 @@ class Server:
     """Serves connections of a listening socket until `stop` is called; without a context for TLS, plain ones."""
 
     def __init__(
-        self, listener: socket.socket, provider: Provider, log: Log | None, tls: ssl.SSLContext | None = None
+        self,
+        listener: socket.socket,
+        front: Front,
+        logs: tuple[Log | None, Journal | None] = (None, None),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._listener = listener
-        self._provider = provider
-        self._log = log
+        self._front = front
+        self._log = logs[0]
+        self._logs = tuple(log for log in logs if log is not None)
         self._tls = tls
         self._timer = Timer()
         self._armed_ns = 0
@@ -76,8 +82,8 @@ class Server:
             for fd, events in self._epoll.poll(self._patience_s(), 256):
                 self._on_event(fd, events)
                 self._play()
-            if self._log is not None:
-                self._log.tick(monotonic_ns())
+            for log in self._logs:
+                log.tick(monotonic_ns())
 
     def close(self) -> None:
         """End all connections, noting what they had been sent, and give the descriptors back."""
@@ -248,7 +254,7 @@ class Server:
         if connection.delivery is not None or not connection.waiting:
             return
         request, start_ns, read_ns = connection.waiting.popleft()
-        answer, ask = self._provider.answer(request, read_ns // 1_000_000_000)
+        answer, ask = self._front.answer(request, read_ns // 1_000_000_000)
         connection.delivery = delivery = Delivery(connection, answer, ask, (start_ns, read_ns))
         self._due.begin(start_ns + answer.offsets_ns[0], delivery)
 
