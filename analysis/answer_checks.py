@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from analysis import series, stats
-from analysis.check import Check, Evidence, Rule, is_new_connection, percentile
+from analysis import series, sources, stats
+from analysis.check import Check, Evidence, Rule, is_new_connection, percentile, relief
 from analysis.metrics import is_ok, is_stream
 from analysis.runs import flagged, numbers, seconds, where
 from analysis.units import digits
@@ -35,7 +35,7 @@ def unsent(seen: Evidence) -> Check:
 
 def rate(seen: Evidence) -> Check:
     """4: the rate that went out against the schedule's."""
-    advice = "The client did not keep the rate: more --workers, or a lower rate."
+    advice = f"The client did not keep the rate: {relief(seen.run)}, or a lower rate."
     rule = Rule(4, "rate sent, off the plan by", advice, 1.0, 3.0, " %")
     if not seen.run.is_open:
         return rule.skip("closed loop: the answers set the rate")
@@ -115,6 +115,9 @@ def _surplus(sent: pd.DataFrame) -> int:
 
 # The answers.
 
+LEAST_COUNTED: Final = 10
+"""Answers with two counts that check 31 needs."""
+
 
 def certified(seen: Evidence) -> Check:
     """13: how far up percentiles are printed."""
@@ -171,14 +174,37 @@ def cached(seen: Evidence) -> Check:
 
 def usage(seen: Evidence) -> Check:
     """19: where token counts are from."""
-    advice = "Token counts come from several sources: TPOT and tokens/s mix them."
+    advice = "Token counts come from several sources: TPOT and tokens/s are split by them."
     rule = Rule(19, "answers without usage", advice, 1.0, 1.0, " %")
     ok = seen.rows[is_ok(seen.rows)]
-    missing = int((~where(ok, "tokens_from", "usage", "usage_alt")).sum())
+    missing = int((~where(ok, "tokens_from", *sources.TOLD)).sum())
     if len(ok) and missing == len(ok):
+        value = f"100 % ({missing} of {missing})"
+        if where(ok, "tokens_from", "tokenizer").all():
+            name = sources.tokenizer(seen.run)
+            return rule.state(value, "ok", f"The provider sends no usage: the tokenizer {name} counts what came.")
         why = "The provider sends no usage: output tokens are estimates, and so are TPOT and tokens/s."
-        return rule.state(f"100 % ({missing} of {missing})", "doubtful", why)
+        return rule.state(value, "doubtful", why)
     return rule.judge_share(missing, len(ok))
+
+
+def counted(seen: Evidence) -> Check:
+    """31: the provider's token counts against those of the run's own tokenizer."""
+    advice = (
+        "The provider counts other tokens than those of the text that came: reasoning that is billed and not shown, "
+        "another model's tokenizer here, or an answer out of a cache."
+    )
+    rule = Rule(31, "token counts, tokenizer off usage by", advice, 30.0, None, " %")
+    if not seen.run.plan.get("tokenizer"):
+        return rule.skip("no --tokenizer to count with")
+    told = seen.rows[is_ok(seen.rows) & where(seen.rows, "tokens_from", *sources.TOLD)]
+    ours, theirs = numbers(told, "counted_tokens"), numbers(told, "output_tokens")
+    both = ~np.isnan(ours) & (theirs > 0)
+    n = int(both.sum())
+    if n < LEAST_COUNTED:
+        return rule.skip(f"{n} answers with both counts, need ≥ {LEAST_COUNTED}")
+    mine, said = float(ours[both].sum()), float(theirs[both].sum())
+    return rule.judge(100 * abs(mine / said - 1), f"{mine:,.0f} counted, {said:,.0f} told, over {n:,} answers")
 
 
 def throttled(seen: Evidence) -> Check:
@@ -238,6 +264,6 @@ def _reason(stop: Any) -> str:
 
 
 CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (
-    unsent, rate, little, certified, errors, models, cached, usage, new_connections, throttled, caps, complete,
+    unsent, rate, little, certified, errors, models, cached, usage, counted, new_connections, throttled, caps, complete,
     buffered,
 )  # fmt: skip

@@ -10,6 +10,7 @@ one late wake-up in a short run on a busy machine decides nothing. A check that 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "doubtful", "invalid", "not_judged"]
 NO_CLIENT: Final = "the run has no client.parquet"
+LOOPBACK: Final = re.compile(r"https?://(localhost|127\.|\[::1\])")
+"""Base URLs of a provider that takes a core of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,17 @@ def evidence(run: Run, window: Window) -> Evidence:
         client = client[numbers(client, "worker") >= 0]
         client = None if client.empty else client
     return Evidence(run, window, measured, window.rows(run.requests), client)
+
+
+def relief(run: Run) -> str:
+    """What gives the load-making processes room: more of them where a core is left for one, else more cores."""
+    host, profile = run.manifest.get("host") or {}, run.manifest.get("profile") or {}
+    cores = host.get("usable_cpus") or host.get("cpus")
+    served_here = profile.get("embedded") or LOOPBACK.match(str(profile.get("base_url", "")))
+    taken = int(run.plan.get("workers") or 1) + bool(served_here)
+    if isinstance(cores, int) and cores <= taken:
+        return f"a machine with more cores than the {cores} here"
+    return "more --workers"
 
 
 def is_new_connection(frame: pd.DataFrame) -> NDArray[np.bool_]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from analysis import stats
-from analysis.check import NO_CLIENT, Check, Evidence, Rule, percentile, send_lag, supported_quantile
+from analysis.check import NO_CLIENT, Check, Evidence, Rule, percentile, relief, send_lag, supported_quantile
 from analysis.metrics import is_stream
 from analysis.runs import numbers, seconds
 
@@ -23,7 +23,7 @@ def late_sends(seen: Evidence) -> Check:
     ttft = numbers(seen.rows, "ttft_s")
     reference = ttft if np.any(~np.isnan(ttft)) else numbers(seen.rows, "latency_s")
     typical_ms = 1e3 * float(np.nanmedian(reference)) if np.any(~np.isnan(reference)) else 0.0
-    advice = "The client sends late: give it more --workers or a machine of its own, or lower the rate."
+    advice = f"The client sends late: {relief(seen.run)}, a machine of its own, or a lower rate."
     rule = Rule(1, "send lag", advice, max(1.0, 0.01 * typical_ms), max(10.0, 0.05 * typical_ms), " ms")
     lag = send_lag(seen.rows)
     if np.all(np.isnan(lag)):
@@ -36,7 +36,7 @@ def missed_slots(seen: Evidence) -> Check:
     """2: sends so late that they fall into another arrival's place."""
     length, n = seen.window.length_s, len(seen.rows)
     limit_s = max(min(length / n, 0.05), 0.01) if n else 0.05
-    advice = "The arrivals were not the planned process any more: more --workers, or a lower rate."
+    advice = f"The arrivals were not the planned process any more: {relief(seen.run)}, or a lower rate."
     rule = Rule(2, f"sent more than {1e3 * limit_s:.3g} ms late", advice, 0.1, 1.0, " %")
     if not seen.run.is_open:
         return rule.skip("closed loop: there is no schedule to miss")
@@ -47,14 +47,14 @@ def missed_slots(seen: Evidence) -> Check:
 def wake_lag(seen: Evidence) -> Check:
     """5: from the kernel's stamp to the reader."""
     kernel = _clock(seen) == "kernel"
-    advice = "Reads queue up in the client: more --workers."
+    advice = f"Reads queue up in the client: {relief(seen.run)}."
     rule = Rule(5, "wake lag", advice, 1.0, None if kernel else 5.0, " ms")
     return _of_seconds(rule, seen, "wake_lag_p99_us", "p99 within a second")
 
 
 def hub_lag(seen: Evidence) -> Check:
     """6: how late the event loop's own timers are."""
-    advice = "The event loop is held up: more --workers, or a machine with nothing else on it."
+    advice = f"The event loop is held up: {relief(seen.run)}, or a machine with nothing else on it."
     rule = Rule(6, "event loop lag", advice, 5.0, 20.0, " ms")
     return _of_seconds(rule, seen, "hub_lag_us", "worst of a second")
 
@@ -85,7 +85,9 @@ def _typical(values: NDArray[np.float64]) -> tuple[float, str]:
 
 def cpu(seen: Evidence) -> Check:
     """7: the busiest load-making process."""
-    rule = Rule(7, "CPU of a worker", "A worker's core is full: more --workers.", 80.0, 95.0, " %")
+    rule = Rule(
+        7, "CPU of a worker", f"A worker's core is full: {relief(seen.run)}, or a lower rate.", 80.0, 95.0, " %"
+    )
     if seen.client is None:
         return _no_client(rule)
     shares = [numbers(group, "cpu") for _, group in seen.client.groupby("worker", observed=True)]
@@ -95,7 +97,7 @@ def cpu(seen: Evidence) -> Check:
 
 def shared_reads(seen: Evidence) -> Check:
     """9: token events whose stamp is an upper bound because their reader came late."""
-    advice = "Reads merged in a client that was late: TTFT and gaps of these are upper bounds. More --workers."
+    advice = "Reads merged in a client that was late: TTFT and gaps of these are upper bounds; " + relief(seen.run)
     rule = Rule(9, "streams with merged reads", advice, 5.0, None, " %")
     streams = seen.rows[is_stream(seen.rows) & ~np.isnan(seconds(seen.rows, "first_token_ns"))]
     late = numbers(streams, "wake_lag_max_us")
@@ -129,19 +131,28 @@ def _clock_step_us(samples: pd.DataFrame) -> float:
 
 def headroom(seen: Evidence) -> Check:
     """24: what was used of the limit that `firsttoken calibrate` found for this machine."""
-    found = seen.run.manifest.get("headroom")
-    used = found.get("used") if isinstance(found, dict) else None
-    # Beyond what is only known as "at least" nobody knows: the provider gave out before the client did.
-    fail = None if isinstance(found, dict) and found.get("at_least") else 100.0
-    advice = "The client was near or beyond what it can do: more --workers, or a lower rate."
-    rule = Rule(24, "client's calibrated limit", advice, 60.0, fail, " %")
-    if not isinstance(found, dict):
+    stamped = seen.run.manifest.get("headroom")
+    found: dict[str, Any] = stamped if isinstance(stamped, dict) else {}
+    used, limit, below = found.get("used"), found.get(f"limit_{found.get('by')}_per_s"), found.get("below")
+    advice = f"The client was near or beyond what it can do: {relief(seen.run)}, or a lower rate."
+    rule = Rule(24, "client's calibrated limit", advice, 60.0, _certainly_beyond(found, limit, below), " %")
+    if not found:
         return rule.skip("client not calibrated: `firsttoken calibrate`")
     if not isinstance(used, int | float):
         return rule.skip(NO_CLIENT if seen.client is None else "not sampled long enough")
-    limit = found.get(f"limit_{found.get('by')}_per_s")
-    what = f"of {limit:,.0f} {found.get('by')}/s a process" if isinstance(limit, int | float) else ""
-    return rule.judge(100.0 * used, what)
+    if not isinstance(limit, int | float):
+        return rule.judge(100.0 * used)
+    spoilt = f", not clean at {below:,.0f}" if found.get("at_least") and isinstance(below, int | float) else ""
+    sign = "≥ " if found.get("at_least") else ""
+    return rule.judge(100.0 * used, f"of {sign}{limit:,.0f} {found.get('by')}/s a process{spoilt}")
+
+
+def _certainly_beyond(found: dict[str, Any], limit: Any, below: Any) -> float | None:
+    """The share of the limit from which on the client is beyond what it can do; None where nobody knows."""
+    if not found.get("at_least"):
+        return 100.0
+    known = isinstance(limit, int | float) and isinstance(below, int | float)
+    return 100.0 * below / limit if known else None
 
 
 def _clock(seen: Evidence) -> str:

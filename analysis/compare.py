@@ -6,12 +6,18 @@ A table, no verdict: with one run a side nobody can tell a change of the server 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from analysis import sources
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from analysis.metrics import Unit
-    from analysis.summary import Row, Summary
+    from analysis.summary import Rate, Row, Summary
+
+T = TypeVar("T", "Row", "Rate")
 
 SCHEMA_VERSION: Final = 1
 PS: Final = (0.5, 0.95, 0.99)
@@ -48,7 +54,8 @@ class Line:
 
     Attributes:
         what: `p50`, `p95`, `p99`, or empty for a metric of the run.
-        ratio: B / A; None where one is missing or A is 0.
+        ratio: B / A; None where one is missing, A is 0 or, for the `reason` given, they are not of one unit.
+        tokens_a, tokens_b: The sources of the token counts they rest on; None where they rest on none.
     """
 
     metric: str
@@ -61,6 +68,16 @@ class Line:
     ratio: float | None
     n_a: int
     n_b: int
+    tokens_a: str | None = None
+    tokens_b: str | None = None
+    reason: str | None = None
+
+    @property
+    def source(self) -> str:
+        """What has to be said about the token counts of both sides; empty where nothing has to be."""
+        named = self.tokens_a or self.tokens_b
+        alike = self.tokens_b in {None, named}
+        return sources.phrase(named) if named and alike and named != sources.USAGE else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,39 +96,71 @@ class Comparison:
 
 
 def compare(a: Summary, b: Summary) -> Comparison:
-    """Put two summaries side by side; a row that only one of them has is shown with the other empty."""
-    keys = {(row.metric, row.group): row for side in (b, a) for row in side.rows}
-    order = sorted(keys, key=lambda key: _place(key, a, b))
-    lines = [line for key in order for line in _lines(keys[key], a.row(*key), b.row(*key))]
-    return Comparison(_side(a), _side(b), differences(a, b), (*_rates(a, b), *lines))
+    """Put two summaries side by side; what only one of them has is shown with the other empty."""
+    rows = [line for left, right in _paired(a.rows, b.rows) for line in _lines(left, right)]
+    rates = [_line(left, right, a, b) for left, right in _paired(a.rates, b.rates)]
+    return Comparison(_side(a), _side(b), differences(a, b), (*rates, *rows))
 
 
-def _place(key: tuple[str, str], a: Summary, b: Summary) -> int:
-    rows = [(row.metric, row.group) for row in (*a.rows, *b.rows)]
-    return rows.index(key)
+def _paired(a: Sequence[T], b: Sequence[T]) -> Iterator[tuple[T | None, T | None]]:
+    """
+    What belongs together, in A's order, then what only B has.
+
+    Of a metric of tokens those of the same source do; where the sides have one source each, these stand together too,
+    though they are not to be compared.
+    """
+    for place in dict.fromkeys(_place(one) for one in (*a, *b)):
+        left: dict[str | None, T] = {one.tokens: one for one in a if _place(one) == place}
+        right: dict[str | None, T] = {one.tokens: one for one in b if _place(one) == place}
+        if len(left) == len(right) == 1:
+            yield next(iter(left.values())), next(iter(right.values()))
+        else:
+            yield from ((left.get(source), right.get(source)) for source in dict.fromkeys([*left, *right]))
+
+
+def _place(one: Row | Rate) -> tuple[str, str]:
+    return one.metric, getattr(one, "group", "run")
 
 
 def _side(summary: Summary) -> Side:
     return Side(summary.facts.name, summary.facts.run_id, summary.validity.verdict)
 
 
-def _lines(like: Row, a: Row | None, b: Row | None) -> list[Line]:
+def _lines(a: Row | None, b: Row | None) -> list[Line]:
+    like = a or b
+    assert like is not None
+    label = f"{like.label}, {like.group}" if like.group == "whole" and "," not in like.label else like.label
+    n = 0 if a is None else a.n, 0 if b is None else b.n
     lines = []
     for p in PS:
         left, right = (None if row is None else row.cell(p).value for row in (a, b))
-        n_a, n_b = (0 if row is None else row.n for row in (a, b))
-        what = f"p{100 * p:g}"
-        label = f"{like.label}, {like.group}" if like.group == "whole" and "," not in like.label else like.label
-        lines.append(Line(like.metric, label, like.group, like.unit, what, left, right, _ratio(left, right), n_a, n_b))
-    return lines
+        lines.append(
+            Line(like.metric, label, like.group, like.unit, f"p{100 * p:g}", left, right, None, *n, *_tokens(a, b))
+        )
+    return [_with_ratio(line) for line in lines]
 
 
-def _rates(a: Summary, b: Summary) -> list[Line]:
-    n_a, n_b = a.counts.in_window, b.counts.in_window
-    return [
-        Line(x.metric, x.label, "run", x.unit, "", x.value, y.value, _ratio(x.value, y.value), n_a, n_b)
-        for x, y in zip(a.rates, b.rates, strict=True)
-    ]
+def _line(x: Rate | None, y: Rate | None, a: Summary, b: Summary) -> Line:
+    like = x or y
+    assert like is not None
+    left, right = (None if rate is None else rate.value for rate in (x, y))
+    n = a.counts.in_window, b.counts.in_window
+    line = Line(like.metric, like.label, "run", like.unit, "", left, right, None, *n, *_tokens(x, y))
+    return _with_ratio(line)
+
+
+def _tokens(a: Row | Rate | None, b: Row | Rate | None) -> tuple[str | None, str | None]:
+    return None if a is None else a.tokens, None if b is None else b.tokens
+
+
+def _with_ratio(line: Line) -> Line:
+    """The line with its ratio, or with the reason why there cannot be one."""
+    a, b = line.tokens_a, line.tokens_b
+    if a == b:
+        return replace(line, ratio=_ratio(line.a, line.b))
+    if a and b:
+        return replace(line, reason=f"not compared: tokens of A by {a}, of B by {b}")
+    return replace(line, reason=f"not compared: {'B' if a else 'A'} has no tokens by {a or b}")
 
 
 def _ratio(a: float | None, b: float | None) -> float | None:

@@ -81,7 +81,11 @@ def client_phrase(headroom: Any) -> str:
     used = headroom.get("used")
     if not isinstance(used, int | float):
         return "client calibrated, but not sampled long enough to say how much of its limit it used"
-    return f"client at {100 * used:.0f} % of its calibrated limit"
+    if not headroom.get("at_least"):
+        return f"client at {100 * used:.0f} % of its calibrated limit"
+    limit = headroom.get(f"limit_{headroom.get('by')}_per_s")
+    what = f" (≥ {limit:,.0f} {headroom.get('by')}/s)" if isinstance(limit, int | float) else ""
+    return f"client at ≤ {100 * used:.0f} % of its calibrated limit{what}"
 
 
 def _started(unix_ns: Any) -> str:

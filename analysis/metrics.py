@@ -37,6 +37,7 @@ class Metric:
         of_run: From all rows and the window, for a metric of the whole run.
         rows: Which requests have it: `stream` answers, `split` (streams and whole answers apart), or `all`.
         of_sent: Every request that was sent counts, not only those answered in full.
+        of_tokens: Rests on counts of tokens, so that counts of different sources are kept apart.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Metric:
     of_run: Callable[[pd.DataFrame, Window], float | None] | None = None
     rows: Literal["stream", "split", "all"] = "all"
     of_sent: bool = False
+    of_tokens: bool = False
 
 
 def is_stream(frame: pd.DataFrame) -> NDArray[np.bool_]:
@@ -114,11 +116,11 @@ METRICS: Final[tuple[Metric, ...]] = (
         "tpot_s", "TPOT", "s", "lower",
         "(last token - first token) / (output tokens - tokens in the first chunk), with 2 chunks or more",
         "Artificial Analysis, output speed: the one form that holds when the first chunk has several tokens",
-        column="tpot_s", rows="stream",
+        column="tpot_s", rows="stream", of_tokens=True,
     ),
     Metric(
         "output_tokens_per_s", "tokens/s", "1/s", "higher", "output tokens / latency from send",
-        "both kinds of answer; waiting included", column="output_tokens_per_s", rows="split",
+        "both kinds of answer; waiting included", column="output_tokens_per_s", rows="split", of_tokens=True,
     ),
     Metric(
         "max_gap_s", "longest gap", "s", "lower", "longest silence between two tokens of an answer",
@@ -139,6 +141,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric(
         "tokens_per_s", "output tokens/s", "1/s", "higher", "output tokens received inside the window / its length",
         "all requests together; a streamed answer's tokens spread evenly from first to last token", of_run=tokens_per_s,
+        of_tokens=True,
     ),
     Metric(
         "error_rate", "error rate", "share", "lower", "(error + lost) / (ok + error + lost)",

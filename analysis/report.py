@@ -59,7 +59,7 @@ def html(run: Run, summary: Summary, drawn: list[Chart]) -> str:
         counts=table.counts(summary),
         headline=_headline(summary),
         ps=[f"p{100 * p:g}" for p in SHOWN],
-        table=[_shown_row(row) for row in summary.rows],
+        table=[_shown_row(row, summary.source_of(row)) for row in summary.rows],
         charts=[{"alt": chart.alt, "data": _data_uri(chart.svg)} for chart in drawn],
         metrics=METRICS,
         least=" / ".join(f"{stats.least_count(p):,} (p{100 * p:g})" for p in stats.LADDER[1:]),
@@ -85,14 +85,18 @@ def _headline(summary: Summary) -> list[dict[str, str]]:
         row = summary.row(metric)
         if row is not None:
             cell = _shown_cell(row, row.cell(p))
-            label = f"{row.label} p{100 * p:g}"
+            label = f"{_named(row.label, summary.source_of(row))} p{100 * p:g}"
             top.append({"label": f"{label}, {SHOWN_UNIT[row.unit]}", "value": cell["value"], "note": cell["note"]})
     return top
 
 
-def _shown_row(row: Row) -> dict[str, Any]:
+def _named(label: str, source: str) -> str:
+    return f"{label} ({source})" if source else label
+
+
+def _shown_row(row: Row, source: str) -> dict[str, Any]:
     cells = [_shown_cell(row, cell) for cell in row.cells]
-    return {"label": row.label, "unit": SHOWN_UNIT[row.unit], "n": f"{row.n:,}", "cells": cells}
+    return {"label": _named(row.label, source), "unit": SHOWN_UNIT[row.unit], "n": f"{row.n:,}", "cells": cells}
 
 
 def _shown_cell(row: Row, cell: Cell) -> dict[str, str]:

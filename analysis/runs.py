@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,9 @@ from loadtests import record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+ADDED: Final = frozenset({"counted_tokens"})
+"""Columns that schema 1 got later: runs written before have none of their values."""
 
 CHUNK_LISTS = ("chunk_gap_us", "chunk_kind", "chunk_chars")
 
@@ -117,6 +120,8 @@ def _check_version(path: Path, version: Any) -> None:
 def _requests(path: Path, chunks: bool) -> pd.DataFrame:
     skipped = () if chunks else CHUNK_LISTS
     table = _read(path, [c.name for c in record.REQUEST_COLUMNS if c.name not in skipped])
+    for name in ADDED - set(table.column_names):
+        table = table.append_column(name, pa.nulls(table.num_rows, pa.int32()))
     place = table.schema.get_field_index("flags")
     table = table.set_column(place, "flags", pc.binary_join(table.column(place), " "))
     return _frame(table)
@@ -128,9 +133,9 @@ def _read(path: Path, columns: list[str] | None) -> pa.Table:
             schema = file.schema_arrow
             _check_version(path, (schema.metadata or {}).get(b"schema_version", b"1").decode())
             missing = [name for name in columns or () if name not in schema.names]
-            if missing:
-                raise RunError(f"{path}: column {missing[0]} is missing, so it is not a file of firsttoken")
-            return file.read(columns)
+            if strange := [name for name in missing if name not in ADDED]:
+                raise RunError(f"{path}: column {strange[0]} is missing, so it is not a file of firsttoken")
+            return file.read(columns and [name for name in columns if name not in missing])
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         fix = f"if {record.PARTS}/ is still there, `firsttoken repair {path.parent}` writes it anew"

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from analysis import facts, stats, validity, window
-from analysis.metrics import METRICS, is_ok, is_stream
-from analysis.runs import numbers, where
+from analysis import facts, groups, sources, stats, validity, window
+from analysis.metrics import METRICS
+from analysis.runs import where
 from loadtests import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pandas as pd
-    from numpy.typing import NDArray
 
     from analysis.metrics import Metric, Unit
     from analysis.runs import Run
@@ -55,12 +54,20 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A metric over one group of requests: `stream`, `whole` (not streamed) or `all`."""
+    """
+    A metric over one group of requests: `stream`, `whole` (not streamed) or `all`.
+
+    Attributes:
+        tokens: The source of the token counts it rests on; None for a metric that rests on none.
+        partial: How many of the n rest on a count of an answer that was cut short.
+    """
 
     metric: str
     label: str
     unit: Unit
     group: str
+    tokens: str | None
+    partial: int
     n: int
     cells: tuple[Cell, ...]
 
@@ -71,12 +78,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A metric of the whole run; None where it cannot be told."""
+    """A metric of the whole run; None where it cannot be told. `tokens` and `partial` as of a `Row`."""
 
     metric: str
     label: str
     unit: Unit
     value: float | None
+    tokens: str | None = None
+    partial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +119,16 @@ class Summary:
         return next((r for r in self.rows if r.metric == metric and group in {None, r.group}), None)
 
     def rate(self, metric: str) -> float | None:
-        """A run-level metric's value."""
-        return next((rate.value for rate in self.rates if rate.metric == metric), None)
+        """A run-level metric's value; None where it is split by the source of its tokens: there is no sum of these."""
+        found = [rate.value for rate in self.rates if rate.metric == metric]
+        return found[0] if len(found) == 1 else None
+
+    def source_of(self, one: Row | Rate) -> str:
+        """What has to be said about whose token counts a number rests on; empty where nothing has to be."""
+        every: tuple[Row | Rate, ...] = (*self.rows, *self.rates)
+        beside = {other.tokens for other in every if other.metric == one.metric}
+        usual = one.tokens in {None, sources.USAGE} and len(beside) == 1 and not one.partial
+        return "" if usual else sources.phrase(str(one.tokens), one.partial)
 
     def footer(self) -> str:
         """One line that goes under every chart: n, run, window, load, clock, validity."""
@@ -129,10 +146,15 @@ class Summary:
             "run": asdict(self.facts),
             "counts": asdict(self.counts),
             "window": {**asdict(self.window), "length_s": self.window.length_s},
-            "rates": {rate.metric: {"value": rate.value, "unit": rate.unit} for rate in self.rates},
+            "rates": {rate.metric: self._rate_to_json(rate) for rate in self.rates},
             "metrics": [asdict(row) for row in self.rows],
             "validity": self.validity.to_json(),
         }
+
+    def _rate_to_json(self, like: Rate) -> dict[str, Any]:
+        plain = {"value": self.rate(like.metric), "unit": like.unit}
+        by = {rate.tokens: rate.value for rate in self.rates if rate.metric == like.metric and rate.tokens is not None}
+        return plain | ({"by_source": by} if by else {})
 
 
 def summarise(run: Run) -> Summary:
@@ -143,8 +165,8 @@ def summarise(run: Run) -> Summary:
         facts=facts.of(run),
         counts=_counts(run, rows),
         window=found,
-        rates=_rates(run.requests, found),
-        rows=_ordered(_row(*group, SHOWN) for metric in METRICS for group in _groups(metric, rows)),
+        rates=tuple(rate for metric in METRICS if metric.of_run for rate in _rates(metric, run, found)),
+        rows=_ordered(_row(group, SHOWN) for metric in METRICS for group in groups.of(metric, run, rows)),
         validity=validity.examine(run, found),
     )
 
@@ -158,8 +180,18 @@ def _counts(run: Run, rows: pd.DataFrame) -> Counts:
     return Counts(planned, len(frame), len(rows), errors=errors, **counts)
 
 
-def _rates(frame: pd.DataFrame, found: Window) -> tuple[Rate, ...]:
-    return tuple(Rate(m.name, m.label, m.unit, m.of_run(frame, found)) for m in METRICS if m.of_run)
+def _rates(metric: Metric, run: Run, found: Window) -> list[Rate]:
+    """A run-level metric's value, one per source of tokens where it rests on these."""
+    assert metric.of_run is not None
+    frame = run.requests
+    source = sources.of(run, frame) if metric.of_tokens else np.full(len(frame), "", dtype=object)
+    cut = sources.partial(frame)
+    rates = []
+    for name in sorted(set(source) - {""}):
+        mine = source == name
+        value = metric.of_run(frame[mine], found)
+        rates.append(Rate(metric.name, metric.label, metric.unit, value, name, int((mine & cut).sum())))
+    return rates or [Rate(metric.name, metric.label, metric.unit, metric.of_run(frame, found))]
 
 
 # The rows of the table.
@@ -171,29 +203,16 @@ def _ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(sorted(rows, key=lambda row: (place[row.metric.replace("_from_send", "")], row.group)))
 
 
-def _groups(metric: Metric, rows: pd.DataFrame) -> list[tuple[Metric, str, str, NDArray[np.float64]]]:
-    """A metric's groups that have requests: (metric, label, group, values)."""
-    if metric.column is None:
-        return []
-    counted = np.ones(len(rows), dtype=bool) if metric.of_sent else is_ok(rows)
-    values, stream = numbers(rows, metric.column), is_stream(rows)
-    if metric.rows == "all":
-        return [(metric, metric.label, "all", values[counted])]
-    if metric.rows == "stream":
-        return [(metric, metric.label, "stream", values[counted & stream])] if stream.any() else []
-    parts = {"stream": values[counted & stream], "whole": values[counted & ~stream]}
-    present = {group: part for group, part in parts.items() if part.size} or {"all": values[counted]}
-    named = len(present) > 1
-    return [(metric, f"{metric.label}, {group}" if named else metric.label, group, v) for group, v in present.items()]
-
-
-def _row(metric: Metric, label: str, group: str, values: NDArray[np.float64], ps: tuple[float, ...]) -> Row:
+def _row(group: groups.Group, ps: tuple[float, ...]) -> Row:
+    metric, values = group.metric, group.known
     if metric.better == "higher":
         # Of a metric where more is better the slow end is the low one: p95 is what 95 % of the requests reach.
         found = tuple(_mirrored(q) for q in stats.quantiles(-values, ps))
     else:
         found = stats.quantiles(values, ps)
-    return Row(metric.name, label, metric.unit, group, int(np.count_nonzero(~np.isnan(values))), _cells(found))
+    return Row(
+        metric.name, group.label, metric.unit, group.name, group.tokens, group.partial, values.size, _cells(found)
+    )
 
 
 def _mirrored(q: stats.Quantile) -> stats.Quantile:
@@ -216,14 +235,15 @@ def _reason(q: stats.Quantile) -> str | None:
 
 def quantile_table(run: Run, summary: Summary) -> pa.Table:
     """
-    What quantiles.parquet holds: one row per metric, group and quantile of `STORED`.
+    What quantiles.parquet holds: one row per metric, group, source of tokens and quantile of `STORED`.
 
     Null is a value that so few requests say nothing about, or an interval that they do not bound.
     """
     rows = summary.window.rows(run.requests)
-    table = [_row(*group, STORED) for metric in METRICS for group in _groups(metric, rows)]
+    table = [_row(group, STORED) for metric in METRICS for group in groups.of(metric, run, rows)]
     flat = [
         {"run_id": summary.facts.run_id, "metric": row.metric, "group": row.group, "unit": row.unit, "n": row.n}
+        | {"tokens": row.tokens}
         | {"quantile": cell.p, "value": cell.value, "lo": cell.lo, "hi": cell.hi}
         for row in table
         for cell in row.cells
@@ -235,7 +255,7 @@ QUANTILE_SCHEMA: Final = pa.schema(
     [
         ("run_id", pa.string()), ("metric", pa.string()), ("group", pa.string()), ("unit", pa.string()),
         ("quantile", pa.float64()), ("value", pa.float64()), ("lo", pa.float64()), ("hi", pa.float64()),
-        ("n", pa.int64()),
+        ("n", pa.int64()), ("tokens", pa.string()),
     ],
     metadata={"schema_version": str(SCHEMA_VERSION)},
 )  # fmt: skip

@@ -28,17 +28,17 @@ RAISED = "¹²³⁴⁵⁶⁷⁸⁹"
 
 def render(summary: Summary, console: Console) -> None:
     """Print a summary: verdict, counts, rates, the table, and what is to be known about it."""
-    for line in header(summary):
+    notes: list[str] = []
+    for line in header(summary, notes):
         console.print(line, soft_wrap=False)
     console.print()
-    notes: list[str] = []
     console.print(_table(summary, notes, intervals=console.width >= WIDE))
     for note in _footnotes(summary, notes):
         console.print(Text(note, style="dim"))
 
 
-def header(summary: Summary) -> list[Text]:
-    """The lines above the table."""
+def header(summary: Summary, notes: list[str]) -> list[Text]:
+    """The lines above the table; what they need a footnote for is added to the notes."""
     f, verdict = summary.facts, summary.validity.verdict
     lines = [Text.assemble((verdict.upper(), COLOURS[verdict]), f"  {f.name}")]
     lines += [
@@ -47,7 +47,11 @@ def header(summary: Summary) -> list[Text]:
     ]
     lines.append(Text(f"{f.profile} · model {f.model} · {f.load} · {f.clock} clock", style="dim"))
     lines.append(Text(f"{counts(summary)}"))
-    rates = [f"{_rate(rate.unit, rate.value)} {rate.label}" for rate in summary.rates if rate.unit == "1/s"]
+    rates = [
+        f"{_rate(rate.unit, rate.value)} {rate.label}{_mark(summary.source_of(rate), notes)}"
+        for rate in summary.rates
+        if rate.unit == "1/s"
+    ]
     failed = summary.rate("error_rate")
     lines.append(Text(" · ".join([*rates, f"{_rate('share', failed)} % failed"])))
     lines.append(Text(f.client, style="dim"))
@@ -79,8 +83,9 @@ def _table(summary: Summary, notes: list[str], *, intervals: bool) -> Table:
         name = f"p{100 * p:g}"
         table.add_column(f"{name} [95 %]" if intervals else name, no_wrap=True, min_width=CELL if intervals else 0)
     for row in summary.rows:
+        label = _label(row) + _mark(summary.source_of(row), notes)
         cells = [_cell(row, cell, notes, interval=intervals) for cell in row.cells]
-        table.add_row(_label(row), f"{row.n:,}", *cells)
+        table.add_row(label, f"{row.n:,}", *cells)
     return table
 
 
@@ -111,7 +116,9 @@ def _cell(row: Row, cell: Cell, notes: list[str], *, interval: bool) -> Text:
 
 
 def _mark(reason: str, notes: list[str]) -> str:
-    """The raised number of a footnote, the same for the same reason."""
+    """The raised number of a footnote, the same for the same reason; none for none."""
+    if not reason:
+        return ""
     if reason not in notes:
         notes.append(reason)
     place = notes.index(reason)
@@ -143,12 +150,14 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("ms unless said", "", "A", "B", "B / A", "n A", "n B"):
         table.add_column(title, justify="left" if title in {"ms unless said", ""} else "right", no_wrap=True)
-    before = ""
+    before, notes = "", list[str]()
     for line in comparison.lines:
-        ratio = NONE if line.ratio is None else f"{line.ratio:.3f}"
-        label = "" if line.label == before else f"{line.label} (%)" if line.unit == "share" else line.label
-        before = line.label
+        ratio = NONE + _mark(line.reason or "", notes) if line.ratio is None else f"{line.ratio:.3f}"
+        named = f"{line.label} (%)" if line.unit == "share" else line.label + _mark(line.source, notes)
+        label, before = ("" if named == before else named), named
         values = (_rate(line.unit, line.a), _rate(line.unit, line.b))
         table.add_row(label, line.what, *values, ratio, f"{line.n_a:,}", f"{line.n_b:,}")
     console.print(table)
+    for note in notes:
+        console.print(Text(f"{_mark(note, notes)} {note}", style="dim"))
     console.print(Text(comparison.note, style="dim"))

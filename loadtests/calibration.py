@@ -7,29 +7,69 @@ read.
 
 Format history:
     1  first version.
+    2  a limit says what lies above it (`below`, `ended_by`).
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import orjson
 
 from loadtests import __version__, manifest
 
-VERSION: Final = 1
+VERSION: Final = 2
+
+GAP: Final = 1.25
+"""With the first load that was not clean further above the last clean one than this, the limit is somewhere between."""
+
+EndedBy = Literal["client", "provider", "ladder"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The most per second that one load-making process did cleanly; `at_least`: the provider gave out before it."""
+    """
+    The most per second that one load-making process did cleanly, and what is known of more.
+
+    Attributes:
+        per_s: Of the last clean rung.
+        below: Of the next one, where the client spoilt it: the limit is below that; None where there is none.
+        ended_by: Why the climb ended there: the client gave out, the provider did, or the ladder had no more rungs.
+    """
 
     per_s: float
-    at_least: bool
+    below: float | None
+    ended_by: EndedBy
+
+    @property
+    def at_least(self) -> bool:
+        """Whether the limit may as well be far above `per_s`: nothing near it was seen to be too much."""
+        return self.below is None or self.below > GAP * self.per_s
+
+    def to_json(self) -> dict[str, Any]:
+        """As kept."""
+        return asdict(self) | {"at_least": self.at_least}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Limit:
+        """
+        From what was kept.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is something else.
+        """
+        below, ended_by = value["below"], value["ended_by"]
+        found = cls(float(value["per_s"]), None if below is None else float(below), ended_by)
+        if not 0 < found.per_s < float("inf") or ended_by not in get_args(EndedBy):
+            raise ValueError("a limit that is none")
+        if (below is None) == (ended_by == "client") or (found.below or float("inf")) <= found.per_s:
+            raise ValueError("a limit above its own bound")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +97,7 @@ class Calibration:
             "version": VERSION,
             "date": self.date,
             "host": self.host,
-            "limits": {name: None if limit is None else asdict(limit) for name, limit in limits.items()},
+            "limits": {name: None if limit is None else limit.to_json() for name, limit in limits.items()},
             "rungs": self.rungs,
         }
 
@@ -69,10 +109,7 @@ class Calibration:
         Raises:
             KeyError, TypeError, ValueError: It is something else.
         """
-        limits = {name: None if it is None else Limit(float(it["per_s"]), bool(it["at_least"]))
-                  for name, it in value["limits"].items()}  # fmt: skip
-        if any(it is not None and not 0 < it.per_s < float("inf") for it in limits.values()):
-            raise ValueError("a limit that is none")
+        limits = {name: None if it is None else Limit.from_json(it) for name, it in value["limits"].items()}
         return cls(
             dict(value["host"]),
             str(value["date"]),
@@ -117,6 +154,19 @@ def keep(calibration: Calibration) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def check_place() -> None:
+    """
+    Make sure that a calibration can be kept, before it is measured.
+
+    Raises:
+        OSError: It could not be.
+    """
+    folder = place().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def find() -> Calibration | None:

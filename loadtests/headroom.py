@@ -45,8 +45,10 @@ def stamp() -> dict[str, Any] | None:
         "used": None,
         "by": None,
         "at_least": None,
+        "below": None,
         **{f"limit_{kind}_per_s": None if limit is None else limit.per_s for kind, limit in limits.items()},
         "at_least_of": {kind: limit is not None and limit.at_least for kind, limit in limits.items()},
+        "below_of": {kind: None if limit is None else limit.below for kind, limit in limits.items()},
         "calibrated": found.date,
     }
 
@@ -75,10 +77,18 @@ def fill(about: dict[str, Any], requests: pa.Table, client: pa.Table) -> dict[st
     ]
     if not shares:
         return held_to
-    open_ended = held_to["at_least_of"]
-    # Beyond a limit that is the client's own outweighs anything beyond one that is only a lower bound.
-    used, by = max(shares, key=lambda share: (share[0] > 1 and not open_ended[share[1]], share[0]))
-    return held_to | {"used": round(used, 4), "by": by, "at_least": open_ended[by]}
+    # What is certainly beyond the client's limit outweighs anything that only may be.
+    used, by = max(shares, key=lambda share: (share[0] > _certain(held_to, share[1]), share[0]))
+    below = (held_to.get("below_of") or {}).get(by)
+    return held_to | {"used": round(used, 4), "by": by, "at_least": held_to["at_least_of"][by], "below": below}
+
+
+def _certain(held_to: dict[str, Any], kind: str) -> float:
+    """The share of a limit above which a process is certainly beyond what it can do."""
+    if not held_to["at_least_of"][kind]:
+        return 1.0
+    below = (held_to.get("below_of") or {}).get(kind)
+    return float("inf") if below is None else float(below / held_to[f"limit_{kind}_per_s"])
 
 
 def _processes(requests: pa.Table, client: pa.Table, from_s: float) -> list[tuple[Array, Array]]:

@@ -11,6 +11,7 @@ import httpx
 
 from loadtests import proxies
 from loadtests.profiles import Profile, ProfileError, load
+from loadtests.wire.tls import TrustError, trusting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +86,11 @@ def _require(profile: Profile) -> None:
     ):
         if wanted and find_spec(package) is None:
             raise TargetError(f"{option} needs the package {package}: pip install 'httpx[{extra}]'")
+    if any(address.startswith("https:") for address in (profile.base_url, profile.proxy or "")):
+        try:
+            trusting()
+        except TrustError as error:
+            raise TargetError(str(error)) from None
 
 
 def is_local(profile: Profile) -> bool:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from benchmarks import cases, figures, table, truth
 from benchmarks.figures import Goal
-from benchmarks.servers import Play
 from benchmarks.truth import Row, Sent
+
+from loadtests.calibrate.play import Play
 
 MS = 1_000_000
 ZERO = 1_700_000_000 * 1_000_000_000

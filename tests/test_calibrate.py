@@ -32,6 +32,16 @@ CLEAN = Seen(
 CLEAN_WHOLE = replace(CLEAN, tokens_per_s=1950.0, events_per_s=1950.0, requests_per_s=1950.0, gap_p99=None)
 
 
+def exact(per_s: float) -> Limit:
+    """A limit with a load that was too much a fifth above it."""
+    return Limit(per_s, 1.2 * per_s, "client")
+
+
+def least(per_s: float) -> Limit:
+    """A limit with nothing known above it."""
+    return Limit(per_s, None, "provider")
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own."""
@@ -60,7 +70,7 @@ def test_a_clean_rung() -> None:
         ({"gap_p99": 250.0}, "gap error p99 250 us"),
         ({"merged": 0.001}, "0.1% of events in merged reads"),
         ({"lost": 1}, "1 rows lost"),
-        ({"tokens_per_s": 8600.0}, "94% achieved"),  # of 9,174
+        ({"tokens_per_s": 8600.0}, "8,600 of 9,174 tokens/s achieved (94%)"),
     ],
 )
 def test_what_the_client_does_wrong(change: dict[str, Any], why: str) -> None:
@@ -96,11 +106,28 @@ def ladder_of(*verdicts: str) -> list[Done]:
 
 
 def test_the_limit_is_the_largest_clean_rung() -> None:
-    assert ladder.limit(ladder_of("clean", "clean", "client-limited")) == Limit(20_000.0, at_least=False)
-    assert ladder.limit(ladder_of("clean", "provider-limited")) == Limit(10_000.0, at_least=True)
-    assert ladder.limit(ladder_of("clean", "clean")) == Limit(20_000.0, at_least=True)  # the ladder was too short
+    assert ladder.limit(ladder_of("clean", "provider-limited")) == Limit(10_000.0, None, "provider")
+    assert ladder.limit(ladder_of("clean", "clean")) == Limit(20_000.0, None, "ladder")
     assert ladder.limit(ladder_of("client-limited")) is None
     assert ladder.limit([]) is None
+
+
+def test_a_limit_far_below_the_rung_that_was_too_much_is_only_its_lower_end() -> None:
+    """Clean at 20,000/s, not at 30,000/s: the limit may be anywhere between; 40,000 and 50,000 are near enough."""
+    wide = ladder.limit(ladder_of("clean", "clean", "client-limited"))
+    near = ladder.limit(ladder_of(*["clean"] * 4, "client-limited"))
+
+    assert wide == Limit(20_000.0, 30_000.0, "client")
+    assert wide.at_least
+    assert near == Limit(40_000.0, 50_000.0, "client")
+    assert not near.at_least
+
+
+def test_a_client_that_collapsed_says_no_more_than_that_its_offer_was_too_much() -> None:
+    """It came to 5,000/s of 27,523 offered, after 10,000/s clean."""
+    swamped = Done(Rung("stream", 300), replace(CLEAN, events_per_s=4e3, tokens_per_s=5e3), "client-limited", "")
+
+    assert ladder.limit([*ladder_of("clean"), swamped]) == Limit(10_000.0, 27_522.9, "client")
 
 
 def test_a_noisy_rung_has_two_more_tries_and_the_first_bad_one_is_the_last() -> None:
@@ -132,7 +159,7 @@ def kept(events: Limit | None = None, requests: Limit | None = None, **host: str
 
 def test_what_is_kept_is_found(cache: Path) -> None:
     assert calibration.find() is None
-    found = kept(Limit(45_000.0, at_least=False), Limit(4000.0, at_least=True))
+    found = kept(exact(45_000.0), least(4000.0))
 
     after = calibration.find()
     assert after is not None
@@ -142,13 +169,13 @@ def test_what_is_kept_is_found(cache: Path) -> None:
 
 @pytest.mark.parametrize("key", ["cpu", "cpus", "kernel", "python", "firsttoken"])
 def test_a_calibration_of_another_machine_is_none(key: str) -> None:
-    kept(Limit(45_000.0, at_least=False), None, **{key: "another"})
+    kept(exact(45_000.0), None, **{key: "another"})
 
     assert calibration.find() is None
     assert headroom.stamp() is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", "{}", '{"version": 99}', '{"version": 1, "limits": 3}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", "{}", '{"version": 99}', '{"version": 2, "limits": 3}'])
 def test_a_file_that_cannot_be_read_is_none(cache: Path, text: str) -> None:
     cache.parent.mkdir(parents=True)
     cache.write_text(text)
@@ -192,7 +219,7 @@ def test_no_calibration_no_headroom() -> None:
 
 def test_headroom_is_the_worse_of_events_and_requests_without_the_first_second() -> None:
     """2,000 of 10,000 reads/s, but 300 of 500 requests/s; the burst of 9,000 is in the second left out."""
-    kept(Limit(10_000.0, at_least=False), Limit(500.0, at_least=True))
+    kept(exact(10_000.0), least(500.0))
     found = filled(NOTHING, client_of([(9000.0, 900), *((2000.0, 900 + 300 * n) for n in range(1, 6))]))
 
     assert (found["used"], found["by"], found["at_least"]) == (0.6, "requests", True)
@@ -201,7 +228,7 @@ def test_headroom_is_the_worse_of_events_and_requests_without_the_first_second()
 
 
 def test_each_process_has_the_limit_to_itself_and_the_worst_one_counts() -> None:
-    kept(Limit(10_000.0, at_least=False))
+    kept(exact(10_000.0))
     found = filled(NOTHING, client_of([(4000.0, 0)] * 5, [(7000.0, 0)] * 5))
 
     assert found["used"] == 0.7
@@ -209,7 +236,7 @@ def test_each_process_has_the_limit_to_itself_and_the_worst_one_counts() -> None
 
 def test_headroom_is_the_95th_percentile_of_the_seconds() -> None:
     """1, 2, ..., 21 hundred reads/s in the seconds that count: the 20th of 21."""
-    kept(Limit(10_000.0, at_least=False))
+    kept(exact(10_000.0))
     long = rows_of(0, 1.0, 2.0).set_column(1, "scheduled_ns", pa.array([10**11]))
     found = filled(long, client_of([(9e9, 0), *((100.0 * n, 0) for n in range(1, 22))]))
 
@@ -217,7 +244,7 @@ def test_headroom_is_the_95th_percentile_of_the_seconds() -> None:
 
 
 def test_warm_up_and_what_comes_after_the_last_arrival_do_not_count() -> None:
-    kept(Limit(10_000.0, at_least=False))
+    kept(exact(10_000.0))
     seconds = [(9000.0, 0)] * 3 + [(1000.0, 0)] * 7 + [(9000.0, 0)] * 5
     found = filled(NOTHING, client_of(seconds), warmup_s=3.0)
 
@@ -226,21 +253,30 @@ def test_warm_up_and_what_comes_after_the_last_arrival_do_not_count() -> None:
 
 def test_a_swamped_client_that_reads_less_often_does_not_look_idle() -> None:
     """100 answers of 800 tokens from 1 to 9 s are 10,000 events/s, of which merged reads show only 2,000."""
-    kept(Limit(10_000.0, at_least=False))
+    kept(exact(10_000.0))
     found = filled(rows_of(800, 1.0, 9.0, n=100), client_of([(2000.0, 0)] * 9))
 
     assert found["used"] == pytest.approx(1.0, abs=1e-3)
 
 
 def test_beyond_the_clients_own_limit_outweighs_beyond_a_lower_bound() -> None:
-    kept(Limit(10_000.0, at_least=False), Limit(100.0, at_least=True))
+    kept(exact(10_000.0), least(100.0))
     found = filled(NOTHING, client_of([(11_000.0, 500 * n) for n in range(6)]))
 
     assert (found["by"], found["at_least"], found["used"]) == ("events", False, 1.1)
 
 
+@pytest.mark.parametrize(("requests", "by"), [(250, "requests"), (190, "events")])
+def test_beyond_the_upper_end_of_a_limit_is_certain_too(requests: int, by: str) -> None:
+    """110 % of an exact limit is beyond it; 250/s is beyond a limit between 100 and 200/s, of 190/s nobody knows."""
+    kept(exact(10_000.0), Limit(100.0, 200.0, "client"))
+    found = filled(NOTHING, client_of([(11_000.0, requests * n) for n in range(6)]))
+
+    assert (found["by"], found["below"]) == (by, 200.0 if by == "requests" else 12_000.0)
+
+
 def test_a_run_without_samples_says_so() -> None:
-    kept(Limit(10_000.0, at_least=False))
+    kept(exact(10_000.0))
 
     assert filled(NOTHING, client_of([]))["used"] is None
 
@@ -257,16 +293,45 @@ def judged(folder: Path, stamp: dict[str, Any] | None) -> tuple[str, str, str]:
 
 
 @pytest.mark.parametrize(
-    ("used", "at_least", "status"),
-    [(0.31, False, "ok"), (0.61, False, "doubtful"), (1.01, False, "invalid"), (1.01, True, "doubtful")],
-)
-def test_the_check(tmp_path: Path, used: float, at_least: bool, status: str) -> None:
-    stamp = {"used": used, "at_least": at_least, "by": "events", "limit_events_per_s": 45_000.0}
-    found, why, line = judged(tmp_path / "run", stamp)
+    ("used", "limit", "status"),
+    [
+        (0.31, exact(45_000.0), "ok"), (0.61, exact(45_000.0), "doubtful"), (1.01, exact(45_000.0), "invalid"),
+        (1.01, least(45_000.0), "doubtful"), (9.0, least(45_000.0), "doubtful"),
+        (1.31, Limit(45_000.0, 90_000.0, "client"), "doubtful"), (2.01, Limit(45_000.0, 90_000.0, "client"), "invalid"),
+    ],
+)  # fmt: skip
+def test_the_check(tmp_path: Path, used: float, limit: Limit, status: str) -> None:
+    stamp = {"used": used, "by": "events", "limit_events_per_s": limit.per_s}
+    found, why, line = judged(tmp_path / "run", stamp | {"at_least": limit.at_least, "below": limit.below})
 
     assert found == status
-    assert "of 45,000 events/s" in why
-    assert line == f"client at {100 * used:.0f} % of its calibrated limit"
+    assert ("of ≥ 45,000 events/s" if limit.at_least else "of 45,000 events/s") in why
+    said = (
+        "≤ {:.0f} % of its calibrated limit (≥ 45,000 events/s)"
+        if limit.at_least
+        else "{:.0f} % of its calibrated limit"
+    )
+    assert line == "client at " + said.format(100 * used)
+
+
+@pytest.mark.parametrize(
+    ("host", "advice"),
+    [
+        ({"cpus": 8, "usable_cpus": 8}, "more --workers, or"),
+        ({"cpus": 8, "usable_cpus": 2}, "a machine with more cores than the 2 here, or"),
+        ({}, "more --workers, or"),
+    ],
+)
+def test_more_workers_are_advised_where_there_is_a_core_for_them(
+    tmp_path: Path, host: dict[str, int], advice: str
+) -> None:
+    """The provider is on this machine too and takes one, and so does the one worker."""
+    stamp = {"used": 0.9, "at_least": False, "by": "events", "limit_events_per_s": 1.0}
+    recipe = synthetic.Recipe(manifest={"headroom": stamp, "host": host})
+    run = runs.load(synthetic.write(tmp_path / "run", recipe))
+    found = next(check for check in validity.examine(run, window.find(run)).checks if check.number == 24)
+
+    assert advice in found.why
 
 
 def test_a_run_of_a_machine_that_is_not_calibrated(tmp_path: Path) -> None:
@@ -308,11 +373,30 @@ def test_the_verb_prints_its_table_and_keeps_the_limits(
     done = CliRunner().invoke(cli.group, ["calibrate", "--quick", "--json"])
 
     assert done.exit_code == 0, done.output
-    assert "client-limited\n      50% achieved" in done.stderr
-    assert "27,523 events/s, ≥ 4,000 requests/s, provider-limited" in done.stderr
+    assert "client-limited\n      27,523 of 55,046 tokens/s achieved (50%)" in done.stderr
+    assert (
+        "between 27,523 (clean) and 55,046 (not clean) events/s, ≥ 4,000 requests/s (the ladder ended there)"
+        in done.stderr
+    )
     assert json.loads(done.stdout) == json.loads(cache.read_text())
     assert np.isclose(json.loads(cache.read_text())["limits"]["events_per_s"]["per_s"], 27_522.9)
     assert not list(tmp_path.glob("results*"))
+
+
+def test_a_cache_that_cannot_be_written_is_said_before_anything_is_measured(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the cache's folder should be there is a file; who asks for JSON gets the limits all the same."""
+    cache.parent.parent.mkdir()
+    cache.parent.write_text("")
+    monkeypatch.setattr(measure, "measure", lambda *_: CLEAN)
+    refused = CliRunner().invoke(cli.group, ["calibrate", "--quick"], standalone_mode=False)
+    printed = CliRunner().invoke(cli.group, ["calibrate", "--quick", "--json"], standalone_mode=False)
+
+    assert (refused.return_value, refused.stdout) == (2, "")
+    assert "XDG_CACHE_HOME" in refused.stderr
+    assert printed.return_value == 3
+    assert json.loads(printed.stdout)["limits"]["events_per_s"]["per_s"] == 9200.0
 
 
 def test_nothing_clean_keeps_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,10 @@ from analysis.compare import Line, compare
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+
+    from loadtests import record
+
 
 def judge(path: Path, recipe: synthetic.Recipe) -> summary.Summary:
     return summary.summarise(runs.load(synthetic.write(path, recipe)))
@@ -60,6 +64,52 @@ def test_a_row_that_one_side_lacks_has_no_ratio(tmp_path: Path) -> None:
 
     assert found.a is not None
     assert (found.b, found.ratio, found.n_b) == (None, None, 0)
+
+
+def counted_by(source: str, share: float = 1.0) -> synthetic.Recipe:
+    """Streams whose tokens are counted so, or as many of each ten of them."""
+
+    def change(row: record.Record, _: np.random.Generator) -> None:
+        row.tokens_from = source if row.seq % 10 < 10 * share else "usage"
+
+    return synthetic.Recipe(n=60, stream_share=1.0, change=change)
+
+
+TOKENS = {"tpot_s", "output_tokens_per_s", "tokens_per_s"}
+
+
+def test_tokens_of_different_sources_are_not_compared(tmp_path: Path) -> None:
+    a, b = judge(tmp_path / "a", counted_by("usage")), judge(tmp_path / "b", counted_by("estimate"))
+    comparison = compare(a, b)
+    refused = [x for x in comparison.lines if x.metric in TOKENS]
+    out = io.StringIO()
+    table.render_comparison(comparison, Console(file=out, width=100))
+
+    assert {x.metric for x in refused} == TOKENS
+    assert {(x.ratio, x.reason) for x in refused} == {(None, "not compared: tokens of A by usage, of B by estimate")}
+    assert line(comparison.lines, "tpot_s", "p50").a is not None
+    assert line(comparison.lines, "ttft_s", "p50").ratio == pytest.approx(1.0)
+    assert "not compared: tokens of A by usage, of B by estimate" in out.getvalue()
+    assert all(len(text) <= 100 for text in out.getvalue().splitlines())
+
+
+def test_tokens_of_the_same_source_are_compared_with_each_other(tmp_path: Path) -> None:
+    """B has usage for half its streams: these stand against A's, and its estimates against nothing."""
+    a, b = judge(tmp_path / "a", counted_by("usage")), judge(tmp_path / "b", counted_by("estimate", 0.5))
+    lines = [x for x in compare(a, b).lines if x.metric == "tpot_s" and x.what == "p50"]
+
+    assert [(x.tokens_a, x.tokens_b, x.n_a, x.n_b) for x in lines] == [
+        ("usage", "usage", 60, 30), (None, "estimate", 0, 30),
+    ]  # fmt: skip
+    assert lines[0].ratio is not None
+    assert lines[1].reason == "not compared: A has no tokens by estimate"
+
+
+def test_two_runs_that_both_estimate_are_compared_and_labelled(tmp_path: Path) -> None:
+    found = judge(tmp_path / "a", counted_by("estimate"))
+    lines = [x for x in compare(found, found).lines if x.metric in TOKENS]
+
+    assert {(x.ratio, x.source) for x in lines if x.a} == {(1.0, "tokens by estimate")}
 
 
 def test_one_run_a_side_gives_no_verdict_and_says_so(tmp_path: Path) -> None:

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def test_a_run_from_before_a_column_was_added_has_none_of_its_values(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=3))
+    table = pq.read_table(path / record.REQUESTS)
+    pq.write_table(table.drop_columns(["counted_tokens"]), path / record.REQUESTS)
+
+    assert np.isnan(runs.numbers(runs.load(path).requests, "counted_tokens")).all()
+
+
 def test_null_stays_null(tmp_path: Path) -> None:
     """A request that is not streamed has no TTFT: missing, not 0, and NaN where arithmetic begins."""
     run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=10, stream_share=0)))

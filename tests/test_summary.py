@@ -99,9 +99,11 @@ def test_json_is_plain_and_its_keys_stand(tmp_path: Path) -> None:
     assert list(plain) == [
         "schema_version", "verdict", "run", "counts", "window", "rates", "metrics", "validity",
     ]  # fmt: skip
-    assert list(plain["metrics"][0]) == ["metric", "label", "unit", "group", "n", "cells"]
+    assert list(plain["metrics"][0]) == ["metric", "label", "unit", "group", "tokens", "partial", "n", "cells"]
     assert list(plain["metrics"][0]["cells"][0]) == ["p", "value", "lo", "hi", "mark", "reason"]
-    assert plain["rates"]["requests_per_s"]["unit"] == "1/s"
+    assert list(plain["rates"]["requests_per_s"]) == ["value", "unit"]
+    assert list(plain["rates"]["tokens_per_s"]["by_source"]) == ["usage"]
+    assert {row["metric"] for row in plain["metrics"] if row["tokens"]} == {"tpot_s", "output_tokens_per_s"}
 
 
 def test_quantiles_carry_their_n_and_are_null_where_nothing_is_known(tmp_path: Path) -> None:
@@ -113,6 +115,71 @@ def test_quantiles_carry_their_n_and_are_null_where_nothing_is_known(tmp_path: P
     assert np.isfinite(ttft.loc[0.95, "value"])
     assert np.isnan(ttft.loc[0.99, "value"])
     assert ttft["value"].dropna().is_monotonic_increasing
+
+
+def sourced(row: record.Record, _: np.random.Generator) -> None:
+    """Of ten answers six with usage, three estimated (one of them cut at the cap), one broken off."""
+    place = row.seq % 10
+    if place >= 6:
+        row.tokens_from = "estimate"
+    if place == 8:
+        row.flags = ["cut_at_cap"]
+    if place == 9:
+        row.outcome, row.error_kind = "error", "truncated"
+
+
+def test_tokens_of_different_sources_are_not_pooled(tmp_path: Path) -> None:
+    """Of 100 streams 60 have usage, 30 are estimated, 10 of them of a cut answer; no number adds them up."""
+    recipe = synthetic.Recipe(n=100, stream_share=1.0, change=sourced)
+    found = judge(synthetic.write(tmp_path / "r", recipe))
+    rates = [(rate.tokens, rate.partial) for rate in found.rates if rate.metric == "tokens_per_s"]
+    text = text_of(found)
+
+    for metric in ("tpot_s", "output_tokens_per_s"):
+        rows = [(row.tokens, row.partial, row.n) for row in found.rows if row.metric == metric]
+        assert rows == [("estimate", 10, 30), ("usage", 0, 60)]
+    assert [row.n for row in found.rows if row.metric == "ttft_s"] == [90]
+    assert rates == [("estimate", 20), ("usage", 0)]
+    assert found.rate("tokens_per_s") is None
+    assert found.to_json()["rates"]["tokens_per_s"]["value"] is None
+    assert "tokens by estimate, 10 of answers cut short" in text
+    assert "tokens by usage" in text
+    assert all(len(line) <= 100 for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "named"),
+    [
+        ("estimate", None, "estimate"),
+        ("usage_alt", None, "usage_alt"),
+        ("tokenizer", "/models/tiny-1/tokenizer.json", "tokenizer tiny-1"),
+        ("tokenizer", "/models/tiny-1", "tokenizer tiny-1"),
+        ("tokenizer", "/models/tiny-1.json", "tokenizer tiny-1"),
+    ],
+)
+def test_tokens_that_are_not_the_providers_usage_are_labelled(
+    tmp_path: Path, source: str, path: str | None, named: str
+) -> None:
+    def change(row: record.Record, _: np.random.Generator) -> None:
+        row.tokens_from = source
+
+    recipe = synthetic.Recipe(n=30, stream_share=1.0, change=change)
+    recipe.manifest = {"plan": synthetic.manifest_of(recipe, 30)["plan"] | {"tokenizer": path}}
+    found = judge(synthetic.write(tmp_path / "r", recipe))
+    tpot = found.row("tpot_s")
+
+    assert tpot is not None
+    assert (tpot.tokens, tpot.n) == (named, 30)
+    assert f"tokens by {named}" in text_of(found)
+    assert found.rate("tokens_per_s") is not None
+
+
+def test_usage_alone_needs_no_label(tmp_path: Path) -> None:
+    found = judge(synthetic.write(tmp_path / "r", synthetic.Recipe(n=30)))
+
+    assert {found.source_of(row) for row in found.rows} == {""}
+    assert {found.source_of(rate) for rate in found.rates} == {""}
+    assert "tokens by" not in text_of(found)
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 160, 700])

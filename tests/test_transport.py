@@ -11,22 +11,16 @@ import httpx
 import pytest
 from conftest import chunked, read_request
 
-from loadtests import clock
-from loadtests.wire.receiver import Receiver
+from loadtests.wire.tls import TrustError, trusting
 from loadtests.wire.transport import WireTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from loadtests.wire.receiver import Receiver
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    made.set_zero(clock.monotonic_ns())
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -110,3 +104,32 @@ def test_failures_are_httpxs_own(client: httpx.Client, serve: Any) -> None:
 
     with pytest.raises(httpx.RemoteProtocolError):
         client.post(f"http://127.0.0.1:{serve(wrong).port}/")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("SSL_CERT_FILE", None, "No such file or directory; name a file of PEM certificates"),
+        ("SSL_CERT_FILE", "garbage", "no certificate in it; name a file of PEM certificates"),
+        ("SSL_CERT_DIR", None, "no such directory; name one of hashed PEM certificates"),
+        ("SSL_CERT_DIR", "a file", "no such directory; name one of hashed PEM certificates"),
+    ],
+)
+def test_certificates_that_cannot_be_used_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, content: str | None, said: str
+) -> None:
+    path = tmp_path / "trusted"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv(name, str(path))
+
+    with pytest.raises(TrustError) as error:
+        trusting()
+    assert str(error.value) == f"{name}={path}: {said}, or unset it"
+
+
+def test_certificates_of_the_environment_are_trusted(monkeypatch: pytest.MonkeyPatch, certificate: Any) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+
+    assert trusting().cert_store_stats()["x509"] == 1

@@ -67,6 +67,39 @@ def change_of(share: float, **values: Any) -> Change:
     return change
 
 
+@pytest.mark.parametrize(
+    ("n", "factor", "tokenizer", "status"),
+    [
+        (20, 0.75, "/models/tiny-1", "ok"),
+        (20, 1.25, "/models/tiny-1", "ok"),
+        (20, 0.5, "/models/tiny-1", "doubtful"),
+        (20, 1.5, "/models/tiny-1", "doubtful"),
+        (9, 0.5, "/models/tiny-1", "not_judged"),
+        (20, 0.5, None, "not_judged"),
+    ],
+)
+def test_the_tokenizers_counts_are_held_against_usage(
+    tmp_path: Path, n: int, factor: float, tokenizer: str | None, status: str
+) -> None:
+    """Of answers of 100 tokens by usage, so many by the tokenizer."""
+
+    def change(row: record.Record, _: np.random.Generator) -> None:
+        row.output_tokens, row.counted_tokens = 100, round(100 * factor)
+
+    recipe = synthetic.Recipe(n=n, change=change)
+    recipe.manifest = {"plan": synthetic.manifest_of(recipe, n)["plan"] | {"tokenizer": tokenizer}}
+    found = next(c for c in examine(synthetic.write(tmp_path / "r", recipe)).checks if c.number == 31)
+
+    assert found.status == status
+    assert ("another model's tokenizer" in found.why) == (status == "doubtful")
+
+
+def test_answers_that_a_tokenizer_counts_are_no_fault(tmp_path: Path) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(change=change_of(1, tokens_from="tokenizer")))
+
+    assert statuses(examine(path))[19] == "ok"
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_healthy_default_run_is_valid(tmp_path: Path, seed: int) -> None:
     found = examine(synthetic.write(tmp_path / "r", synthetic.Recipe(seed=seed)))

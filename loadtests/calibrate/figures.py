@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from loadtests import manifest
 from loadtests.calibrate.ladder import Seen
+from loadtests.calibrate.play import gap_errors_us, joined
 from loadtests.mock import log
 from loadtests.record import CLIENT, REQUESTS
 
@@ -132,10 +133,8 @@ class _Rows:
             return np.empty(0)
         found = []
         for gaps_us, moments in zip(self._gaps_us(), self._sent, strict=True):
-            true_us = np.diff(moments) / 1000.0
-            n = min(len(gaps_us), len(true_us))
-            inside = span.holds(moments[1 : n + 1])
-            found.append(np.abs(gaps_us[:n] - true_us[:n])[inside])
+            errors = gap_errors_us(gaps_us, moments)
+            found.append(errors[span.holds(moments[1 : len(errors) + 1])])
         return np.concatenate(found)
 
     def _gaps_us(self) -> list[NDArray[np.int64]]:
@@ -182,13 +181,12 @@ def _client(path: Path, span: Span) -> dict[str, Array]:
 
 def _late_p99_us(rung: Rung, sent: dict[int, Truth], zero_ns: int, span: Span) -> float:
     """How late the provider wrote, measured from its own reading of the request."""
-    offsets_ns = 1e9 * (rung.ttft_s + rung.gap_s * np.arange(rung.tokens))
     late = []
     for one in sent.values():
         at = np.array(one.chunk_ns)
-        if len(at) <= len(offsets_ns):
-            late.append((at - one.read_ns - offsets_ns[: len(at)])[span.holds(at - zero_ns)])
-    whole = np.concatenate(late) if late else np.empty(0)
+        if len(at) <= rung.play.tokens:
+            late.append(rung.play.late_ns(one.read_ns, at)[span.holds(at - zero_ns)])
+    whole = joined(late)
     return float(np.quantile(whole, 0.99)) / 1000.0 if len(whole) else 0.0
 
 

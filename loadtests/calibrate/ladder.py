@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from loadtests.calibrate.play import Play
 from loadtests.calibration import Limit
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["stream", "whole"]
 Verdict = Literal["clean", "client-limited", "provider-limited"]
+
+PLAYS: Final = {"stream": Play(0.1, 0.01, 100), "whole": Play(0.05, 0.01, 1)}
 
 TRUE_US: Final = 100.0
 """Errors of stamps and gaps from here on (p99) are not clean, in microseconds."""
@@ -33,7 +36,7 @@ BUSY: Final = 0.9
 @dataclass(frozen=True, slots=True)
 class Rung:
     """
-    One load: users in closed loop, each answer `tokens` chunks after `ttft_s`, one each `gap_s`.
+    One load: users in closed loop who all get the same answer.
 
     A stream has 100 chunks/s. A whole answer comes after 50 ms: long against the client's own part of a turn, so that
     the rate follows from the number of users until the client cannot keep up.
@@ -43,29 +46,14 @@ class Rung:
     users: int
 
     @property
-    def tokens(self) -> int:
-        """Of an answer."""
-        return 100 if self.kind == "stream" else 1
-
-    @property
-    def ttft_s(self) -> float:
-        """From the request to the first token."""
-        return 0.1 if self.kind == "stream" else 0.05
-
-    @property
-    def gap_s(self) -> float:
-        """From one token to the next."""
-        return 0.01
-
-    @property
-    def turn_s(self) -> float:
-        """From a request to the next one of the same user, where nobody needs time for anything."""
-        return self.ttft_s + (self.tokens - 1) * self.gap_s
+    def play(self) -> Play:
+        """What the provider answers."""
+        return PLAYS[self.kind]
 
     @property
     def offered_per_s(self) -> float:
         """Token events a second (whole answers: requests) that the provider sends if nobody is late."""
-        return self.users * self.tokens / self.turn_s
+        return self.users * self.play.tokens / self.play.turn_s
 
 
 STREAMS: Final = tuple(Rung("stream", users) for users in (100, 300, 450, 600, 800, 1000))
@@ -140,13 +128,14 @@ def judge(rung: Rung, seen: Seen) -> Done:
 def _of_client(rung: Rung, seen: Seen) -> str:
     """What keeps a rung from being clean on the client's side; empty: nothing."""
     whole, achieved = rung.kind == "whole", seen.tokens_per_s / rung.offered_per_s
+    rates = f"{seen.tokens_per_s:,.0f} of {rung.offered_per_s:,.0f} {'answers' if whole else 'tokens'}/s"
     faults = (
         (seen.lost > 0, f"{seen.lost} rows lost"),
         (seen.stamp[1] >= TRUE_US, f"stamp error p99 {seen.stamp[1]:.0f} us"),
         ((seen.gap_p99 or 0.0) >= TRUE_US, f"gap error p99 {seen.gap_p99 or 0.0:.0f} us"),
         (seen.merged >= MERGED, f"{seen.merged:.1%} of events in merged reads"),
         (whole and seen.send_lag_p99 >= LATE_US, f"send lag p99 {seen.send_lag_p99 / 1000:.1f} ms"),
-        (achieved < ACHIEVED[rung.kind], f"{achieved:.0%} achieved"),
+        (achieved < ACHIEVED[rung.kind], f"{rates} achieved ({achieved:.0%})"),
     )
     return ", ".join(text for holds, text in faults if holds)
 
@@ -170,11 +159,21 @@ def limit(done: Sequence[Done]) -> Limit | None:
     """
     The limit of the client that a ladder found: of the rungs' events/s (whole answers: requests/s) the largest clean.
 
-    It is a lower bound where the ladder ended with a provider that gave out, or with its last rung clean. None where no
-    rung was clean.
+    What is known of more follows from the rung that ended the ladder. None where no rung was clean.
     """
     rates = [_rate(one) for one in done if one.verdict == "clean"]
-    return Limit(round(max(rates), 1), done[-1].verdict != "client-limited") if rates else None
+    if not rates:
+        return None
+    most, last = round(max(rates), 1), done[-1]
+    if last.verdict == "client-limited":
+        return Limit(most, _too_much(last, most), "client")
+    return Limit(most, None, "ladder" if last.verdict == "clean" else "provider")
+
+
+def _too_much(last: Done, most: float) -> float:
+    """What a client that gave out still came to or, where that was less than it did cleanly before, was offered."""
+    came_to = round(_rate(last), 1)
+    return came_to if came_to > most else max(round(last.rung.offered_per_s, 1), most + 0.1)
 
 
 def _rate(one: Done) -> float:

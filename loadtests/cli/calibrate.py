@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from loadtests.calibrate.ladder import Done, Rung
     from loadtests.calibration import Calibration, Limit
@@ -41,6 +41,7 @@ COLUMNS: Final = (
     ("users", 5), ("offered", 7), ("read", 6), ("p50", 5), ("p99", 5), ("max", 6), ("gap", 5), ("p50", 5), ("p99", 6),
     ("max", 6), ("merged", 6), ("CPU", 5), ("wake", 6),
 )  # fmt: skip
+ENDS: Final = {"provider": "the provider gave out", "ladder": "the ladder ended there"}
 TITLES: Final = {"stream": "Streams of 100 chunks/s", "whole": "Whole answers after 50 ms"}
 
 
@@ -53,7 +54,8 @@ def calibrate(*, quick: bool, as_json: bool) -> int:
     Offers more and more streams, then more and more whole answers, to the embedded provider with the same code as
     `firsttoken run`, and compares every stamp with the provider's own log. The highest clean rung is the client's
     limit; it is kept in ~/.cache/firsttoken, and every later run says how much of it was used: above 60 % it is
-    doubtful, beyond the limit invalid. "At least" where the provider gave out before the client did.
+    doubtful, beyond the limit invalid. "≥" where the provider gave out or the ladder ended before the client did; two
+    figures where the next rung was far above: the limit is somewhere between them.
     """
     if sys.platform != "linux":
         raise click.UsageError("calibrate needs Linux: it measures the kernel's receive stamps")
@@ -63,6 +65,10 @@ def calibrate(*, quick: bool, as_json: bool) -> int:
     from loadtests.rundir import NoRoomError
     from loadtests.watch import Interrupts, StoppedError
 
+    if (why := _unkept(calibration.check_place)) and not as_json:
+        return _fail(f"{why}; point XDG_CACHE_HOME to where you may write, or take the limits from --json", 2)
+    if why:
+        click.echo(f"firsttoken: {why}; the limits will only be printed", err=True)
     done: dict[str, list[Done]] = {"stream": [], "whole": []}
     with Interrupts() as interrupts:
         try:
@@ -73,7 +79,7 @@ def calibrate(*, quick: bool, as_json: bool) -> int:
         except (FiguresError, NoRoomError) as error:
             return _fail(f"{error}; nothing was kept", 3)
     found = calibration_of(done["stream"], done["whole"])
-    return _conclude(found, lambda: str(calibration.keep(found)), as_json=as_json)
+    return _conclude(found, lambda: calibration.keep(found), as_json=as_json)
 
 
 def _climb(rungs: Sequence[Rung], done: dict[str, list[Done]], interrupts: Interrupts, *, to_stderr: bool) -> None:
@@ -108,27 +114,40 @@ def _telling(text: str) -> Iterator[None]:
         console.print(" " * (len(text) + 4), end="\r")
 
 
-def _conclude(found: Calibration, keep: Any, *, as_json: bool) -> int:
+def _conclude(found: Calibration, keep: Callable[[], object], *, as_json: bool) -> int:
     """Say the limits and keep them."""
+    from loadtests.calibration import place
     from loadtests.cli.judge import dump
 
+    if as_json:
+        dump(found.to_json())
     click.echo(f"limit of a load-making process: {_said(found.events, 'events')}, {_said(found.requests, 'requests')}",
                err=as_json)  # fmt: skip
     if found.events is None and found.requests is None:
         return _fail("not even the lowest rung was clean: too busy a machine? Nothing was kept", 3)
-    try:
-        click.echo(f"kept in {keep()}", err=as_json)
-    except OSError as error:
-        return _fail(f"{error.filename or 'the cache'}: {error.strerror or error}; the limits were not kept", 3)
-    if as_json:
-        dump(found.to_json())
+    if why := _unkept(keep):
+        return _fail(f"{why}; the limits were not kept", 3)
+    click.echo(f"kept in {place()}", err=as_json)
     return 0
+
+
+def _unkept(write: Callable[[], object]) -> str:
+    """Why the cache could not be written; empty: it was."""
+    try:
+        write()
+    except OSError as error:
+        return f"{error.filename or 'the cache'}: {error.strerror or error}"
+    return ""
 
 
 def _said(limit: Limit | None, what: str) -> str:
     if limit is None:
         return f"no clean rung for {what}/s"
-    return f"≥ {limit.per_s:,.0f} {what}/s, provider-limited" if limit.at_least else f"{limit.per_s:,.0f} {what}/s"
+    if not limit.at_least:
+        return f"{limit.per_s:,.0f} {what}/s"
+    if limit.below is not None:
+        return f"between {limit.per_s:,.0f} (clean) and {limit.below:,.0f} (not clean) {what}/s"
+    return f"≥ {limit.per_s:,.0f} {what}/s ({ENDS[limit.ended_by]})"
 
 
 def _fail(text: str, code: int) -> int:

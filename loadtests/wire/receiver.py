@@ -1,9 +1,10 @@
 """
 The receiver: all connections of a process drained from one epoll in one callback.
 
-In the callback: read, stamp, append. What follows comes after it, in this order: greenlets whose moment has come are
-woken, then answers are framed in slices of at most a millisecond, with another look at the sockets between two slices.
-The kernel stamps the data on arrival (SO_TIMESTAMPNS), so that a late reader does not make a late number.
+In the callback: read, stamp, append. After it, in slices of at most a millisecond and with another look at the sockets
+between two of them: answers are framed, and greenlets whose answer is over are woken. Who sleeps until a moment of the
+schedule has a watcher of its own and waits for no slice. The kernel stamps the data on arrival (SO_TIMESTAMPNS), so
+that a late reader does not make a late number.
 """
 
 from __future__ import annotations
@@ -275,13 +276,10 @@ class Receiver:
         self._drain()  # where the loop was held, what came meanwhile is still to be read
         now = self.now_ns()
         for exchange in self._live:
-            if exchange.reads and now - exchange.parsed_ns > UNPARSED_NS:
-                self._enqueue(exchange)
-            elif (failure := exchange.expired(now)) is not None:
-                if exchange.reads:
-                    self._enqueue(exchange)  # it may be alive after all
-                else:
-                    exchange.fail(failure, now)
+            if not exchange.reads:
+                self._check(exchange, now)
+            elif now - exchange.parsed_ns > UNPARSED_NS or exchange.expired(now) is not None:
+                self._enqueue(exchange)  # it may be alive after all
         self._continue()
 
 

@@ -237,7 +237,7 @@ class Frames:
         while len(rest) - at >= FRAME_HEAD and self.over is None:
             size = int.from_bytes(rest[at : at + 3])
             if size > MAX_FRAME:
-                self.over = Failure("protocol", f"not HTTP/2: {rest[at : at + 40].decode('latin-1')}")
+                self.over = Failure("protocol", f"not HTTP/2: {_line(rest[at : at + 40])}")
             end = at + FRAME_HEAD + size
             if end > len(rest):
                 break
@@ -253,7 +253,12 @@ class Frames:
         last, code = int.from_bytes(said[:4]) & 0x7FFFFFFF, int.from_bytes(said[4:8])
         self.leaving = True
         if code:
-            more = f" {said[8:].decode('utf-8', 'replace')}".rstrip()
-            self.over = Failure("reset", f"GOAWAY with error {code} (RFC 9113, 7){more}")
+            self.over = Failure("reset", f"GOAWAY with error {code} (RFC 9113, 7) {_line(said[8:])}".rstrip())
         elif last < self.stream_id:
             self.over = Failure("reset", "GOAWAY: the server did not take the request")
+
+
+def _line(data: bytes) -> str:
+    """What a peer said, up to the end of its first line, without what a terminal would act on."""
+    text = data.decode("utf-8", "replace").lstrip().partition("\n")[0]
+    return "".join(char if char.isprintable() else " " for char in text).rstrip()

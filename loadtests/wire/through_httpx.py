@@ -23,6 +23,7 @@ from loadtests import clock, proxies
 from loadtests.errors import Failure
 from loadtests.wire.httpx_exchange import HttpxExchange, OutOfPatienceError, failure_of
 from loadtests.wire.streams import Backend, Frames
+from loadtests.wire.tls import trusting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +86,7 @@ class HttpxConnection:
                 exchange.received = stream.received - self._base[0]
 
     def _read(self, exchange: HttpxExchange, response: httpcore.Response) -> None:
-        take = exchange.head(response, self._read_ns())
+        exchange.head(response, self._read_ns())
         if response.status == PROXY_WANTS_CREDENTIALS and self._owner.proxy is not None:
             reason = response.extensions.get("reason_phrase", b"").decode("ascii", "replace")
             raise httpcore.ProxyError(f"{response.status} {reason}")
@@ -93,10 +94,12 @@ class HttpxConnection:
             stamp = self._read_ns()
             self._owner.count()
             try:
-                if take(piece, stamp):
+                if exchange.take is not None and exchange.take(piece, stamp):
                     exchange.payload_ns = stamp
             except ValueError as error:
                 raise Failure("bad_body", str(error)) from None
+            if exchange.over:
+                return  # its consumer has had enough
         exchange.finish(self._read_ns())
 
     def _read_ns(self) -> int:
@@ -187,7 +190,7 @@ class HttpxPool:
             import_module("h2.connection")  # now, and not in the first request
         target = httpx.URL(url)
         self.http2, self.reuse = http2, reuse
-        self.tls = (tls or httpx.create_ssl_context()) if target.scheme == "https" else None
+        self.tls = (tls or trusting()) if target.scheme == "https" else None
         self.proxy = None if proxy is None else _proxy(proxy, target.scheme)
         self._url = httpcore.URL(
             scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path
@@ -227,7 +230,7 @@ class HttpxPool:
             raise self._failure(error, exchange) from None
         finally:
             self._live.discard(exchange)
-            if exchange.complete and self.reuse and not connection.is_leaving:
+            if exchange.keep_alive and self.reuse and not connection.is_leaving:
                 self._idle.append(connection)
             else:
                 connection.close()
@@ -283,5 +286,5 @@ def pool(receiver: Receiver, url: str, http_version: str, proxy: str | None, *, 
 
 
 def _proxy(address: str, scheme: str) -> httpcore.Proxy:
-    tls = httpx.create_ssl_context() if address.startswith("https:") else None
+    tls = trusting() if address.startswith("https:") else None
     return httpcore.Proxy(address, auth=proxies.credentials(address, scheme), ssl_context=tls)

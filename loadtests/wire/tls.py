@@ -7,9 +7,13 @@ plain byte's stamp is that of the read which completed its record (at most 16 Ki
 
 from __future__ import annotations
 
+import os
 import ssl
 from array import array
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import httpx
 
 from loadtests.errors import Failure
 
@@ -17,6 +21,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _PLAIN_READ: Final = 64 << 10
+
+
+class TrustError(ValueError):
+    """The certificates that the environment says to trust cannot be used; the message says which and what to do."""
+
+
+def trusting() -> ssl.SSLContext:
+    """
+    A context that verifies by the certificates of SSL_CERT_FILE or SSL_CERT_DIR, else by certifi's.
+
+    Raises:
+        TrustError: What one of these variables names is no such thing.
+    """
+    name = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
+    named, fix = os.environ.get(name, ""), "name a file of PEM certificates, or unset it"
+    if name == "SSL_CERT_DIR" and named and not Path(named).is_dir():  # OpenSSL would trust nobody, and not say so
+        raise TrustError(f"SSL_CERT_DIR={named}: no such directory; name one of hashed PEM certificates, or unset it")
+    try:
+        return httpx.create_ssl_context()
+    except ssl.SSLError:
+        raise TrustError(f"{name}={named}: no certificate in it; {fix}") from None
+    except OSError as error:
+        raise TrustError(f"{name}={named}: {error.strerror or error}; {fix}") from None
 
 
 class Plain(NamedTuple):

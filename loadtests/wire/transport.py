@@ -22,6 +22,7 @@ from loadtests.errors import Failure
 from loadtests.wire.connection import Origin
 from loadtests.wire.exchange import Exchange
 from loadtests.wire.pool import Pool
+from loadtests.wire.tls import trusting
 
 if TYPE_CHECKING:
     from loadtests.wire.receiver import Receiver
@@ -116,7 +117,7 @@ class WireTransport(httpx.BaseTransport):
         place = url.scheme, url.host, url.port or (443 if secure else 80)
         if place not in self._pools:
             if secure and self._tls is None:
-                self._tls = httpx.create_ssl_context()
+                self._tls = trusting()
             self._pools[place] = Pool(self._receiver, Origin(*place[1:], self._tls if secure else None))
         return self._pools[place]
 

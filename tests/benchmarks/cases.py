@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from certificates import self_signed
+
 from benchmarks import figures, processes, runs, truth
 from benchmarks.figures import Goal, Seen
 from benchmarks.processes import limit_us
 from benchmarks.runs import Load, offer, scratch, streams
-from benchmarks.servers import Play, certificate, embedded, serve
+from benchmarks.servers import embedded, serve
+from loadtests.calibrate.play import Play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -144,7 +147,7 @@ def tls(options: Options) -> Iterator[Case]:
 
 def _tls(options: Options) -> Seen:
     with scratch() as folder:
-        pair = certificate(folder)
+        pair = self_signed(folder)
         load = Load(streams(300, 100, options.seconds).options, (("SSL_CERT_FILE", str(pair[0])),))
         with embedded(Play(0.1, 0.02, 100), folder, pair) as server:
             run = offer(server, load, folder)

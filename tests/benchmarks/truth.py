@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from loadtests.calibrate.play import gap_errors_us, joined
 from loadtests.mock import log
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmarks.servers import Play
+    from loadtests.calibrate.play import Play
 
     Array = NDArray[np.float64]
 
@@ -102,10 +103,10 @@ def errors(rows: Sequence[Row], sent: Mapping[int, Sent], zero_ns: int) -> Error
             mine_ns = row.first_ns + np.concatenate(([0], 1000 * np.cumsum(row.gaps_us[: n - 1])))
             each.append(np.abs(mine_ns - true_ns[:n]) / 1e6)
             reused.append(row.is_reused)
-            gaps.append(np.abs(row.gaps_us[: n - 1] / 1e3 - np.diff(true_ns[:n]) / 1e6))
+            gaps.append(gap_errors_us(row.gaps_us, true_ns) / 1e3)
     first = np.array([one[0] for one in each])
     again = first[np.array(reused, dtype=bool)]
-    return Errors(first, again, _joined(each), _joined(gaps), len(_unmatched(rows, sent, zero_ns)), lost_events)
+    return Errors(first, again, joined(each), joined(gaps), len(_unmatched(rows, sent, zero_ns)), lost_events)
 
 
 def _unmatched(rows: Sequence[Row], sent: Mapping[int, Sent], zero_ns: int) -> set[int]:
@@ -117,10 +118,5 @@ def _unmatched(rows: Sequence[Row], sent: Mapping[int, Sent], zero_ns: int) -> s
 
 def lateness(rows: Sequence[Row], sent: Mapping[int, Sent], play: Play) -> Array:
     """How late the server itself wrote each token of these rows, in ms: what it does to the load, not to the errors."""
-    due_ms = 1e3 * (play.ttft_s + play.gap_s * np.arange(play.tokens))
     known = (sent[row.number] for row in rows if row.number in sent)
-    return _joined([(one.chunk_ns - one.read_ns) / 1e6 - due_ms[: len(one.chunk_ns)] for one in known])
-
-
-def _joined(parts: Sequence[Array]) -> Array:
-    return np.concatenate(parts) if parts else np.empty(0)
+    return joined([play.late_ns(one.read_ns, one.chunk_ns) / 1e6 for one in known])
