@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 MASK: Final = "█"
 """One character that no header can carry, so no secret contains it. No pattern reaches over it either: what is left
@@ -61,6 +61,18 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def masker(secrets: Iterable[str]) -> Callable[[str], str]:
+    """
+    `redact` for short texts on a busy path: one search each, and nothing more where no piece of a secret is found.
+
+    What has the shape of a key and is none of these secrets stays: ids of answers may look like keys.
+    """
+    known = [secret for secret in secrets if secret]
+    pieces = {s[i : i + PIECE] for s in known for i in range(max(1, len(s) - PIECE + 1))}
+    found = re.compile("|".join(map(re.escape, sorted(pieces)))).search if pieces else None
+    return lambda text: redact(text, known) if found is not None and found(text) else text
 
 
 def looks_secret(text: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from loadtests.redact import MASK, looks_secret, redact, secret_places
+from loadtests.redact import MASK, PIECE, looks_secret, masker, redact, secret_places
 
 VISIBLE = "".join(chr(c) for c in range(0x21, 0x7F))
 SECRETS = st.lists(st.text(VISIBLE, min_size=1, max_size=40), max_size=3)
@@ -143,3 +143,19 @@ def test_secrets_in_nested_data_are_found_by_place() -> None:
     data = {"headers": {"X-Api-Key": "abcdef", "X-Title": "ok"}, "notes": ["fine", "sk-abcdefgh"], "sk-abcdefgh": 1}
 
     assert list(secret_places(data)) == ["headers.X-Api-Key", "notes[1]", MASK]
+
+
+@given(
+    st.lists(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40), max_size=3),
+    st.data(),
+)
+def test_a_masker_leaves_no_more_of_a_secret_than_redact(known: list[str], data: st.DataObject) -> None:
+    parts = data.draw(
+        st.lists(st.one_of(st.text(max_size=10), *([st.sampled_from(known)] if known else [])), max_size=4)
+    )
+    text = "".join(parts)
+
+    masked = masker(known)(text)
+    assert masked in (text, redact(text, known))
+    for secret in known:
+        assert not any(secret[i : i + PIECE] in masked for i in range(max(1, len(secret) - PIECE + 1)))

@@ -114,7 +114,7 @@ def test_a_key_that_a_provider_echoes_is_nowhere(serve: Any, tmp_path: Path) -> 
     assert seen == [KEY.encode()] * 4
     assert "401" in done.stderr
     files = texts(tmp_path / "results")
-    assert {Path(name).name for name in files} >= {"requests.parquet", "run.json", "report.html", "bodies.jsonl"}
+    assert {Path(name).name for name in files} >= {"requests.parquet", "run.json", "bodies.jsonl"}
     for name, text in {**files, "console": done.stdout + done.stderr}.items():
         assert not leaks(text), name
     bodies = [orjson.loads(line) for line in (tmp_path / "results/latest/bodies.jsonl").read_bytes().splitlines()]

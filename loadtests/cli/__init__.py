@@ -21,6 +21,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "report": ("loadtests.cli.judge", "Draw the charts of a run into one HTML file."),
     "compare": ("loadtests.cli.judge", "Put two runs side by side."),
     "calibrate": ("loadtests.cli.calibrate", "Find this machine's own limit and error, to hold later runs against."),
+    "probe": ("loadtests.cli.probe", "Hold a profile's claims against one request of each kind."),
     "profiles": ("loadtests.cli.profiles", "List, show and check provider profiles."),
     "mock": ("loadtests.cli.mock", "Start the embedded provider alone."),
     "repair": ("loadtests.cli.repair", "Finish a run that was killed, from what its workers had written."),
