@@ -27,7 +27,7 @@ HANDSHAKE: Final = 0.01
 
 def unsent(seen: Evidence) -> Check:
     """3: arrivals that never went out."""
-    advice = "The load was less than planned: the provider asked for a pause, or the run was stopped."
+    advice = "The load was less than planned: the provider asked for a pause, a budget held, or the run was stopped."
     rule = Rule(3, "unsent arrivals", advice, 0.0, 0.1, " %")
     meant = seen.all[~held_back_by_stop(seen.run, seen.all)]
     return rule.judge_share(int(where(meant, "outcome", "unsent").sum()), len(meant), slack=0)

@@ -19,6 +19,7 @@ class Facts:
         load: The load as a phrase: `open loop, poisson 8/s for 20 s`.
         clock: Whose stamps they are: kernel, user or mixed.
         client: How much of its calibrated limit the load generator used, as a phrase.
+        spent: What the run took of the provider, in tokens and money, as a phrase; empty where nothing was counted.
         settings: What a comparison holds constant, flat, dotted names to values.
     """
 
@@ -34,6 +35,7 @@ class Facts:
     seed: int | None
     argv: tuple[str, ...]
     client: str = ""
+    spent: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -55,6 +57,7 @@ def of(run: Run) -> Facts:
         seed=manifest.get("seed"),
         argv=tuple(str(word) for word in manifest.get("argv") or ()),
         client=client_phrase(manifest.get("headroom")),
+        spent=spent_phrase(run),
         labels={str(key): str(value) for key, value in (manifest.get("labels") or {}).items()},
         settings=_settings(manifest),
     )
@@ -86,6 +89,22 @@ def client_phrase(headroom: Any) -> str:
     limit = headroom.get(f"limit_{headroom.get('by')}_per_s")
     what = f" (≥ {limit:,.0f} {headroom.get('by')}/s)" if isinstance(limit, int | float) else ""
     return f"client at ≤ {100 * used:.0f} % of its calibrated limit{what}"
+
+
+def spent_phrase(run: Run) -> str:
+    """What the run took of the provider, as far as anybody counted, and of which budget."""
+    rows, plan = run.requests, run.plan
+    fresh, made = (int(rows[name].sum(skipna=True)) for name in ("input_tokens", "output_tokens"))
+    if not fresh and not made:
+        return ""
+    words = f"{fresh:,} input + {made:,} output tokens"
+    if budget := plan.get("budget_tokens"):
+        words += f" ({100 * (fresh + made) / budget:.0f} % of the budget)"
+    if rows["cost_usd"].notna().any():
+        words += f", {rows['cost_usd'].sum():,.4g} USD"
+        if budget := plan.get("budget_cost"):
+            words += f" ({100 * rows['cost_usd'].sum() / budget:.0f} % of the budget)"
+    return words
 
 
 def _started(unix_ns: Any) -> str:

@@ -54,6 +54,8 @@ def header(summary: Summary, notes: list[str]) -> list[Text]:
     ]
     failed = summary.rate("error_rate")
     lines.append(Text(" · ".join([*rates, f"{_rate('share', failed)} % failed"])))
+    if f.spent:
+        lines.append(Text(f"took {f.spent}", style="dim"))
     lines.append(Text(f.client, style="dim"))
     w = summary.window
     lines.append(Text(f"window {w.start_s:.1f} to {w.end_s:.1f} s ({span(w.length_s)}): {w.reason}", style="dim"))
