@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from analysis.runs import Run
@@ -118,9 +118,24 @@ def _clock(run: Run) -> str:
     return clocks[0] if len(clocks) == 1 else "mixed" if clocks else "no"
 
 
+KEPT: Final = ("profile", "model", "seed", "plan", "hashes", "host", "versions", "labels")
+OF_PROFILE: Final = (
+    "name", "base_url", "path", "query", "http_version", "proxy", "output_cap_param", "stream_usage", "done_required",
+    "finish_required", "strict_model", "headers", "accept", "timeouts", "usage_paths", "prices",
+)  # fmt: skip
+"""Of a profile, what decides over requests and figures; the rest of it describes the provider."""
+
+NEVER_ALIKE: Final = frozenset({"plan.salt", "plan.model"})
+"""The salt is new for each run, and the model is told once already."""
+
+
 def _settings(manifest: dict[str, Any]) -> dict[str, Any]:
-    kept = ("profile", "model", "seed", "plan", "hashes", "host", "versions", "labels")
-    return dict(_flat({key: manifest[key] for key in kept if key in manifest}, ""))
+    kept = {key: manifest[key] for key in KEPT if key in manifest}
+    profile = kept.get("profile") or {}
+    kept["profile"] = {key: profile[key] for key in OF_PROFILE if key in profile}
+    if defaults := (profile.get("params") or {}).get("defaults"):
+        kept["profile"]["params"] = defaults
+    return {name: value for name, value in _flat(kept, "") if name not in NEVER_ALIKE}
 
 
 def _flat(value: Any, name: str) -> list[tuple[str, Any]]:
