@@ -44,5 +44,5 @@ def partial(frame: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def phrase(source: str, cut: int = 0) -> str:
-    """A source as a footnote: `tokens by estimate, 3 of answers cut short`."""
-    return f"tokens by {source}" + (f", {cut:,} of answers cut short" if cut else "")
+    """A source as a footnote: `tokens by estimate, 3 answers cut short`."""
+    return f"tokens by {source}" + (f", {cut:,} answers cut short" if cut else "")

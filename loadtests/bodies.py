@@ -56,7 +56,10 @@ class Bodies:
             "headers": {self._text(name): self._text(value) for name, value in headers.items()},
             "answer": self._text(answer), "answer_bytes": len(answer),
         }  # fmt: skip
-        self._file.write(orjson.dumps(facts) + b"\n")
+        try:
+            self._file.write(orjson.dumps(facts) + b"\n")
+        except OSError:  # no room: rows matter more
+            self._share = 0.0
 
     def close(self) -> None:
         """Close the file."""

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from loadtests import clock
-from loadtests.errors import retry_after_s
+from loadtests import clock, ratelimit
+from loadtests.dialect import usage
+from loadtests.errors import Failure, of_status
+from loadtests.record import REFUSAL
 from loadtests.redact import redact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from loadtests.dialect import Answer
-    from loadtests.errors import Failure
     from loadtests.profiles import Profile
+    from loadtests.reader import Reader
     from loadtests.record import Record
     from loadtests.wire.exchange import Exchange
 
@@ -25,6 +29,12 @@ READ_CHARS: Final = 4096
 
 MAX_NAME_CHARS: Final = 200
 MAX_LAG_US: Final = 2**31 - 1
+
+LEAST_CHUNKS: Final = 8
+"""Fewer chunks than this say nothing of a proxy that collects them."""
+
+BROKEN_END: Final = frozenset({"truncated", "reset", "protocol", "bad_body", "timeout_silence", "timeout_total"})
+"""How the rest of a body may go wrong without a loss, behind [DONE] or where a status has said it all."""
 
 
 def wire_facts(record: Record, exchange: Exchange, profile: Profile) -> None:
@@ -39,45 +49,95 @@ def wire_facts(record: Record, exchange: Exchange, profile: Profile) -> None:
     for name in profile.request_id_headers:
         if record.request_id is None and (value := exchange.headers.get(name.lower().encode())) is not None:
             record.request_id = value.decode("latin-1")[:MAX_NAME_CHARS]
-    record.retry_after_s = retry_after_s(exchange.headers, clock.realtime_ns() / 1e9)
     if exchange.headers_ns is not None:
         record.clock = "kernel" if exchange.kernel else "user"
         record.bytes_received = exchange.received
         record.wake_lag_max_us = min(exchange.wake_lag_max_ns // 1000, MAX_LAG_US) if exchange.kernel else None
 
 
-def answer_facts(record: Record, answer: Answer, flags: list[str], profile: Profile, model: str) -> None:
+def judge(record: Record, exchange: Exchange, reader: Reader, model: str, secrets: list[str]) -> None:
+    """
+    What the answer to a request for this model says, and how it ended.
+
+    An error status comes first, then what the answer itself reports, then how the connection broke, then what is
+    wrong with an answer that came whole.
+    """
+    answer, profile = reader.answer, reader.answer.profile
+    flags: list[str] = []
+    reader.end(flags)
+    answer_facts(record, answer, flags, model)
+    broken, refused = exchange.failure, None
+    if broken is None or broken.kind in BROKEN_END:
+        if broken is not None and answer.done and answer.choices.finished:
+            broken = None
+            flags.append("unterminated")
+        refused = None if reader.wanted or exchange.status is None else of_status(exchange.status, reader.whole())
+    asked = model if profile.strict_model else None
+    own = answer.failure if answer.failure is not None and answer.failure.kind == "stream_error" else None
+    failure = refused or own or broken or answer.verdict(streamed=reader.streamed, model=asked)
+    _wait(record, exchange, reader, own)
+    outcome(record, failure, flags, secrets)
+
+
+def _wait(record: Record, exchange: Exchange, reader: Reader, own: Failure | None) -> None:
+    """How long the provider asks to wait: by headers, else by what the error says."""
+    now_unix_s = clock.realtime_ns() / 1e9
+    if reader.wanted:
+        said_s = ratelimit.said_s(own.text) if own is not None else None
+        record.retry_after_s = ratelimit.asked_s(exchange.headers, now_unix_s) or said_s
+    elif exchange.status is not None:
+        record.retry_after_s = ratelimit.wait_s(exchange.headers, reader.whole(), now_unix_s)
+
+
+def answer_facts(record: Record, answer: Answer, flags: list[str], model: str) -> None:
     """Tokens, their stamps, counts, and what is notable about the answer to a request for this model."""
-    stamps = answer.stamps
     record.first_event_ns = answer.first_event
     record.first_answer_ns = answer.first_answer
     record.model_answered, record.response_id = _cut(answer.model), _cut(answer.id)
-    record.finish_reason, record.server_time_s = _cut(answer.finish_reason), answer.server_time_s
-    if stamps:
-        record.first_token_ns, record.last_token_ns = stamps[0], stamps[-1]
-        record.chunk_ns, record.chunk_kind, record.chunk_chars = stamps, answer.kinds, answer.chars
-        record.chunks = len(stamps)
-        record.shared_reads = sum(map(int.__eq__, stamps[1:], stamps))
-        if record.chunks >= 8 and record.shared_reads > 0.8 * record.chunks:
-            flags.append("buffered")
+    record.finish_reason, record.server_time_s = _cut(answer.choices.finish_reason), answer.server_time_s
+    if answer.stamps:
+        _chunk_facts(record, answer, flags)
     if answer.chars:
         record.output_chars = sum(answer.chars)
-    record.output_tokens, record.tokens_from = answer.output_tokens()
-    record.input_tokens = answer.counted("prompt_tokens")
-    record.reasoning_tokens = answer.counted("completion_tokens_details", "reasoning_tokens")
-    record.cached_tokens = answer.counted("prompt_tokens_details", "cached_tokens")
-    record.cost_usd = _cost(record, profile)
-    if record.first_event_ns is not None:
-        if not answer.done:
+    record.counted_tokens = answer.counted_tokens()
+    record.output_tokens, record.tokens_from = answer.output_tokens(record.counted_tokens)
+    record.input_tokens = answer.usage.counted(usage.INPUT)
+    record.reasoning_tokens = answer.usage.counted(usage.REASONING)
+    record.cached_tokens = answer.usage.counted(usage.CACHED)
+    record.cost_usd = _cost(record, answer.profile)
+    if answer.first_event is not None:
+        if not answer.done and not answer.cut:
             flags.append("no_done")
         if not record.stream:
             flags.append("streamed_unasked")
     elif answer.chars and record.stream:
         flags.append("not_streamed")
-    if answer.model is not None and answer.model != model:
-        flags.append("model_differs")
-    if answer.finish_reason == "content_filter":
-        flags.append("content_filter")
+    notable = {
+        "cut_at_cap": answer.cut,
+        "model_differs": answer.model is not None and answer.model != model,
+        "content_filter": answer.choices.filtered,
+        "refusal": any(kind & REFUSAL for kind in set(answer.kinds)),
+    }
+    flags += [flag for flag, is_so in notable.items() if is_so]
+
+
+def _chunk_facts(record: Record, answer: Answer, flags: list[str]) -> None:
+    stamps = answer.stamps
+    record.first_token_ns, record.last_token_ns = stamps[0], stamps[-1]
+    record.chunk_ns, record.chunk_kind, record.chunk_chars = stamps, answer.kinds, answer.chars
+    record.chunks = len(stamps)
+    record.shared_reads = sum(map(int.__eq__, stamps[1:], stamps))
+    if _is_buffered(record, stamps[0], stamps[-1]):
+        flags.append("buffered")
+
+
+def _is_buffered(record: Record, first_ns: int, last_ns: int) -> bool:
+    """Somebody on the way collects the chunks: nearly all share a read, or most do, after 90 % of the time."""
+    chunks, shared = record.chunks or 0, record.shared_reads or 0
+    if chunks < LEAST_CHUNKS:
+        return False
+    late = record.sent_ns is not None and first_ns - record.sent_ns > 0.9 * (last_ns - record.sent_ns)
+    return shared > (0.5 if late else 0.8) * chunks
 
 
 def _cost(record: Record, profile: Profile) -> float | None:
@@ -102,6 +162,13 @@ def outcome(record: Record, failure: Failure | None, flags: list[str], secrets: 
     record.outcome = "error"
     record.error_kind = failure.kind
     record.error = redact(failure.text[:READ_CHARS], secrets)[:MAX_ERROR_CHARS]
+
+
+def mask(record: Record, masked: Callable[[str], str]) -> None:
+    """A provider may put anything into the names it chooses, even the key that it was sent."""
+    for name in ("request_id", "model_answered", "response_id", "finish_reason"):
+        if (value := getattr(record, name)) is not None:
+            setattr(record, name, masked(value))
 
 
 def cancel(record: Record, flag: str) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 import gevent.event
 
+from loadtests import proxies
+from loadtests.bodies import Bodies
 from loadtests.budget import FILE as BUDGET
 from loadtests.budget import Budget, Need
 from loadtests.client import Health
@@ -75,8 +77,11 @@ class Engine:
         self._breathed_ns = 0
         self.sink = Sink(parts, worker, self._breathe)
         self.health = Health(self.receiver, worker)
+        key = profile.api_key(environ)
+        secrets = [key or "", *proxies.secrets(profile.proxy)]
+        self.bodies = Bodies(parts, worker, plan.keep_bodies, secrets) if plan.keep_bodies else None
         self.sender = Sender(
-            plan.target(profile), self.receiver, key=profile.api_key(environ), worker=worker, keep=self._keep
+            plan.target(profile), self.receiver, key=key, worker=worker, keep=self._keep, bodies=self.bodies
         )
         self.conduct = Conduct(plan, strict_model=profile.strict_model, now_ns=self.receiver.now_ns)
         self.budget = Budget(plan, profile, parts / BUDGET) if plan.has_budget else None
@@ -144,8 +149,9 @@ class Engine:
             self._sampler = None
         self.health.stop()
         self.sender.close()
-        if self.budget is not None:
-            self.budget.close()
+        for one in (self.budget, self.bodies):
+            if one is not None:
+                one.close()
         try:
             if self.began:
                 self._write_sample()

@@ -2,6 +2,7 @@
 The network's failures as data: one closed list of kinds (`record.ERROR_KINDS`), one place that decides which it is.
 
 Everything that can go wrong between a request and its answer becomes a `Failure`; nothing here is raised at a user.
+What a body says is read by one function, whatever shape the provider gives its errors.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import errno
 import re
 import socket
 import ssl
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -38,7 +39,17 @@ _STATUS: Final[dict[int, str]] = {
 }
 _RESET: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 
-MAX_ODD_CHARS: Final = 200
+CREDIT_CODES: Final = frozenset({
+    "insufficient_quota", "insufficient_balance", "insufficient_credits", "billing_hard_limit_reached",
+    "billing_not_active", "enforced_spend_limit", "enforced_spend_limit_reached",
+})  # fmt: skip
+"""Codes or types that mean money, under whatever 4xx they come: waiting does not help as it does with a 429."""
+
+MAX_TEXT_BYTES: Final = 4096
+MAX_TEXT_CHARS: Final = 200
+"""Of a body that is no JSON, so much is looked at and so much is shown."""
+
+_EVENT: Final = re.compile(rb"^(?:data|error):[ ]?([{\[].*)$", re.MULTILINE)
 
 
 class Failure(Exception):  # noqa: N818 - a failure of the network is an outcome, not an error of ours
@@ -92,100 +103,170 @@ def of_exception(error: BaseException, *, connecting: bool) -> Failure:
     raise error
 
 
+# What an answer says went wrong.
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An error as a provider words it; "" where it says nothing. `type` and `code` as text, whatever they were."""
+
+    message: str
+    type: str = ""
+    code: str = ""
+    param: str = ""
+
+    @property
+    def line(self) -> str:
+        """All of it in one line: the message, with type and code behind it."""
+        names = ", ".join(dict.fromkeys(name for name in (self.type, self.code) if name))
+        text = " ".join(self.message[:MAX_TEXT_BYTES].split())
+        return f"{text} ({names})" if text and names else text or names
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What an answer with an error status means: one of `record.ERROR_KINDS`, and what was said."""
+
+    kind: str
+    message: str
+    type: str
+    code: str
+
+
 def of_status(status: int, body: bytes) -> Failure:
-    """The failure that an answer with a status other than 200 stands for."""
+    """The failure that an answer with a status other than 2xx stands for."""
+    return Failure(_kind(status, said := read(body)), f"HTTP {status}: {said.line or 'empty body'}")
+
+
+def explain(status: int, body: bytes) -> Explained:
+    """What an answer with this status, other than 2xx, and this body means; never raises."""
+    said = read(body)
+    return Explained(_kind(status, said), said.message, said.type, said.code)
+
+
+def _kind(status: int, said: Said) -> str:
+    if 400 <= status < 500 and {said.type.lower(), said.code.lower()} & CREDIT_CODES:
+        return "credit"
     kind = _STATUS.get(status)
     if kind is None:
         kind = "upstream" if 520 <= status <= 526 or status in (408, 599) else "other_status"
-    return Failure(kind, f"HTTP {status}: {said(body)}")
+    return kind
 
 
-def said(body: bytes) -> str:
-    """What a body of any shape says went wrong, in one line; never raises."""
-    try:
-        return message(orjson.loads(body.strip())) or _plain(body)
-    except (orjson.JSONDecodeError, RecursionError):
-        return _plain(body)
+def read(value: Any) -> Said:
+    """
+    What went wrong, in the words of a body (bytes) or of a JSON value of any shape; never raises.
 
-
-def message(value: Any) -> str:
-    """The message in a JSON value of any of the shapes that providers answer errors with; "" where there is none."""
-    if isinstance(value, list) and value:
-        return message(value[0])
+    In this order: the first item of a list; `error` as an object, as text, as true beside a message; `x_groq.error`;
+    `detail` as text or as a list of places; `message`; `providerModelError`. Bytes that are no JSON: the payload of
+    their first event, else their text without tags.
+    """
+    if isinstance(value, bytes):
+        return _of_bytes(value)
+    while isinstance(value, list) and value:
+        value = value[0]
     if isinstance(value, str):
-        return value
+        return Said(value)
     if not isinstance(value, dict):
-        return ""
-    error = value.get("error")
+        return Said("")
+    groq = value.get("x_groq")
+    error = value.get("error") or (groq.get("error") if isinstance(groq, dict) else None)
+    while isinstance(error, list) and error:
+        error = error[0]
     if isinstance(error, dict):
-        kind = error.get("code") or error.get("type")
-        text = str(error.get("message") or "")
-        return f"{text} ({kind})" if kind and text else text or str(kind or _dumped(error))
-    if isinstance(error, str) and error:
-        return error
+        return _of_object(error)
+    if isinstance(error, str):
+        return _of_text(error, value)
+    return _of_flat(value)
+
+
+def _of_bytes(body: bytes) -> Said:
+    for candidate in (body.strip().removeprefix(b"\xef\xbb\xbf"), *_EVENT.findall(body[: 16 * MAX_TEXT_BYTES])[:1]):
+        try:
+            said = read(orjson.loads(candidate.decode("utf-8", "replace")))
+        except orjson.JSONDecodeError:
+            continue
+        return said if said.line else Said(_plain(body))
+    return Said(_plain(body))
+
+
+def _of_object(error: dict[str, Any]) -> Said:
+    """The object under `error`, or one as flat as that."""
+    status = error.get("status")
+    kind = error.get("type") or error.get("error_type") or (status if isinstance(status, str) else None)
+    code = error.get("code") or error.get("http_status_code") or (status if isinstance(status, int) else None)
+    message = _text(error.get("message") or error.get("detail") or error.get("error"))
+    said = Said(message, _name(kind), _name(code), _name(error.get("param")))
+    return said if said.line else Said(_text(error))
+
+
+def _of_text(error: str, value: dict[str, Any]) -> Said:
+    """`error` is a text itself: what it stands beside may say more."""
+    more = value.get("message")
+    message = f"{error}: {more}" if isinstance(more, str) and more and more != error else error
+    return Said(message, _name(value.get("error_type")), _name(value.get("code")))
+
+
+def _of_flat(value: dict[str, Any]) -> Said:
     detail = value.get("detail")
-    if isinstance(detail, list):
-        return "; ".join(_detail(item) for item in detail)
-    for other in (detail, value.get("message"), value.get("providerModelError")):
-        if other:
-            return other if isinstance(other, str) else _dumped(other)
-    return ""
+    if isinstance(detail, list) and detail:
+        return Said("; ".join(map(_place, detail)))
+    for told in (detail, value.get("message"), value.get("providerModelError")):
+        if told:
+            return _of_object({**value, "message": told, "status": None})
+    return Said("", *(_name(value.get(key)) for key in ("type", "code")))
 
 
-def _dumped(value: Any) -> str:
-    """A JSON value as text; what is nested too deeply to be written as JSON again, as Python would say it."""
+def _name(value: Any) -> str:
+    """A type or a code as text; some servers write the word None, some a number."""
+    if value is None or isinstance(value, bool | dict | list) or value == "None":
+        return ""
+    return " ".join(_text(value).split())[:MAX_TEXT_CHARS]
+
+
+def _text(value: Any) -> str:
+    """Any JSON value as text; "" for null."""
+    if value is None or isinstance(value, str):
+        return value or ""
     try:
         return orjson.dumps(value).decode()
     except TypeError:
-        return str(value)[:MAX_ODD_CHARS]
+        return "an error too deeply nested, or too large a number, to be shown"
 
 
-def _detail(item: Any) -> str:
+def _place(item: Any) -> str:
+    """One entry of FastAPI's list: where, and what is wrong there."""
     if not isinstance(item, dict):
-        return str(item)
+        return _text(item)
     loc = item.get("loc")
-    place = ".".join(map(str, loc)) if isinstance(loc, list) else str(loc or "")
-    return f"{place}: {item.get('msg', '')}".strip(": ")
+    place = ".".join(map(_text, loc)) if isinstance(loc, list) else _text(loc)
+    return f"{place}: {_text(item.get('msg'))}".strip(": ")
 
 
 def _plain(body: bytes) -> str:
     """Text or HTML without its tags, in one line; long bodies are cut before anything is searched in them."""
-    text = body[:4096].decode("utf-8", "replace")
+    text = body[:MAX_TEXT_BYTES].decode("utf-8", "replace")
     text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
-    return " ".join(text.split())[:200] or "empty body"
+    return " ".join(text.split())[:MAX_TEXT_CHARS]
 
 
-def is_error_event(value: Any) -> bool:
-    """Whether the payload of an event is an error report: truthy `error`, whatever else it carries."""
-    return isinstance(value, dict) and bool(value.get("error"))
-
-
-def retry_after_s(headers: dict[bytes, bytes], now_unix_s: float) -> float | None:
+def is_error(value: Any) -> bool:
     """
-    The wait that the response asks for, in seconds, at least 0; None where it asks for none.
+    Whether the payload of an event, or the body of an answer with status 200, reports an error.
 
-    Args:
-        headers: Lower-case names.
-        now_unix_s: Wall time, for the form that is a date.
-
-    Source: RFC 9110, 10.2.3; `retry-after-ms` is what Azure sends.
+    A truthy `error` does, whatever else is there; without `choices`, so does every other shape of an error body.
     """
-    milliseconds = _number(headers.get(b"retry-after-ms", b""))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    raw = headers.get(b"retry-after", b"")
-    seconds = _number(raw)
-    if seconds is not None or not raw:
-        return seconds
-    try:
-        return max(0.0, parsedate_to_datetime(raw.decode("latin-1")).timestamp() - now_unix_s)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _number(raw: bytes) -> float | None:
-    try:
-        value = float(raw)
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None
+    while isinstance(value, list) and value:
+        value = value[0]
+    if not isinstance(value, dict):
+        return False
+    if value.get("error"):
+        return True
+    groq = value.get("x_groq")
+    if isinstance(groq, dict) and groq.get("error"):
+        return True
+    if "choices" in value:
+        return False
+    flat = isinstance(value.get("message"), str) and ("code" in value or "type" in value)
+    told = value.get("detail") or value.get("providerModelError")
+    return bool(flat or told or "error" in (value.get("object"), value.get("status")))

@@ -15,20 +15,23 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 import httpx
 
-from loadtests import __version__, clock, columns, proxies
-from loadtests.dialect import Answer, body
-from loadtests.errors import Failure, of_status
+from loadtests import clock, columns, proxies
+from loadtests.dialect import Answer, body, head
+from loadtests.errors import Failure
 from loadtests.reader import Reader
 from loadtests.record import Record
+from loadtests.redact import masker
 from loadtests.wire import through_httpx
 from loadtests.wire.connection import Origin
 from loadtests.wire.exchange import Exchange
 from loadtests.wire.httpx_exchange import HttpxExchange
 from loadtests.wire.pool import Pool
+from loadtests.wire.tls import trusting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from loadtests.bodies import Bodies
     from loadtests.profiles import Profile
     from loadtests.wire.receiver import Receiver
     from loadtests.workload import Request
@@ -41,13 +44,19 @@ MAX_LEAD_THROUGH_HTTPX_NS: Final = 1_500_000
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What all requests of an arm have in common: the provider, its model, its parameters."""
+    """
+    What all requests of an arm have in common: the provider, its model, its parameters.
+
+    Attributes:
+        counter: Counts the tokens of a text where the provider does not.
+    """
 
     profile: Profile
     model: str
     params: dict[str, Any] = field(default_factory=dict)
     arm: str = "default"
     new_connections: bool = False
+    counter: Callable[[str], int] | None = None
 
 
 @dataclass(slots=True)
@@ -70,6 +79,7 @@ class Sender:
         key: The provider's key, or None; it goes into the request head and nowhere else.
         worker: Number of this process in the run.
         keep: Takes each record.
+        bodies: Takes the bodies of a share of the requests.
 
     Attributes:
         lead_ns: How long before its moment an open loop's arrival should be launched, so that it goes out on time.
@@ -77,22 +87,26 @@ class Sender:
     """
 
     def __init__(
-        self, target: Target, receiver: Receiver, *, key: str | None, worker: int, keep: Callable[[Record], None]
-    ) -> None:
+        self, target: Target, receiver: Receiver, *, key: str | None, worker: int, keep: Callable[[Record], None],
+        bodies: Bodies | None = None,
+    ) -> None:  # fmt: skip
         self.target = target
         self.cancel_flag = "user_cancel"
         self.lead_ns = FIRST_LEAD_NS
         self._receiver = receiver
         self._worker = worker
         self._keep = keep
+        self._bodies = bodies
         self._secrets = [key] if key else []
-        self._heads = {stream: _head(target, key, stream=stream) for stream in (True, False)}
-        self._pool = Pool(receiver, origin_of(target.profile), reuse=not target.new_connections)
+        close = target.new_connections
+        self._heads = {stream: head(target.profile, key, stream=stream, close=close) for stream in (True, False)}
         patience = target.profile.timeouts
         self._connect_s = patience.connect
         profile, reuse = target.profile, not target.new_connections
         self._httpx = through_httpx.pool(receiver, profile.url, profile.http_version, profile.proxy, reuse=reuse)
+        self._pool = Pool(receiver, origin_of(profile), reuse=reuse) if self._httpx is None else None
         self._secrets += proxies.secrets(profile.proxy)
+        self._masked = masker(self._secrets)
         self._patience = {
             "first_byte_ns": int(patience.first_byte * 1e9),
             "silence_ns": int(patience.silence * 1e9),
@@ -107,17 +121,17 @@ class Sender:
             messages=request.messages,
             stream=request.stream,
             output_cap=request.output_cap,
-            params=self.target.params,
+            params={**self.target.params, **request.extra},
         )
-        head = self._heads[request.stream]
-        return Arrival(request, scheduled_ns, b"%b%d\r\n\r\n%b" % (head, len(content), content), **place)
+        data = b"%b%d\r\n\r\n%b" % (self._heads[request.stream], len(content), content)
+        return Arrival(request, scheduled_ns, data, **place)
 
     def send(self, arrival: Arrival) -> Record:
         """Send a request and wait for its answer; the record is kept even where this greenlet is killed meanwhile."""
         self._receiver.look()
         record = self.record(arrival)
         record.started_ns = self._receiver.now_ns()
-        reader = Reader(Answer(self.target.profile))
+        reader = self._new_reader(arrival.request)
         exchange = self._new_exchange(reader, record.started_ns)
         try:
             if isinstance(exchange, HttpxExchange):
@@ -127,7 +141,7 @@ class Sender:
         except Failure as failure:
             # Without its traceback: that would tie frame and exchange into a cycle that nobody collects.
             exchange.fail(failure.bare(), self._receiver.now_ns())
-            self._conclude(record, exchange, reader)
+            self._conclude(arrival, record, exchange, reader)
         except BaseException:
             exchange.fail(Failure("reset", "cancelled"), self._receiver.now_ns())
             self._read(record, exchange, reader)
@@ -135,7 +149,7 @@ class Sender:
             self._keep(record)
             raise
         else:
-            self._conclude(record, exchange, reader)
+            self._conclude(arrival, record, exchange, reader)
         return record
 
     def record(self, arrival: Arrival) -> Record:
@@ -152,25 +166,39 @@ class Sender:
             block=arrival.block,
             user=arrival.user,
             prompt_hash=request.prompt_hash,
-            output_cap=request.output_cap if self.target.profile.output_cap_param != "none" else None,
+            output_cap=None if self._cuts and not request.stream else request.output_cap,
             input_chars=request.input_chars,
         )
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._pool.close()
-        if self._httpx is not None:
-            self._httpx.close()
+        for pool in (self._pool, self._httpx):
+            if pool is not None:
+                pool.close()
+
+    @property
+    def _cuts(self) -> bool:
+        """The provider takes no cap: this side ends a stream that has reached it."""
+        return self.target.profile.output_cap_param == "none"
+
+    def _new_reader(self, request: Request) -> Reader:
+        n = request.extra.get("n", self.target.params.get("n", self.target.profile.params.defaults.get("n", 1)))
+        cut_at = request.output_cap if self._cuts and request.stream else None
+        answer = Answer(self.target.profile, n=n, cut_at=cut_at, counter=self.target.counter)
+        return Reader(answer, keep_body=self._bodies is not None and self._bodies.wants(request.seq))
 
     # The timed path.
 
     def _new_exchange(self, reader: Reader, started_ns: int) -> Exchange:
         if self._httpx is None:
-            return Exchange(reader.choose, started_ns=started_ns, **self._patience)
+            exchange = Exchange(reader.choose, started_ns=started_ns, **self._patience)
+            exchange.eager = reader.answer.cut_at is not None
+            return exchange
         connect_ns = int(self._connect_s * 1e9)
         return HttpxExchange(reader.choose, connect_ns=connect_ns, started_ns=started_ns, **self._patience)
 
     def _exchange(self, arrival: Arrival, record: Record, exchange: Exchange) -> None:
+        assert self._pool is not None
         connection = self._pool.take(self._connect_s)
         record.conn_reused = connection.served > 0
         if not record.conn_reused:
@@ -222,43 +250,29 @@ class Sender:
 
     # Afterwards.
 
-    def _conclude(self, record: Record, exchange: Exchange, reader: Reader) -> None:
+    def _conclude(self, arrival: Arrival, record: Record, exchange: Exchange, reader: Reader) -> None:
         """Say in the record what came, and keep it."""
         try:
             self._read(record, exchange, reader)
         finally:
             self._keep(record)
             self._receiver.look()
+        if self._bodies is not None and self._bodies.wants(record.seq):
+            self._bodies.keep(record, arrival.data, exchange.headers, reader.whole())
 
     def _read(self, record: Record, exchange: Exchange, reader: Reader) -> None:
         self._receiver.frame(exchange)
         exchange.release()
         try:
             columns.wire_facts(record, exchange, self.target.profile)
-            self._judge(record, exchange, reader)
+            columns.judge(record, exchange, reader, self.target.model, self._secrets)
+            columns.mask(record, self._masked)
         except Exception as error:  # noqa: BLE001 - a flaw of ours: it is shown, and the row says so
             gevent.get_hub().handle_error(self, *sys.exc_info())
             columns.outcome(record, Failure("protocol", f"firsttoken failed to read this answer: {error!r}"), [], [])
 
-    def _judge(self, record: Record, exchange: Exchange, reader: Reader) -> None:
-        answer = reader.answer
-        flags: list[str] = []
-        reader.end(flags)
-        columns.answer_facts(record, answer, flags, self.target.profile, self.target.model)
-        broken = exchange.failure
-        if broken is not None and broken.kind == "truncated" and answer.done and answer.finished:
-            broken = None  # all was said; only the end of the body is missing
-            flags.append("unterminated")
-        failure = broken or self._refused(exchange, reader) or answer.verdict(streamed=reader.streamed)
-        columns.outcome(record, failure, flags, self._secrets)
 
-    @staticmethod
-    def _refused(exchange: Exchange, reader: Reader) -> Failure | None:
-        status = exchange.status or 0
-        return None if 200 <= status < 300 else of_status(status, reader.whole())
-
-
-# The request's head and where it goes.
+# Where requests go.
 
 
 def address_of(profile: Profile) -> tuple[str, int]:
@@ -269,24 +283,5 @@ def address_of(profile: Profile) -> tuple[str, int]:
 
 def origin_of(profile: Profile) -> Origin:
     """Host, port and TLS of a profile's URL."""
-    tls = httpx.create_ssl_context() if httpx.URL(profile.url).scheme == "https" else None
+    tls = trusting() if httpx.URL(profile.url).scheme == "https" else None
     return Origin(*address_of(profile), tls)
-
-
-def _head(target: Target, key: str | None, *, stream: bool) -> bytes:
-    """The request head up to the value of Content-Length, built once by httpx."""
-    profile = target.profile
-    headers = {
-        "Accept": (profile.accept.stream if stream else profile.accept.plain) or "*/*",
-        "Accept-Encoding": "identity",
-        "Connection": "close" if target.new_connections else "keep-alive",
-        "Content-Type": "application/json",
-        "User-Agent": f"firsttoken/{__version__}",
-        **profile.headers,
-    }
-    if key:
-        headers[profile.auth.header] = f"{profile.auth.scheme} {key}".strip()
-    request = httpx.Request("POST", profile.url, headers=headers)
-    lines = [b"POST %b HTTP/1.1" % request.url.raw_path]
-    lines += [b"%b: %b" % item for item in request.headers.raw if item[0].lower() != b"content-length"]
-    return b"\r\n".join([*lines, b"Content-Length: "])

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests import delta, dialect, profiles
-from loadtests.record import CONTENT, ERROR_KINDS, REASONING, REFUSAL, TOOL
+from loadtests import dialect, profiles
+from loadtests.dialect import usage
+from loadtests.record import CONTENT, ERROR_KINDS, REASONING
 
 PROFILE = profiles.load("mock")
 
@@ -50,22 +51,6 @@ def test_reasoning_is_a_token_and_not_yet_an_answer(key: str) -> None:
     assert told.first_answer == 20
 
 
-def test_the_same_reasoning_under_two_names_counts_once() -> None:
-    assert delta.bears({"reasoning": "hm", "reasoning_content": "hm"}) == (REASONING, 2)
-
-
-def test_every_kind_of_output_counts() -> None:
-    call = {"index": 0, "id": "x", "type": "function", "function": {"name": "f", "arguments": '{"a"'}}
-
-    assert delta.bears({"tool_calls": [call]}) == (TOOL, 5)
-    assert delta.bears({"function_call": {"name": "f"}}) == (TOOL, 1)
-    assert delta.bears({"refusal": "no"}) == (REFUSAL, 2)
-    assert delta.bears({"content": "a", "tool_calls": [call]}) == (CONTENT | TOOL, 6)
-    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
-    assert delta.bears({"content": [thinking, {"type": "text", "text": "yes"}]}) == (CONTENT | REASONING, 5)
-    assert delta.bears({"content": "", "tool_calls": None, "refusal": None}) == (0, 0)
-
-
 def test_the_last_usage_counts_wherever_it_sits() -> None:
     """Cumulative on every chunk, null, then alone with empty choices: never summed."""
     told = answer(
@@ -74,11 +59,11 @@ def test_the_last_usage_counts_wherever_it_sits() -> None:
     )  # fmt: skip
 
     assert told.output_tokens() == (2, "usage")
-    assert told.counted("prompt_tokens") == 7
+    assert told.usage.counted(usage.INPUT) == 7
 
 
 def test_a_usage_of_another_place_is_an_alternative() -> None:
-    profile = PROFILE.model_copy(update={"usage_paths": ["/x_groq/usage"]})
+    profile = PROFILE.model_copy(update={"usage_paths": ("/x_groq/usage",)})
     told = answer(chunk({"content": "abc"}, "stop", x_groq={"usage": {"completion_tokens": 3}}), profile=profile)
 
     assert told.output_tokens() == (3, "usage_alt")
@@ -101,8 +86,8 @@ def test_an_answer_is_complete_when_all_its_choices_are() -> None:
                          {"index": 1, "delta": {"content": "b"}, "finish_reason": second}]}
         )  # fmt: skip
 
-    assert not answer(both("stop", None)).finished
-    assert answer(both("stop", None), both(None, "length")).finished
+    assert not answer(both("stop", None)).choices.finished
+    assert answer(both("stop", None), both(None, "length")).choices.finished
 
 
 @pytest.mark.parametrize(
@@ -149,29 +134,106 @@ def test_an_error_event_by_name_is_an_error() -> None:
 
 def test_a_whole_body_is_read_like_a_stream() -> None:
     told = dialect.Answer(PROFILE)
-    told.whole(
+    assert told.whole(
         b'\n\n{"id":"c-2","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},'
         b'"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,'
         b'"completion_tokens_details":{"reasoning_tokens":1},"prompt_tokens_details":{"cached_tokens":2}}}'
     )
 
     assert told.verdict(streamed=False) is None
-    assert (told.id, told.model, told.finish_reason) == ("c-2", "m", "stop")
+    assert (told.id, told.model, told.choices.finish_reason) == ("c-2", "m", "stop")
     assert told.output_tokens() == (2, "usage")
-    assert told.counted("completion_tokens_details", "reasoning_tokens") == 1
-    assert told.counted("prompt_tokens_details", "cached_tokens") == 2
+    assert told.usage.counted(usage.REASONING) == 1
+    assert told.usage.counted(usage.CACHED) == 2
     assert sum(told.chars) == 5
 
 
-@pytest.mark.parametrize(("body", "kind"), [(b"", "bad_body"), (b"<html>", "bad_body"), (b"[]", "bad_body"),
-                                            (b'{"error":"x"}', "stream_error"), (b"{}", "no_finish")])  # fmt: skip
-def test_a_whole_body_that_is_none_has_its_kind(body: bytes, kind: str) -> None:
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"5", b"{", b'{"choices":[{"delta":{}}]}'])
+def test_a_body_that_is_no_whole_answer_is_left_alone(body: bytes) -> None:
+    """A piece of a stream is none either: the reader looks for more of them."""
     told = dialect.Answer(PROFILE)
-    told.whole(body)
 
+    assert not told.whole(body)
+    assert told.failure is None
+    told.unreadable(body)
     failure = told.verdict(streamed=False)
     assert failure is not None
-    assert failure.kind == kind
+    assert failure.kind == "bad_body"
+
+
+# Tokens.
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("a", 1),
+        ("123456789", 3),  # 9 / 4
+        ("größer", 3),  # 6 characters, 8 bytes: wide 1, so 5 / 4 + 1 = 2.25
+        ("你好世界", 4),  # 12 bytes: wide 4
+        ("hi 你好", 3),  # 5 characters, 9 bytes: wide 2, so 3 / 4 + 2
+        ("🎉", 1),  # 4 bytes: wide 1.5, which is more than there are characters
+    ],
+)
+def test_an_estimate_is_a_quarter_of_latin_and_one_for_each_wide_character(text: str, tokens: int) -> None:
+    assert usage.estimate(len(text), len(text.encode())) == tokens
+    assert answer(chunk({"content": text}, "stop")).output_tokens() == (tokens, "estimate")
+
+
+def test_counts_come_from_usage_then_its_stand_ins_then_a_tokenizer_then_the_estimate() -> None:
+    profile = PROFILE.model_copy(update={"usage_paths": ("/timings/predicted_n",)})
+    told = dialect.Answer(profile, counter=lambda text: len(text.split()))
+    told.event((1, chunk({"content": "one two "}), b""))
+    told.event((2, chunk({"reasoning": "three"}), b""))
+
+    assert told.choices.text == ["one two ", "three"]
+    assert told.counted_tokens() == 3
+    assert told.output_tokens(told.counted_tokens()) == (3, "tokenizer")
+    told.event((3, chunk(timings={"predicted_n": 5}), b""))
+    assert told.output_tokens(told.counted_tokens()) == (5, "usage_alt")
+    told.event((4, chunk(usage={"completion_tokens": 6}), b""))
+    assert told.output_tokens(told.counted_tokens()) == (6, "usage")
+    assert dialect.Answer(profile, counter=len).counted_tokens() is None
+    assert answer(chunk({"content": "x"})).choices.text is None
+
+
+# Cutting at the cap.
+
+
+def cut(cap: int, *payloads: bytes) -> dialect.Answer:
+    told = dialect.Answer(PROFILE, cut_at=cap)
+    for place, payload in enumerate(payloads, 1):
+        told.event((place * 10, payload, b""))
+    return told
+
+
+def test_an_answer_is_cut_at_the_chunk_that_reaches_the_cap() -> None:
+    """A chunk has a token at least: three of one character are three, though the estimate says one."""
+    told = cut(3, *[chunk({"content": "a"})] * 5, chunk({}, "stop"))
+
+    assert (told.cut, list(told.stamps)) == (True, [10, 20, 30])
+    assert told.verdict(streamed=True) is None
+    assert told.output_tokens() == (1, "estimate")
+
+
+def test_an_answer_of_large_chunks_is_cut_by_its_text() -> None:
+    """12 characters are 3 tokens: two such chunks are 6, and reach 5."""
+    told = cut(5, *[chunk({"reasoning": "abcdefghijkl"})] * 4)
+    assert (told.cut, list(told.stamps)) == (True, [10, 20])
+
+
+@pytest.mark.parametrize("last", [(chunk({"content": "b"}, "stop"),), (chunk({}, "stop"), b"[DONE]")])
+def test_an_answer_that_is_over_at_the_cap_or_before_it_is_not_cut(last: tuple[bytes, ...]) -> None:
+    told = cut(2, chunk({"content": "a"}), *last)
+
+    assert not told.cut
+    assert told.verdict(streamed=True) is None
+
+
+def test_an_error_ahead_of_the_cap_is_still_an_error() -> None:
+    failure = cut(2, chunk({"content": "a"}, error="gone"), chunk({"content": "b"})).verdict(streamed=True)
+    assert failure is not None
+    assert failure.kind == "stream_error"
 
 
 JSON = st.recursive(
@@ -190,6 +252,7 @@ def test_no_json_makes_it_raise(payloads: list[bytes]) -> None:
     told.output_tokens()
     for payload in payloads:
         dialect.Answer(PROFILE).whole(payload)
+        cut(1, payload)
 
 
 def test_the_request_says_what_the_profile_wants() -> None:
@@ -211,9 +274,23 @@ def test_the_request_says_what_the_profile_wants() -> None:
     assert not {"max_tokens", "max_completion_tokens", "stream_options"} & body(meingpt, stream=True).keys()
 
 
+def test_the_head_says_what_is_accepted_and_who_asks() -> None:
+    lines = dialect.head(profiles.load("morpheus"), "sk-1234567890", stream=True, close=True).lower().split(b"\r\n")
+
+    assert lines[0].startswith(b"post /api/v1/chat/completions")
+    assert lines[-1] == b"content-length: "
+    assert {b"accept: text/event-stream", b"connection: close", b"accept-encoding: identity"} <= set(lines)
+    assert b"authorization: bearer sk-1234567890" in lines
+
+
+def test_a_request_may_have_fields_of_its_own() -> None:
+    made = dialect.body(PROFILE, model="m", messages=[], stream=False, output_cap=None, params={"tools": [1], "n": 2})
+    assert orjson.loads(made) == {"model": "m", "messages": [], "stream": False, "tools": [1], "n": 2}
+
+
 def test_a_json_pointer_finds_what_it_points_at() -> None:
     value = {"a/b": [{"c": 1}]}
 
-    assert dialect.pointer(value, "/a~1b/0/c") == 1
-    assert dialect.pointer(value, "/a~1b/7/c") is None
-    assert dialect.pointer(value, "/x/y") is None
+    assert usage.pointer(value, "/a~1b/0/c") == 1
+    assert usage.pointer(value, "/a~1b/7/c") is None
+    assert usage.pointer(value, "/x/y") is None

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import socket
+import ssl
 import struct
 import time
 from typing import TYPE_CHECKING, Any
 
 import gevent
+import orjson
 import pytest
 from conftest import chunked, read_request
 
-from loadtests import clock, profiles
+from loadtests import profiles
+from loadtests.bodies import Bodies
 from loadtests.record import ERROR_KINDS, FLAGS, Record
 from loadtests.send import Sender, Target
-from loadtests.wire.receiver import Receiver
 from loadtests.workload import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from loadtests.wire.receiver import Receiver
 
 STREAM = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nx-request-id: r-9\r\n\r\n"
@@ -40,14 +46,6 @@ PATIENCE = {"connect": 2.0, "first_byte": 2.0, "silence": 2.0, "total": 4.0}
 def plain(body: bytes, status: bytes = b"200 OK", kind: bytes = b"application/json", *more: bytes) -> bytes:
     head = [b"HTTP/1.1 " + status, b"Content-Type: " + kind, b"Content-Length: %d" % len(body), *more]
     return b"\r\n".join(head) + b"\r\n\r\n" + body
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    made.set_zero(clock.monotonic_ns())
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -338,6 +336,147 @@ def test_a_request_killed_before_it_is_connected_is_a_row(receiver: Receiver) ->
             filler.close()
 
     assert [(row.outcome, row.error_kind) for row in kept] == [("error", "timeout_connect"), ("cancelled", None)]
+
+
+# Cut at the cap, because the provider takes none.
+
+
+def endless(sent: list[int]) -> Callable[[socket.socket], None]:
+    """A chunk of five characters every 5 ms, until the client closes; how many there were."""
+
+    def handler(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(STREAM)
+        for number in range(400):
+            sock.sendall(b"%x\r\n%b\r\n" % (len(HELLO), HELLO))
+            sent.append(number)
+            time.sleep(0.005)
+
+    return handler
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_stream_is_cut_at_the_cap_where_the_provider_takes_none(
+    receiver: Receiver, serve: Any, certificate: Any, monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    """16 tokens at 5 / 4 of a token a chunk: the estimate says 16 behind 13 chunks, 65 characters."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    sent: list[int] = []
+    context = None
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+    server = serve(endless(sent), tls=context)
+    url = f"http{'s' if tls else ''}://localhost:{server.port}/v1"
+    profile = profiles.load("meingpt").with_overrides(base_url=url, timeouts=PATIENCE)
+    kept: list[Record] = []
+    sender = Sender(Target(profile, "m"), receiver, key="k", worker=0, keep=kept.append)
+    request = Request(7, "chat", ({"role": "user", "content": "Hi"},), True, 16, 99, 2)
+    arrivals = [sender.prepare(request, receiver.now_ns()) for _ in range(2)]
+    rows = [sender.send(arrival) for arrival in arrivals]
+    sender.close()
+
+    assert b"max_tokens" not in arrivals[0].data
+    for row in rows:
+        assert (row.outcome, row.flags, row.error) == ("ok", ["cut_at_cap"], None)
+        assert (row.chunks, row.output_cap, row.output_tokens, row.tokens_from) == (13, 16, 17, "estimate")
+        assert row.conn_reused is False
+        assert row.end_ns == row.last_token_ns
+    assert server.connections == 2
+    assert len(sent) < 2 * 60  # the server learnt of it at once
+
+
+def test_a_plain_answer_cannot_be_cut_and_its_row_says_no_cap(receiver: Receiver, serve: Any) -> None:
+    server = serve(writing(plain(WHOLE)))
+    profile = profiles.load("meingpt").with_overrides(base_url=f"http://127.0.0.1:{server.port}/v1")
+    sender = Sender(Target(profile, "m"), receiver, key=None, worker=0, keep=lambda _: None)
+    request = Request(7, "chat", ({"role": "user", "content": "Hi"},), False, 1, 99, 2)
+    row = sender.send(sender.prepare(request, receiver.now_ns()))
+    sender.close()
+
+    assert (row.outcome, row.flags, row.output_cap) == ("ok", None, None)
+
+
+def test_a_request_brings_fields_and_a_count_of_choices_of_its_own(receiver: Receiver, serve: Any) -> None:
+    """Two choices, of which one never ends: with n = 2 that is no whole answer, with one choice it would be."""
+    half = HELLO.replace(b'"index":0', b'"index":1')
+    server = serve(writing(STREAM + chunked(HELLO, half, STOP, DONE)))
+    profile = profiles.load("vllm").with_overrides(base_url=f"http://127.0.0.1:{server.port}/v1")
+    target = Target(profile, "m", params={"n": 1, "top_p": 1}, new_connections=True)
+    sender = Sender(target, receiver, key=None, worker=0, keep=lambda _: None)
+    messages = ({"role": "user", "content": "Hi"},)
+    kinds = []
+    for extra in ({"n": 2}, {}):
+        arrival = sender.prepare(Request(7, "chat", messages, True, 16, 99, 2, extra), receiver.now_ns())
+        kinds.append(sender.send(arrival).error_kind)
+        assert b'"top_p":1' in arrival.data
+    sender.close()
+
+    assert kinds == ["no_finish", None]
+
+
+def test_bodies_are_handed_on_as_they_came(receiver: Receiver, serve: Any, tmp_path: Path) -> None:
+    """Kept streams are not skimmed: every byte of a long one is there, and the row is the same."""
+    events = [ROLE, *[HELLO] * 30, STOP, DONE]
+    server = serve(writing(STREAM, *[b"%x\r\n%b\r\n" % (len(event), event) for event in events], b"0\r\n\r\n"))
+    profile = profiles.load("vllm").with_overrides(base_url=f"http://127.0.0.1:{server.port}/v1")
+    rows: list[Record] = []
+    for share in (0.0, 1.0):
+        bodies = Bodies(tmp_path, int(share), share, ["secret-key-1234"])
+        sender = Sender(
+            Target(profile, "m"), receiver, key="secret-key-1234", worker=0, keep=rows.append, bodies=bodies
+        )
+        sender.send(sender.prepare(Request(7, "chat", ({"role": "user", "content": "Hi"},), True, 16, 99, 2), 0))
+        sender.close()
+        bodies.close()
+
+    kept = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+    assert kept[0] == b""
+    assert orjson.loads(kept[1])["answer"] == b"".join(events).decode()
+    assert [list(row.chunk_chars) for row in rows] == [[5] * 30] * 2
+
+
+def test_a_tokenizer_counts_where_the_provider_does_not(receiver: Receiver, serve: Any) -> None:
+    server = serve(writing(STREAM + chunked(HELLO, WORLD, STOP, DONE)))
+    profile = profiles.load("vllm").with_overrides(base_url=f"http://127.0.0.1:{server.port}/v1")
+    target = Target(profile, "m", counter=lambda text: len(text.split()))
+    sender = Sender(target, receiver, key=None, worker=0, keep=lambda _: None)
+    request = Request(7, "chat", ({"role": "user", "content": "Hi"},), True, 16, 99, 2)
+    row = sender.send(sender.prepare(request, receiver.now_ns()))
+    sender.close()
+
+    assert (row.output_tokens, row.tokens_from, row.counted_tokens) == (2, "tokenizer", 2)
+
+
+def test_answered_requests_leave_no_garbage_behind(receiver: Receiver, serve: Any) -> None:
+    """Streams, one of them compressed, and whole bodies: none of their readers holds itself."""
+    body = gzip.compress(HELLO + STOP + DONE)
+    coded = STREAM.replace(b"Transfer", b"Content-Encoding: gzip\r\nTransfer")
+    answers = [STREAM + chunked(HELLO, STOP, DONE), coded + chunked(body), plain(WHOLE)]
+
+    def handler(sock: socket.socket) -> None:
+        for number in range(1000):
+            if not read_request(sock):
+                return
+            sock.sendall(answers[number % 3])
+
+    profile = profiles.load("vllm").with_overrides(base_url=f"http://127.0.0.1:{serve(handler).port}/v1")
+    sender = Sender(Target(profile, "m"), receiver, key=None, worker=0, keep=lambda _: None)
+    request = Request(7, "chat", ({"role": "user", "content": "Hi"},), True, 16, 99, 2)
+    for _ in range(6):
+        sender.send(sender.prepare(request, receiver.now_ns()))
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        for _ in range(60):
+            assert sender.send(sender.prepare(request, receiver.now_ns())).outcome == "ok"
+        grown = len(gc.get_objects()) - before
+    finally:
+        gc.enable()
+    sender.close()
+
+    assert grown < 60
 
 
 def test_failed_requests_leave_no_garbage_behind(receiver: Receiver) -> None:

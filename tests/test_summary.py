@@ -142,7 +142,7 @@ def test_tokens_of_different_sources_are_not_pooled(tmp_path: Path) -> None:
     assert rates == [("estimate", 20), ("usage", 0)]
     assert found.rate("tokens_per_s") is None
     assert found.to_json()["rates"]["tokens_per_s"]["value"] is None
-    assert "tokens by estimate, 10 of answers cut short" in text
+    assert "tokens by estimate, 10 answers cut short" in text
     assert "tokens by usage" in text
     assert all(len(line) <= 100 for line in text.splitlines())
 

@@ -20,11 +20,12 @@ from loadtests.errors import Failure
 from loadtests.wire.connection import Origin
 from loadtests.wire.exchange import Exchange
 from loadtests.wire.pool import Pool
-from loadtests.wire.receiver import Receiver
 from loadtests.wire.stamps import NO_STAMP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from loadtests.wire.receiver import Receiver
 
 REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -54,14 +55,6 @@ class Got:
     def body(self) -> bytes:
         """All pieces."""
         return b"".join(piece for piece, _ in self.pieces)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    made.set_zero(clock.monotonic_ns())
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -129,6 +122,49 @@ def test_a_chunked_answer_is_complete_at_its_last_chunk() -> None:
     assert got.pieces == [(b"abc", 2000), (b"de", 3000)]
     assert (got.exchange.headers_ns, got.exchange.end_ns) == (1000, 3000)
     assert got.exchange.wake_lag_max_ns == 7
+
+
+@pytest.mark.parametrize("codings", [b"chunked", b" Chunked ", b"gzip, chunked", b"gzip,chunked"])
+def test_the_last_transfer_coding_says_whether_a_body_is_chunked(codings: bytes) -> None:
+    """Cut in mid-chunk, it is truncated, and not a body that the close ends."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + codings + b"\r\n\r\n"
+
+    assert framed(head, b"3\r\nabc\r\n0\r\n\r\n").body == b"abc"
+    failure = framed(head, b"3\r\nabc\r\n", eof=True).exchange.failure
+    assert failure is not None
+    assert failure.kind == "truncated"
+
+
+def test_a_consumer_may_stop_in_mid_answer_and_the_connection_is_spent() -> None:
+    """What else is in the read, or comes later, is nobody's."""
+    got = Got()
+    taken: list[bytes] = []
+
+    def take(data: bytes, stamp: int) -> bool:
+        taken.append(data)
+        got.exchange.stop(stamp)
+        return True
+
+    got._take = take  # type: ignore[method-assign]
+    got.exchange.eager = True
+    for number, piece in enumerate((OK, b"1\r\na\r\n1\r\nb\r\n", b"1\r\nc\r\n"), 1):
+        assert got.exchange.append(piece, NO_STAMP, number)
+        got.exchange.parse(0, 0)
+
+    assert taken == [b"a"]
+    assert got.exchange.complete
+    assert not got.exchange.keep_alive
+    assert got.exchange.end_ns == 2
+
+
+def test_a_consumer_that_may_stop_is_given_every_read_at_once() -> None:
+    """Short chunks wait to be framed together with others unless the exchange is eager."""
+    for eager in (False, True):
+        got = Got()
+        got.exchange.eager = eager
+        assert got.exchange.append(OK, NO_STAMP, 1)
+        got.exchange.parse(0, 0)
+        assert got.exchange.append(b"2\r\nok\r\n", NO_STAMP, 2) is eager
 
 
 def test_an_interim_response_is_forgotten() -> None:
@@ -449,33 +485,6 @@ def test_the_sleeper_can_be_woken(receiver: Receiver) -> None:
 
 
 # TLS.
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A certificate for localhost signed by itself, as (path of certificate, path of key)."""
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
-    from ipaddress import ip_address  # noqa: PLC0415
-
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-        .add_extension(names, critical=False).sign(key, hashes.SHA256())
-    )  # fmt: skip
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return folder / "cert.pem", folder / "key.pem"
 
 
 def server_context(certificate: Any) -> ssl.SSLContext:

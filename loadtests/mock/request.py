@@ -126,7 +126,7 @@ class RequestReader:
         path, _, query = self._url.decode("latin-1").partition("?")
         request = Request(
             method=parser.get_method().decode("ascii"),
-            path=path,
+            path=path if path.startswith("/") else _path(path),
             authorization=self._authorization.decode("latin-1"),
             body=b"".join(self._body),
             keep_alive=parser.should_keep_alive(),
@@ -137,6 +137,12 @@ class RequestReader:
         self._requests.append(request)
         self._unread_bytes = 0
         self.on_message_begin()
+
+
+def _path(target: str) -> str:
+    """The path of a target as a proxy is told it, with scheme and host: servers take that, too (RFC 9112, 3.2.2)."""
+    _, is_absolute, rest = target.partition("://")
+    return f"/{rest.partition('/')[2]}" if is_absolute else target
 
 
 class Wish(NamedTuple):

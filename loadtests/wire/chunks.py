@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CRLF: Final = b"\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"
@@ -16,6 +19,12 @@ MAX_READS: Final = 128
 """Longer reads, and so many shorter ones, are framed soon: that bounds what waits."""
 
 LONGEST: Final = 4096
+
+
+def is_chunked(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a body comes in chunks: the last of its transfer codings decides (RFC 9112, 6.3)."""
+    codings = headers.get(b"transfer-encoding", b"")
+    return codings == b"chunked" or codings.lower().rpartition(b",")[2].strip() == b"chunked"
 
 
 def _heads() -> dict[int, tuple[bytes, ...]]:

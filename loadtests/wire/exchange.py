@@ -15,7 +15,7 @@ from gevent.hub import Waiter
 
 from loadtests.errors import Failure, of_callback, refusal
 from loadtests.wire import patience
-from loadtests.wire.chunks import CRLF, HEADS, LAST_CHUNK, LEAST_BYTES, MAX_READS, MOST_BYTES
+from loadtests.wire.chunks import CRLF, HEADS, LAST_CHUNK, LEAST_BYTES, MAX_READS, MOST_BYTES, is_chunked
 from loadtests.wire.stamps import place
 
 if TYPE_CHECKING:
@@ -40,32 +40,29 @@ class Exchange:
         last one's. `complete` and `failure` say how it ended; exactly one is set in the end.
         reads: What has been read and not framed yet; the receiver appends.
         resume: Wakes who waits for the end in its turn; without it, the hub does.
+        take: What takes the body; it may put another in its place.
         skim: Where the consumer of the body can tell whole chunks at a glance, what does it; the consumer sets it.
+        eager: Every read is framed as it comes: the consumer may want to stop in mid-answer.
     """
 
     __slots__ = (
-        "_between_chunks", "_body", "_chunked", "_eager", "_head_done", "_kernel", "_message_done", "_on_headers",
+        "_at_once", "_between_chunks", "_chunked", "_head_done", "_kernel", "_message_done", "_on_headers",
         "_parser", "_remaining", "_session_over", "_stamp", "_user_ns", "_waiter",
-        "complete", "end_ns", "extra", "failure", "first_byte_ns", "headers", "headers_ns", "http_version",
+        "complete", "eager", "end_ns", "extra", "failure", "first_byte_ns", "headers", "headers_ns", "http_version",
         "keep_alive", "kernel", "parsed_ns", "payload_ns", "queued", "reads", "received", "resume", "sent_ns",
-        "silence_ns", "skim", "started_ns", "status", "tls", "total_ns", "wake_lag_max_ns",
+        "silence_ns", "skim", "started_ns", "status", "take", "tls", "total_ns", "wake_lag_max_ns",
     )  # fmt: skip
 
     def __init__(
-        self,
-        on_headers: Callable[[Exchange], Take],
-        *,
-        first_byte_ns: int,
-        silence_ns: int,
-        total_ns: int,
+        self, on_headers: Callable[[Exchange], Take], *, first_byte_ns: int, silence_ns: int, total_ns: int,
         started_ns: int,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.first_byte_ns, self.silence_ns, self.total_ns = first_byte_ns, silence_ns, total_ns
         self.started_ns = started_ns
         self.sent_ns: int | None = None
         self.reads: list[bytes] = []
         self._kernel, self._user_ns = bytearray(), array("q")
-        self._eager = True
+        self._at_once = True
         self.skim: Skim | None = None
         self.resume: Callable[[Waiter[None]], None] | None = None
         self.queued = False
@@ -80,11 +77,11 @@ class Exchange:
         self.received = 0
         self.kernel = True
         self.wake_lag_max_ns = 0
-        self.keep_alive = self.extra = self.complete = False
+        self.eager = self.keep_alive = self.extra = self.complete = False
         self.failure: Failure | None = None
         self._on_headers = on_headers
-        self._body: Take | None = None
-        self._parser: Any = httptools.HttpResponseParser(self)
+        self.take: Take | None = None
+        self._parser: Any = None
         self._waiter: Any = None
         self._stamp = 0
         self._remaining: int | None = None
@@ -102,7 +99,7 @@ class Exchange:
         self._kernel += kernel
         self._user_ns.append(user)
         long_or_short = not LEAST_BYTES <= len(data) <= MOST_BYTES
-        return self._eager or long_or_short or data.endswith(LAST_CHUNK) or len(self.reads) >= MAX_READS
+        return self._at_once or long_or_short or data.endswith(LAST_CHUNK) or len(self.reads) >= MAX_READS
 
     @property
     def over(self) -> bool:
@@ -135,7 +132,7 @@ class Exchange:
             self._frame_encrypted(self.tls, reads, stamps)
         else:
             self._frame(reads, stamps)
-        self._eager = not self._between_chunks or self.tls is not None
+        self._at_once = self.eager or not self._between_chunks or self.tls is not None
         return lags
 
     def _frame_encrypted(self, tls: Tls, reads: list[bytes], stamps: array[int]) -> None:
@@ -151,10 +148,7 @@ class Exchange:
             at += self._skim(pieces, stamps, at)
             if at < len(pieces):
                 self._stamp = stamps[at]
-                if self._between_chunks:
-                    self._chunk(pieces[at])
-                else:
-                    self._take(pieces[at])
+                (self._chunk if self._between_chunks else self._take)(pieces[at])
                 at += 1
 
     def _skim(self, pieces: list[bytes], stamps: array[int], at: int) -> int:
@@ -175,7 +169,7 @@ class Exchange:
             return
         self.received += len(data)
         try:
-            if self._body is not None and self._body(data[len(heads[0]) : -2], self._stamp):
+            if self.take is not None and self.take(data[len(heads[0]) : -2], self._stamp):
                 self.payload_ns = self._stamp
         except (Failure, ValueError) as error:
             self.fail(refusal(error), self._stamp)
@@ -183,16 +177,17 @@ class Exchange:
     def _take(self, data: bytes) -> None:
         if self.over:
             self.extra = self.extra or bool(data)
-            return
-        if not data:
+        elif not data:
             self._closed()
-            return
-        if self.headers_ns is None:
-            self.headers_ns = self._stamp
-        self.received += len(data)
-        self._parse_http(data)
+        else:
+            if self.headers_ns is None:
+                self.headers_ns = self._stamp
+            self.received += len(data)
+            self._parse_http(data)
 
     def _parse_http(self, data: bytes) -> None:
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -208,19 +203,24 @@ class Exchange:
             self._finish()
 
     def _closed(self) -> None:
-        """The peer closed: the end of a body that is delimited by it, else too early."""
+        """The peer closed: the end of a body that this delimits, else too early."""
         if self._head_done and self._remaining is None and not self._chunked:
-            self.keep_alive = False
-            self._finish()
-        elif self.headers_ns is None:
-            self.fail(Failure("reset", "the connection was closed before the first byte of an answer"), self._stamp)
+            self.stop(self._stamp)
         else:
-            self.fail(Failure("truncated", "the connection was closed in the middle of the answer"), self._stamp)
+            began = self.headers_ns is not None
+            kind, where = ("truncated", "in the middle of the") if began else ("reset", "before the first byte of an")
+            self.fail(Failure(kind, f"the connection was closed {where} answer"), self._stamp)
 
     def _finish(self) -> None:
-        self.complete = True
-        self.keep_alive = self.keep_alive and not self._session_over
+        self.complete, self.keep_alive = True, self.keep_alive and not self._session_over
         self._end(self._stamp)
+
+    def stop(self, at_ns: int) -> None:
+        """The consumer of the body wants no more of it: the answer is complete, the connection spent."""
+        self.keep_alive = False
+        if not self.over:
+            self.complete = True
+            self._end(at_ns)
 
     def fail(self, failure: Failure, at_ns: int) -> None:
         """End the exchange as failed at this moment of the axis, unless it is over."""
@@ -231,6 +231,7 @@ class Exchange:
     def _end(self, at_ns: int) -> None:
         self.end_ns = at_ns
         self._between_chunks = False
+        self.take = self.skim = None
         if self._waiter is not None and self.resume is not None:
             self.resume(self._waiter)
         elif self._waiter is not None:
@@ -244,10 +245,7 @@ class Exchange:
 
     def release(self) -> None:
         """Break the cycle of parser and exchange: with the collector off it would stay for ever."""
-        self._parser = None
-        self._body = None
-        self.skim = None
-        self._waiter = None
+        self._parser = self._waiter = self.take = self.skim = None
 
     def on_message_begin(self) -> None:
         """A response begins; behind a complete one, none was asked for."""
@@ -265,16 +263,17 @@ class Exchange:
         if self._message_done:
             self.extra = True
             return
-        self.status = int(self._parser.get_status_code())
-        if 100 <= self.status < 200:
+        status = int(self._parser.get_status_code())
+        if 100 <= status < 200:
             self.headers.clear()
             return
+        self.status = status
         self.http_version = f"HTTP/{self._parser.get_http_version()}"
         self.keep_alive = bool(self._parser.should_keep_alive())
+        self._chunked = is_chunked(self.headers)
         length = self.headers.get(b"content-length", b"")
-        self._chunked = self.headers.get(b"transfer-encoding", b"").lower().strip() == b"chunked"
         self._remaining = int(length) if length.isdigit() and not self._chunked else None
-        self._body = self._on_headers(self)
+        self.take = self._on_headers(self)
         self._head_done = True
         self._between_chunks = self._chunked
 
@@ -290,7 +289,7 @@ class Exchange:
         """Body bytes of the read at hand."""
         if self._remaining is not None:
             self._remaining -= len(data)
-        if self._body is not None and not self._message_done and self._body(data, self._stamp):
+        if self.take is not None and not self._message_done and self.take(data, self._stamp):
             self.payload_ns = self._stamp
 
     def on_message_complete(self) -> None:

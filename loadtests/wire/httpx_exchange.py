@@ -18,6 +18,8 @@ from loadtests.wire.exchange import Exchange
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from loadtests.wire.body import Take
+
 
 class OutOfPatienceError(BaseException):
     """
@@ -42,13 +44,10 @@ class HttpxExchange(Exchange):
         bytes_sent: Of the request; None until it is sent.
     """
 
-    __slots__ = ("_choose", "_greenlet", "bytes_sent", "conn_reused", "connect_ns", "connect_s", "opened", "tls_s")
+    __slots__ = ("_greenlet", "bytes_sent", "conn_reused", "connect_ns", "connect_s", "opened", "tls_s")
 
-    def __init__(
-        self, on_headers: Callable[[Exchange], Callable[[bytes, int], bool]], *, connect_ns: int, **patience: int
-    ) -> None:
+    def __init__(self, on_headers: Callable[[Exchange], Take], *, connect_ns: int, **patience: int) -> None:
         super().__init__(on_headers, **patience)
-        self._choose = on_headers
         self._greenlet = gevent.getcurrent()
         self.kernel = False
         self.connect_ns = connect_ns
@@ -68,18 +67,18 @@ class HttpxExchange(Exchange):
         """Have the greenlet that waits for this answer wait no more."""
         self._greenlet.throw(OutOfPatienceError(failure))
 
-    def head(self, response: httpcore.Response, at_ns: int) -> Callable[[bytes, int], bool]:
-        """The head of the answer; returns what takes the body."""
+    def head(self, response: httpcore.Response, at_ns: int) -> None:
+        """The head of the answer; `take` takes the body from here on."""
         self.status = response.status
         self.headers_ns = at_ns
         self.http_version = response.extensions["http_version"].decode("ascii", "replace")
         for name, value in response.headers:
             self.on_header(name, value)
-        return self._choose(self)
+        self.take = self._on_headers(self)
 
     def finish(self, at_ns: int) -> None:
-        """The answer has come whole."""
-        self.complete = True
+        """The answer has come whole; whether the connection is still good, httpcore knows."""
+        self.complete = self.keep_alive = True
         self.end_ns = at_ns
 
 
