@@ -14,7 +14,14 @@ LAYERS = [
     {"loadtests", "loadtests.child", "loadtests.clock", "loadtests.redact", "loadtests.stop", "loadtests.units"},
     {"loadtests.guard", "loadtests.proxies"},
     {"loadtests.record", "loadtests.formats", "loadtests.phrases", "loadtests.tokens"},
-    {"loadtests.bodies", "loadtests.derive", "loadtests.errors", "loadtests.sse", "loadtests.schedule", "loadtests.workload"},
+    {
+        "loadtests.bodies",
+        "loadtests.derive",
+        "loadtests.errors",
+        "loadtests.sse",
+        "loadtests.schedule",
+        "loadtests.workload",
+    },
     {
         "loadtests.coding",
         "loadtests.manifest",

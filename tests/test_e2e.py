@@ -203,6 +203,7 @@ def test_a_closed_loop_keeps_its_users_busy(tmp_path: Path) -> None:
 # What goes wrong.
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_costs_nothing_on_disk(tmp_path: Path) -> None:
     """`firsttoken run | head -1`: what is on disk is written before anything is printed."""
     done = subprocess.run(
@@ -425,6 +426,7 @@ def test_ctrl_c_at_any_moment_of_the_start_ends_the_run(tmp_path: Path, after_s:
     assert not list(tmp_path.rglob("parts"))
 
 
+@pytest.mark.slow
 def test_a_429_pauses_closed_loop_users_too(serve: Any, tmp_path: Path) -> None:
     """Retry-After 1 on every answer: one user in 2.5 s sends at 0, 1 and 2 s, and not thousands of times."""
 
@@ -436,6 +438,7 @@ def test_a_429_pauses_closed_loop_users_too(serve: Any, tmp_path: Path) -> None:
     assert 2 <= len(rows(tmp_path)) <= 3
 
 
+@pytest.mark.slow
 def test_a_dead_provider_is_not_hammered_by_a_closed_loop(tmp_path: Path) -> None:
     mock = process.start(["--ttft", "0.05", "--output-tokens", "16"])
     running = start(

@@ -105,7 +105,7 @@ def test_a_refusal_stops_the_offer(engine: Any) -> None:
 
     assert made.stopping.word == "refused"
     assert made.stopping.text.startswith("HTTP 403")
-    assert made.issued < 10
+    assert made.issued < 25  # of 50; a few are launched before the first answer is there
 
 
 def test_cancel_records_what_is_in_flight(engine: Any, tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_an_open_loop_sends_by_the_schedule_whatever_the_users(tmp_path: Path) -
     assert (tmp_path / "results" / "latest" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_an_open_loop_that_is_stopped_early_misses_nothing(tmp_path: Path) -> None:
     done = locust("-f", OURS, "--headless", "--rate", "10", "--arrivals", "constant", "--duration", "1h", "-t", "3s",
                   cwd=tmp_path)  # fmt: skip
@@ -67,6 +68,7 @@ def test_an_open_loop_that_is_stopped_early_misses_nothing(tmp_path: Path) -> No
     assert {row["outcome"] for row in found} == {"ok"}
 
 
+@pytest.mark.slow
 def test_a_stop_before_the_first_arrival_ends_with_an_empty_run(tmp_path: Path) -> None:
     done = locust(
         "-f", OURS, "--headless", "--rate", "3/m", "--duration", "60s", "-t", "2s", "--seed", "3", cwd=tmp_path
@@ -76,6 +78,7 @@ def test_a_stop_before_the_first_arrival_ends_with_an_empty_run(tmp_path: Path) 
     assert {row["outcome"] for row in rows(tmp_path)} <= {"unsent"}
 
 
+@pytest.mark.slow
 def test_a_bound_on_requests_holds_however_the_users_come(tmp_path: Path) -> None:
     done = locust("-f", OURS, "--headless", "-u", "4", "-r", "1", "--requests", "9", "-t", "20s", cwd=tmp_path)
 
@@ -83,6 +86,7 @@ def test_a_bound_on_requests_holds_however_the_users_come(tmp_path: Path) -> Non
     assert len(rows(tmp_path)) == 9
 
 
+@pytest.mark.slow
 def test_tasks_of_ones_own_are_a_closed_loop(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     done = locust("-f", "mine.py", "--headless", "-u", "3", "-r", "3", "-t", "3s", cwd=tmp_path)

@@ -78,6 +78,7 @@ def test_two_workers_never_send_more_requests_than_the_budget(serve: Any, tmp_pa
     assert stop(tmp_path)["reason"] == "budget"
 
 
+@pytest.mark.slow
 def test_a_budget_in_tokens_counts_what_the_provider_counted(serve: Any, tmp_path: Path) -> None:
     """
     Each answer takes 60 tokens, and its worst case is more than that, so that a lone user spends up to 600 nearly.
@@ -124,6 +125,7 @@ def test_a_provider_that_throttles_or_fails_on_ends_the_run(
     assert f"--accept-{'throttling' if reason == 'throttled' else 'errors'}" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_budget_in_time_cancels_what_is_under_way(serve: Any, tmp_path: Path) -> None:
     def slow(sock: socket.socket) -> None:
         while read_request(sock):

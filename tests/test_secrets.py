@@ -124,6 +124,7 @@ def test_a_key_that_a_provider_echoes_is_nowhere(serve: Any, tmp_path: Path) -> 
     assert stat.S_IMODE((tmp_path / "results/latest").resolve().stat().st_mode) == 0o700
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["summary", "report"])
 def test_what_analysis_says_of_it_holds_no_key(verb: str, serve: Any, tmp_path: Path) -> None:
     (tmp_path / "echo.toml").write_text(PROFILE.format(port=serve(echoing([])).port))
@@ -138,6 +139,7 @@ def test_what_analysis_says_of_it_holds_no_key(verb: str, serve: Any, tmp_path: 
         assert not leaks(text), name
 
 
+@pytest.mark.slow
 def test_a_crash_of_a_users_task_shows_no_key_in_locusts_web_ui(serve: Any, tmp_path: Path) -> None:
     (tmp_path / "crash.py").write_text(CRASHING)
     (tmp_path / "echo.toml").write_text(PROFILE.format(port=serve(echoing([])).port))
