@@ -28,6 +28,7 @@ READ_CHARS: Final = 4096
 """Of an error text, as much is looked at: some servers echo the whole prompt."""
 
 MAX_NAME_CHARS: Final = 200
+FRESH: Final = "--new-connections, or keep_alive = false in the profile, uses none twice"
 MAX_LAG_US: Final = 2**31 - 1
 
 LEAST_CHUNKS: Final = 8
@@ -74,6 +75,8 @@ def judge(record: Record, exchange: Exchange, reader: Reader, model: str, secret
         refused = None if reader.wanted or exchange.status is None else of_status(exchange.status, reader.whole())
     asked = model if profile.strict_model else None
     own = answer.failure if answer.failure is not None and answer.failure.kind == "stream_error" else None
+    if broken is not None and broken.kind == "reset" and record.conn_reused and exchange.headers_ns is None:
+        broken = Failure("reset", f"{broken.text}; it had served before, so the provider may close idle ones: {FRESH}")
     failure = refused or own or broken or answer.verdict(streamed=reader.streamed, model=asked)
     _wait(record, exchange, reader, own)
     outcome(record, failure, flags, secrets)
@@ -161,7 +164,7 @@ def outcome(record: Record, failure: Failure | None, flags: list[str], secrets: 
         return
     record.outcome = "error"
     record.error_kind = failure.kind
-    record.error = redact(failure.text[:READ_CHARS], secrets)[:MAX_ERROR_CHARS]
+    record.error = _sound(redact(failure.text[:READ_CHARS], secrets)[:MAX_ERROR_CHARS])
 
 
 def mask(record: Record, masked: Callable[[str], str]) -> None:
@@ -180,4 +183,9 @@ def cancel(record: Record, flag: str) -> None:
 
 def _cut(text: str | None) -> str | None:
     """A name that somebody else chose, at a length that a column can bear."""
-    return text if text is None else text[:MAX_NAME_CHARS]
+    return text if text is None else _sound(text[:MAX_NAME_CHARS])
+
+
+def _sound(text: str) -> str:
+    """A text that a column can hold: half of a surrogate pair, which JSON can name alone, is a question mark."""
+    return text.encode(errors="replace").decode()

@@ -207,13 +207,15 @@ def _of_text(error: str, value: dict[str, Any]) -> Said:
     return Said(message, _name(value.get("error_type")), _name(value.get("code")))
 
 
-def _of_flat(value: dict[str, Any]) -> Said:
+def _of_flat(value: dict[str, Any], depth: int = 1) -> Said:
+    """No `error` at all; what takes its place may be an object itself: Mistral's message, a Lumerin node's error."""
     detail = value.get("detail")
     if isinstance(detail, list) and detail:
         return Said("; ".join(map(_place, detail)))
     for told in (detail, value.get("message"), value.get("providerModelError")):
         if told:
-            return _of_object({**value, "message": told, "status": None})
+            inner = _of_flat(told, depth - 1).message if depth and isinstance(told, dict) else ""
+            return _of_object({**value, "message": inner or told, "status": None})
     return Said("", *(_name(value.get(key)) for key in ("type", "code")))
 
 

@@ -85,7 +85,8 @@ class Plan:
     def target(self, profile: Profile) -> Target:
         """What the requests of this plan have in common."""
         counter = tokens.load(self.tokenizer).count_aside if self.tokenizer is not None else None
-        return Target(profile, self.model, self.params, self.arm, self.new_connections, counter)
+        new_connections = self.new_connections or not profile.keep_alive
+        return Target(profile, self.model, self.params, self.arm, new_connections, counter)
 
     def source(self) -> Workload:
         """The workload, by its name."""

@@ -122,7 +122,7 @@ class Reader:
         start = (b"".join(self._pieces) + data if self._pieces else data).lstrip(loose.BOM + b" \t\r\n")[:LONGEST_FIELD]
         if start[:1] in (b"{", b"["):
             return self._become(self._piece)(data, stamp)
-        if self._is_stream or _begins_stream(start):
+        if (start and self._is_stream) or _begins_stream(start):
             data = b"".join(self._pieces) + data
             self._pieces.clear()
             return self._begin(data, stamp)

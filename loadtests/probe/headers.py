@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from loadtests import clock, ratelimit
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loadtests.probe.finding import Evidence, Finding
+    from loadtests.probe.seen import Seen
 
 USUAL_ID: Final = ("x-request-id",)
 AN_ID: Final = re.compile(r"(?:.*-)?(?:request|trace|generation|correlation)-?id")
@@ -136,8 +138,25 @@ def coding(e: Evidence) -> Iterator[Finding]:
 
 
 def reuse(e: Evidence) -> Iterator[Finding]:
-    """Whether connections are kept open."""
-    ports = [seen.address for seen in e.seen.values() if seen.address is not None]
-    if len(ports) > 1:
-        reused = len(ports) - len(set(ports))
-        yield noted("keep-alive", f"{reused} of {len(ports) - 1} requests found the connection still open")
+    """A connection that was promised stays open: the next request finds it so."""
+    seen = [one for one in e.seen.values() if one.address is not None]
+    closed = [
+        before.ask.kind
+        for before, after in pairwise(seen)
+        if before.address != after.address and _promised(before) and before.failure is None
+    ]
+    if len(seen) > 1:
+        found = f"closed all the same after: {', '.join(closed)}" if closed else "kept open where it was promised"
+        if e.profile.keep_alive and closed:
+            change = Change("keep_alive", value=False, was=True, why=found)
+            yield contradicted("keep_alive", "True", found, change)
+        elif e.profile.keep_alive or closed:
+            yield ticked("keep_alive", str(e.profile.keep_alive), found)
+        else:
+            yield noted("keep_alive", found, says="False")
+
+
+def _promised(seen: Seen) -> bool:
+    """HTTP/1.1 keeps a connection unless it says otherwise."""
+    told = {value.strip().lower() for name, value in seen.headers if name == "connection"}
+    return seen.http_version == "1.1" and "close" not in told and (seen.record is None or seen.record.outcome == "ok")

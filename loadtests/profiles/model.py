@@ -42,6 +42,7 @@ class Profile(Table):
     """
     One provider. `usage_paths` and `server_time_path` are JSON pointers into the answer (RFC 6901).
 
+    `keep_alive` false: connections do not outlive an answer, whatever the headers promise, so none is used twice.
     `worst_case_output_tokens` is what a budget reserves for a request without an effective cap. `unverified` holds the
     dotted keys of this profile whose claims nobody has seen confirmed.
     """
@@ -55,6 +56,7 @@ class Profile(Table):
     variables: dict[Variable, VariableDoc] = Field(default={})
     embedded: bool = False
     http_version: Literal["1.1", "2"] = "1.1"
+    keep_alive: bool = True
     proxy: Annotated[str, AfterValidator(check_proxy)] | None = None
     default_model: Text | None = None
     output_cap_param: Literal["max_tokens", "max_completion_tokens", "none"] = "max_tokens"
