@@ -11,10 +11,10 @@ import fcntl
 import os
 import struct
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from loadtests.plan import Plan
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from loadtests.workload import Request
 
 FILE: Final = "budget"
+WAIT: Final = "wait"
 BYTES_PER_TOKEN: Final = 3
-"""Fewer than most tokenizers make of a prompt, so that a reservation is rather too much than too little."""
+"""Of a request's whole body: more tokens than most tokenizers make of it, so rather too much than too little."""
 
 
 class Spend(NamedTuple):
@@ -69,25 +70,22 @@ class Budget:
 
     def __init__(self, plan: Plan, profile: Profile, path: Path) -> None:
         self._plan, self._profile = plan, profile
+        self._needs: dict[int, Need] = {}
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def close(self) -> None:
         """Give the file back."""
         os.close(self._fd)
 
-    def need(self, request: Request) -> Need:
-        """What a request may take at most."""
-        sent = sum(len(str(message.get("content") or "").encode()) for message in request.messages)
-        return worst_case(self._profile, request, -(-sent // BYTES_PER_TOKEN))
-
-    def reserve(self, need: Need) -> str:
+    def reserve(self, request: Request, body_bytes: int) -> str:
         """
-        Ask for the room that a request needs.
+        Ask for the room that a request with so long a body needs.
 
         Returns:
-            "": It has it. "wait": it would, if what is under way took less than it may. Else: which cap is reached,
-            for people.
+            "": It has it. `WAIT`: it would, if what is under way took less than it may. Else: which cap is reached, for
+            people.
         """
+        need = worst_case(self._profile, self._plan.params, request, body_bytes)
         with self._counts() as (settled, reserved):
             after = settled.plus(need.spend)
             for name, value, cap in self._caps(after):
@@ -95,24 +93,42 @@ class Budget:
                     return f"{name} {cap:g} is spent: the next request may take it to {value:,.6g}"
             total = after.plus(reserved)
             if any(value > cap for _, value, cap in self._caps(total)):
-                return "wait"
+                return WAIT
             self._write(settled, reserved.plus(need.spend))
+        self._needs[request.seq] = need
         return ""
 
-    def settle(self, need: Need, record: Record | None) -> None:
-        """A request is over: what it took, instead of what it might have; None: nobody knows what became of it."""
+    def settle(self, seq: int, record: Record | None) -> None:
+        """
+        A request is over: what it took, instead of what it might have; once, and harmless where nothing is reserved.
+
+        Args:
+            seq: Of the request.
+            record: None where nobody knows what became of it.
+        """
+        need = self._needs.pop(seq, None)
+        if need is None:
+            return
         used = need.spend if record is None else self._used(need, record)
         with self._counts() as (settled, under_way):
             self._write(settled.plus(used), under_way.plus(need.spend, -1))
 
+    def release(self, seq: int) -> None:
+        """A request was not sent, and its room is free again; harmless where it was."""
+        need = self._needs.pop(seq, None)
+        if need is not None:
+            with self._counts() as (settled, under_way):
+                self._write(settled, under_way.plus(need.spend, -1))
+
     def _used(self, need: Need, record: Record) -> Spend:
-        """By the provider's counts; where it broke off, nobody has counted, and the worst case stands."""
+        """By the provider's counts; where it broke off or was cut, its making may go on: the worst case stands."""
         if record.sent_ns is None:
             return Spend()
         if record.status is not None and not 200 <= record.status < 300:
             return Spend(1)
         fresh = need.input_tokens if record.input_tokens is None else record.input_tokens
-        known = record.output_tokens is not None and (record.outcome == "ok" or record.tokens_from == "usage")
+        told = record.outcome == "ok" or record.tokens_from == "usage"
+        known = record.output_tokens is not None and told and "cut_at_cap" not in (record.flags or ())
         made = record.output_tokens if known and record.output_tokens is not None else need.output_tokens
         return Spend(1, fresh + made, price(self._profile.prices, fresh, made))
 
@@ -140,12 +156,24 @@ class Budget:
         os.pwrite(self._fd, _COUNTS.pack(*settled, *reserved), 0)
 
 
-def worst_case(profile: Profile, request: Request, input_tokens: int) -> Need:
-    """What a request of so many input tokens may take; the profile's worst case where no cap holds."""
-    cap = request.output_cap
-    holds = profile.output_cap_param != "none" or request.stream  # a stream is cut by the client
-    output = cap if cap is not None and holds else profile.worst_case_output_tokens
-    return Need(input_tokens, output, price(profile.prices, input_tokens, output))
+def worst_case(profile: Profile, params: Mapping[str, Any], request: Request, body_bytes: int) -> Need:
+    """
+    What a request may take at most.
+
+    Its body counts as a token for each `BYTES_PER_TOKEN` bytes. The cap counts where the provider keeps it, for each of
+    the n answers asked for; a stream that the client cuts may go on being made, so there the profile's worst case does.
+    """
+    cap = request.output_cap if profile.output_cap_param != "none" else None
+    fields = {**profile.params.defaults, **params, **request.extra}
+    output = choices(fields) * (profile.worst_case_output_tokens if cap is None else cap)
+    fresh = -(-body_bytes // BYTES_PER_TOKEN)
+    return Need(fresh, output, price(profile.prices, fresh, output))
+
+
+def choices(fields: Mapping[str, Any]) -> int:
+    """How many answers a request with these body fields asks for."""
+    n = fields.get("n")
+    return n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else 1
 
 
 def price(prices: Prices | None, input_tokens: int, output_tokens: int) -> float:

@@ -42,7 +42,7 @@ OUT_OF_FILES: Final = ("EMFILE", "ENFILE")
 
 class Conduct:
     """
-    What one process has learnt from its answers.
+    What one process has learnt from its answers; of what other processes are told, pauses and stops alone reach it.
 
     Args:
         plan: Says whether throttling and failures are accepted.
@@ -61,6 +61,7 @@ class Conduct:
         self._strict_model = strict_model
         self._now_ns = now_ns
         self._in_a_row = 0
+        self._told_ns = -1
         self._seconds: deque[tuple[int, int, int]] = deque(maxlen=SPAN_S)  # second, answers, throttled ones
         self._failed: deque[bool] = deque(maxlen=LAST)
 
@@ -99,6 +100,10 @@ class Conduct:
         if record.status is None or self._plan.accept_throttling:
             return None
         throttled = record.status in THROTTLES
+        if throttled and record.sent_ns is not None and record.sent_ns < self._told_ns:
+            return None  # it was under way when we were told: no sign that we do not listen
+        if throttled:
+            self._told_ns = self._now_ns()
         self._in_a_row = self._in_a_row + 1 if throttled else 0
         self._count(throttled)
         answers, ones = (sum(second[k] for second in self._seconds) for k in (1, 2))

@@ -60,7 +60,9 @@ def _offer(engine: Engine, deliver: Callable[[Arrival], object]) -> None:
         engine.last_due_ns = arrival.scheduled_ns
         if arrival.scheduled_ns < engine.conduct.paused_until_ns:
             engine.withhold(arrival, "paused")
-        elif engine.admit(arrival):
+        elif not engine.admit(arrival):
+            engine.withhold(arrival, "budget")
+        else:
             engine.launch(deliver, arrival)
 
 

@@ -7,7 +7,6 @@ worker, or plain Locust) begins it, tells it to stop, and waits until it is over
 
 from __future__ import annotations
 
-import random
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +16,7 @@ import gevent.event
 from loadtests import proxies
 from loadtests.bodies import Bodies
 from loadtests.budget import FILE as BUDGET
-from loadtests.budget import Budget, Need
+from loadtests.budget import WAIT, Budget
 from loadtests.client import Health
 from loadtests.conduct import Conduct
 from loadtests.places import Places
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 
 SAMPLE_S: Final = 1.0
 BUDGET_POLL_S: Final = 0.05
-RESUME_S: Final = 1.0
-"""After a pause, users come back within this time, each at its own moment."""
 
 
 class Engine:
@@ -92,7 +89,8 @@ class Engine:
         self.began = False
         self.places = Places(plan, worker)
         self.schedule = plan.open_schedule() if plan.mode == "open" else None
-        self._needs: dict[int, Need] = {}
+        self._cancelled = ""
+        self._timers: list[Any] = []
         self._launched = 0
         self._on_record = on_record
         self.on_pause: Callable[[], None] = lambda: None
@@ -108,10 +106,10 @@ class Engine:
         self.health.start()
         self.began = True
         self._sampler = gevent.spawn(self._sample)
-        if self.places.schedule is not None and self.plan.duration_s is not None:
-            gevent.spawn_later(max(0.0, self.plan.duration_s - self.receiver.now_ns() / 1e9), self.exhausted)
-        if self.plan.budget_time_s is not None:
-            gevent.spawn_later(max(0.0, self.plan.budget_time_s - self.receiver.now_ns() / 1e9), self._out_of_time)
+        ends = [(self.plan.duration_s, self.exhausted)] if self.places.schedule is not None else []
+        for end_s, call in (*ends, (self.plan.budget_time_s, self._out_of_time)):
+            if end_s is not None:
+                self._timers.append(gevent.spawn_later(max(0.0, end_s - self.receiver.now_ns() / 1e9), call))
 
     def stop(self, stop: Stop) -> None:
         """Offer no more; what is in flight goes on."""
@@ -130,7 +128,7 @@ class Engine:
 
     def cancel(self, flag: str) -> None:
         """End what is in flight now; each request is recorded as cancelled by `flag`."""
-        self.sender.cancel_flag = flag
+        self.sender.cancel_flag = self._cancelled = flag
         gevent.killall(list(self._active), block=False)
 
     def wait(self, timeout_s: float | None = None) -> bool:
@@ -147,6 +145,7 @@ class Engine:
         if self._sampler is not None:
             self._sampler.kill()
             self._sampler = None
+        gevent.killall(self._timers, block=False)
         self.health.stop()
         self.sender.close()
         for one in (self.budget, self.bodies):
@@ -177,27 +176,31 @@ class Engine:
 
     def _deliver(self, deliver: Callable[[Arrival], object], arrival: Arrival) -> None:
         try:
-            deliver(arrival)
+            if self._cancelled:
+                self.withhold(arrival, self._cancelled)
+            else:
+                deliver(arrival)
         finally:
             self._launched -= 1
+            self.release(arrival)
             self._settle()
 
     def admit(self, arrival: Arrival) -> bool:
-        """Reserve what an arrival may spend, or record it as unsent; where a cap is reached, the run ends."""
+        """Reserve what an arrival may spend; False where it finds no room. Where a cap is reached, the run ends."""
         if self.budget is None:
             return True
-        need = self.budget.need(arrival.request)
-        reached = self.budget.reserve(need)
-        while reached == "wait" and arrival.user is not None and self.offering:
+        reached = self.budget.reserve(arrival.request, arrival.body_bytes)
+        while reached == WAIT and arrival.user is not None and self.offering:
             gevent.sleep(BUDGET_POLL_S)
-            reached = self.budget.reserve(need)
-        if not reached:
-            self._needs[arrival.request.seq] = need
-            return True
-        if reached != "wait":
+            reached = self.budget.reserve(arrival.request, arrival.body_bytes)
+        if reached and reached != WAIT:
             self.stop(Stop("budget", reached))
-        self.withhold(arrival, "budget")
-        return False
+        return not reached
+
+    def release(self, arrival: Arrival) -> None:
+        """What an arrival that was not sent had reserved is free again."""
+        if self.budget is not None:
+            self.budget.release(arrival.request.seq)
 
     def send(self, arrival: Arrival) -> Record:
         """Send in this greenlet and wait for the answer."""
@@ -214,7 +217,7 @@ class Engine:
             self._active.discard(greenlet)
             self.in_flight -= 1
             if self.budget is not None:
-                self.budget.settle(self._needs.pop(arrival.request.seq), record)
+                self.budget.settle(arrival.request.seq, record)
             self._settle()
 
     # Closed-loop users.
@@ -224,26 +227,9 @@ class Engine:
         if self.places.leave(place, self.issued):
             self.exhausted()
 
-    def next_seq(self, place: int, turn: int) -> int | None:
+    def next_seq(self, place: int) -> int | None:
         """The place in the schedule of a user's next request; None where the run offers no more."""
-        return self.places.next_seq(place, turn, self.issued) if self.offering else None
-
-    def rest(self) -> None:
-        """
-        Closed loop: wait while the provider asks for a pause, and a moment where nothing could even be connected.
-
-        Returns early where the run offers no more.
-        """
-        conduct, paused = self.conduct, False
-        while self.offering:
-            now_ns = self.receiver.now_ns()
-            paused = paused or conduct.paused_until_ns > now_ns
-            wait_ns = max(conduct.paused_until_ns, conduct.no_connection_until_ns) - now_ns
-            if wait_ns <= 0:
-                break
-            gevent.sleep(min(wait_ns / 1e9, 0.1))
-        if paused and self.offering:
-            gevent.sleep(random.random() * RESUME_S)
+        return self.places.next_seq(place, self.issued) if self.offering else None
 
     def withhold(self, arrival: Arrival, flag: str) -> None:
         """Record an arrival that is not sent, and why."""

@@ -177,6 +177,14 @@ class Fleet:
         """The workers that ended without a word."""
         return [member for member in self.members if member.dead]
 
+    def lost(self) -> Stop | None:
+        """Why a run ends whose worker died: what it offered and had reserved is nobody's now; None where all live."""
+        dead = self.dead()
+        if not dead:
+            return None
+        who = ", ".join(str(member.number) for member in dead)
+        return Stop("worker_lost", f"worker {who} ended unasked: {dead[0].last_words() or 'it said nothing'}")
+
     def close(self) -> None:
         """End what still runs, politely first."""
         self.cancel("run_end")

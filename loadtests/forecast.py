@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtests.budget import BYTES_PER_TOKEN, price, worst_case
+from loadtests.budget import Need, price, worst_case
+from loadtests.dialect import body
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from loadtests.plan import Plan
     from loadtests.profiles import Profile
 
 LOOKED_AT: Final = 2000
-"""Prompts that are made to count their tokens; a longer run is taken to go on like its first so many."""
+"""Prompts that are made to count their tokens; each further one counts as the largest of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,9 @@ class Forecast:
     Attributes:
         requests: At most so many; None where only time bounds them.
         input_tokens, output_tokens: Of all requests, or of one (the longest) where their number is unbounded. Input is
-            estimated by bytes and rather too much; output is the cap, or what the profile calls the worst case.
-        capped: Every answer has a cap that holds.
+            estimated by bytes and rather too much; output is the cap, or what the profile calls the worst case. Budgets
+            in tokens and money are not in them: they cut this short.
+        capped: The provider keeps a cap.
         cost: At list price, in `currency`; None without prices.
         seconds: When the run is over at the latest, answers under way included; None: when the last patience is.
     """
@@ -48,7 +52,7 @@ class Forecast:
 
     def line(self) -> str:
         """For people."""
-        cap = "" if self.capped else " (no cap holds for every answer: the profile's worst case)"
+        cap = "" if self.capped else " (this provider keeps no cap: the profile's worst case)"
         number = f"{self.requests:,} requests" if self.requests is not None else "as many requests as the time allows"
         each = "" if self.requests is not None else ", each"
         text = f"at most {number}{each}, {self.input_tokens:,} input + {self.output_tokens:,} output tokens{cap}"
@@ -60,23 +64,35 @@ class Forecast:
 def forecast(profile: Profile, plan: Plan) -> Forecast:
     """The worst case of this plan with this provider, budgets included."""
     number = _requests(plan)
+    needs = list(_needs(profile, plan, LOOKED_AT if number is None else min(number, LOOKED_AT)))
+    most = Need(*(max(column) for column in zip(*needs, strict=True))) if needs else Need(0, 0, 0.0)
+    further = 0 if number is None else number - len(needs)
+    known = [most] if number is None else needs
+    fresh = sum(need.input_tokens for need in known) + further * most.input_tokens
+    made = sum(need.output_tokens for need in known) + further * most.output_tokens
+    priced = profile.prices is not None
+    return Forecast(
+        requests=number,
+        input_tokens=fresh,
+        output_tokens=made,
+        capped=profile.output_cap_param != "none",
+        cost=price(profile.prices, fresh, made) if priced else None,
+        currency=profile.prices.currency if profile.prices is not None else None,
+        seconds=plan.budget_time_s,
+    )
+
+
+def _needs(profile: Profile, plan: Plan, number: int) -> Iterator[Need]:
+    """The worst cases of the first so many requests."""
     source = plan.source()
-    needs, capped = [], True
-    for seq in range(min(LOOKED_AT, LOOKED_AT if number is None else number)):
+    for seq in range(number):
         request = source.request(seq)
-        sent = sum(len(str(message.get("content") or "").encode()) for message in request.messages)
-        needs.append(worst_case(profile, request, -(-sent // BYTES_PER_TOKEN)))
-        capped = capped and (request.output_cap is not None and (profile.output_cap_param != "none" or request.stream))
-    if number is None:
-        fresh, made = max(need.input_tokens for need in needs), max(need.output_tokens for need in needs)
-    else:
-        scale = number / max(1, len(needs))
-        fresh, made = (round(scale * sum(column)) for column in list(zip(*needs, strict=True))[:2]) if needs else (0, 0)
-    cost = price(profile.prices, fresh, made) if profile.prices is not None else None
-    if cost is not None and plan.budget_cost is not None:
-        cost = min(cost, plan.budget_cost)
-    currency = profile.prices.currency if profile.prices is not None else None
-    return Forecast(number, fresh, made, capped, cost, currency, plan.budget_time_s)
+        fields = {**plan.params, **request.extra}
+        sent = body(
+            profile, model=plan.model, messages=request.messages, stream=request.stream, output_cap=request.output_cap,
+            params=fields,
+        )  # fmt: skip
+        yield worst_case(profile, plan.params, request, len(sent))
 
 
 def _requests(plan: Plan) -> int | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from loadtests import tokens
+from loadtests.budget import choices
 from loadtests.plan import Plan
 from loadtests.profiles import OWNED, check_request
 from loadtests.redact import looks_secret, secret_places
@@ -244,25 +245,30 @@ def _local(given: Given) -> dict[str, Any]:
 def _remote(given: Given) -> dict[str, Any]:
     """Somebody else's machine and somebody's money: little, unless asked for more and confirmed."""
     load_of = {} if _loads(given) else {"concurrency": 1}
+    bounds = {} if given.duration is not None else {"requests": REMOTE_REQUESTS}
     chosen = _given(
-        given, stream_share=1.0, requests=REMOTE_REQUESTS, output_tokens=REMOTE_OUTPUT_TOKENS,
-        duration=REMOTE_DURATION_S, **load_of,
-    )  # fmt: skip
+        given, stream_share=1.0, output_tokens=REMOTE_OUTPUT_TOKENS, duration=REMOTE_DURATION_S, **bounds, **load_of
+    )
     return chosen | {"budget_time": chosen["duration"] + REMOTE_GRACE_S}
 
 
-def beyond_defaults(plan: Plan) -> list[str]:
+def beyond_defaults(profile: Profile, plan: Plan) -> list[str]:
     """In what a plan asks a remote provider for more than the careful defaults."""
     more = []
     bounds = [bound for bound in (plan.requests, plan.budget_requests) if bound is not None]
+    if plan.mode == "open":
+        bounds.append(len(plan.open_schedule()))
     if not bounds or min(bounds) > REMOTE_REQUESTS:
         more.append(f"{min(bounds) if bounds else 'unbounded'} requests (default {REMOTE_REQUESTS})")
     if (plan.concurrency or 1) > 1:
         more.append(f"concurrency {plan.concurrency} (default 1)")
     if plan.rate is not None:
         more.append(f"an open loop of {plan.rate:g}/s (default: concurrency 1)")
-    if plan.output_tokens is None or plan.output_tokens > REMOTE_OUTPUT_TOKENS:
-        more.append(f"up to {plan.output_tokens or 'unbounded'} output tokens (default {REMOTE_OUTPUT_TOKENS})")
+    most = choices({**profile.params.defaults, **plan.params}) * (plan.output_tokens or 0)
+    if not most or most > REMOTE_OUTPUT_TOKENS:
+        more.append(f"up to {most or 'unbounded'} output tokens (default {REMOTE_OUTPUT_TOKENS})")
+    if profile.output_cap_param == "none" and plan.stream_share < 1:
+        more.append("whole answers, which this provider caps nowhere and which can't be cut")
     if (plan.duration_s or 0) > REMOTE_DURATION_S:
         more.append(f"{plan.duration_s:g} s (default {REMOTE_DURATION_S:g})")
     return more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ class Places:
         self._plan, self._worker = plan, worker
         self._beyond = count(BEYOND + worker, plan.workers)
         self._entered = 0
+        self._turns: Counter[int] = Counter()
 
     def enter(self, user: Any) -> int:
         """A user comes: the lowest free place among this worker's users."""
@@ -49,11 +51,12 @@ class Places:
         most = self._plan.requests
         return self._plan.workers == 1 and most is not None and issued >= most
 
-    def next_seq(self, place: int, turn: int, issued: int) -> int | None:
-        """The place in the schedule of a user's next request; None where there is none."""
+    def next_seq(self, place: int, issued: int) -> int | None:
+        """The seq of the next request of whoever holds a place; None where there is none."""
         if self.schedule is None or self._handed_out(issued):
             return None
         if place >= self.schedule.users:
             return next(self._beyond)
-        seq = self.schedule.seq(place, turn)
+        seq = self.schedule.seq(place, self._turns[place])
+        self._turns[place] += 1  # of the place: who takes it over goes on from there
         return seq if self.schedule.allows(seq) else None

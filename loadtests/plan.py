@@ -91,7 +91,10 @@ class Plan:
     def source(self) -> Workload:
         """The workload, by its name."""
         make = workload.load(self.workload)
-        return make(self.seed, stream_share=self.stream_share, output_tokens=self.output_tokens, salt=self.salt)
+        return make(
+            self.seed, stream_share=self.stream_share, output_tokens=self.output_tokens, salt=self.salt,
+            without=self.params,
+        )  # fmt: skip
 
     def open_schedule(self) -> schedule.Schedule:
         """The arrivals of an open-loop plan."""

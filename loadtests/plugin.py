@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from locust import events
 from locust.runners import LocalRunner
 
-from loadtests.guard import guard, masking
+from loadtests.guard import guard, masked, masking
 from loadtests.locust_run import LocustRun
 from loadtests.locust_tab import add_tab
 from loadtests.options import Given, OptionError, beyond_defaults, plan_of, warnings_of
@@ -78,6 +78,7 @@ def add_options(parser: LocustArgumentParser) -> None:
 
 def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:
     """Refuse what cannot work before anything starts; then listen."""
+    guard([])
     if not isinstance(runner, LocalRunner):
         _exit("plain Locust's --master, --worker and --processes are not supported; use firsttoken run --workers N")
     try:
@@ -87,7 +88,6 @@ def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> Non
         _exit(str(error).replace("--profile ", "--provider "))
     if not environment.stop_timeout:
         environment.stop_timeout = GRACE_S  # Locust's default kills requests in flight
-    guard([])
     runner.log_exception = masking(runner.log_exception)  # the web UI shows what users' tasks raise
     run = LocustRun(environment, planned)
     on: Any = environment.events
@@ -140,7 +140,7 @@ def planned(environment: Environment, users: int) -> tuple[Any, Any]:
     if is_local(profile):
         # Locust says when to stop; only a schedule has a length of its own.
         plan = replace(plan, duration_s=plan.duration_s if rate is not None else None)
-    elif (more := beyond_defaults(plan)) and not options.yes:
+    elif (more := beyond_defaults(profile, plan)) and not options.yes:
         raise OptionError(
             f"{profile.base_url} is remote, and this asks for {', '.join(more)}; add --yes if that is meant"
         )
@@ -158,7 +158,7 @@ def _duration(options: Any) -> float:
 
 
 def _exit(text: str) -> None:
-    sys.stderr.write(f"firsttoken: {' '.join(text.split())}\n")
+    sys.stderr.write(f"firsttoken: {' '.join(masked(text).split())}\n")
     sys.exit(2)
 
 

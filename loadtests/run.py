@@ -95,7 +95,8 @@ def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
         StoppedError: Somebody stopped it before its first request.
     """
     profile = setup.profile
-    guard([profile.api_key(os.environ), *proxies.secrets(profile.proxy)])  # a missing key is said at once
+    guard(profile.secrets(os.environ))
+    profile.api_key(os.environ)  # a missing key is said at once
     if not profile.embedded:
         reach(profile)
     path = create(setup)
@@ -158,12 +159,9 @@ def _conclude(path: Path, fleet: Fleet, interrupts: Interrupts) -> Result:
 def _why(fleet: Fleet, interrupts: Interrupts) -> Stop | None:
     """Why the run ended before its plan did; None where it didn't."""
     stop, dead = fleet.stopping(), fleet.dead()
-    if stop is not None and stop.word != "interrupt":
+    if stop is not None and stop.word not in ("interrupt", "worker_lost"):
         return stop
     if interrupts.count and dead:
         text = "stopped by Ctrl-C; workers that did not end were killed, what they had written is kept"
         return Stop("interrupt", text)
-    if dead:
-        who = ", ".join(str(member.number) for member in dead)
-        return Stop("worker_lost", f"worker {who} ended unasked: {dead[0].last_words() or 'it said nothing'}")
-    return INTERRUPT if interrupts.count else None
+    return fleet.lost() or (INTERRUPT if interrupts.count else None)

@@ -8,6 +8,7 @@ its process on the environment (`environment.firsttoken`).
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 
 IDLE_S: Final = 0.2
+RESUME_S: Final = 1.0
+"""After a pause, users come back within this time, each at its own moment."""
 
 
 def ask(user: ChatUser) -> None:
@@ -69,7 +72,6 @@ class ChatUser(User):
         super().__init__(environment)
         self.engine: Engine = environment.firsttoken  # type: ignore[attr-defined]
         self.index = self.engine.places.enter(self)
-        self._turns = count()
 
     def wait_time(self) -> float:
         """The plan's think time; a subclass may set Locust's `wait_time` as usual."""
@@ -98,7 +100,7 @@ class ChatUser(User):
         Args:
             messages: What to ask; None: the workload's next request.
             stream: Overrides the class and the workload.
-            output_tokens: The cap to send, instead of the workload's.
+            output_tokens: The cap to send, instead of the run's or the workload's.
             name: What the record's `workload` column and Locust's tables call it; with messages, "task" unless said.
             **fields: More fields of the body, such as `tools` or `response_format`.
 
@@ -108,22 +110,22 @@ class ChatUser(User):
         Raises:
             StopUser: The run offers no more load.
         """
-        self.engine.rest()
-        seq = self.engine.next_seq(self.index, next(self._turns))
+        rest(self.engine)
+        seq = self.engine.next_seq(self.index)
         if seq is None:
             raise StopUser
         if messages is None:
             request = self.engine.workload.request(seq)
             name = name or request.workload
         else:
-            request = _request(seq, tuple(messages))
+            request = _request(seq, tuple(messages), self.engine.plan.output_tokens)
         request = _as_wanted(request, name or "task", self.stream if stream is None else stream, output_tokens)
         if fields:
             for taken in sorted(OWNED.keys() & fields):
                 raise TypeError(f"complete() takes no {taken}=: it comes from {OWNED[taken]}")
             request = replace(request, extra={**request.extra, **fields})
-        arrival = self.engine.arrival(request, self.engine.receiver.now_ns(), user=self.index)
-        if not self.engine.admit(arrival):
+        arrival = turn(self.engine, request, self.index)
+        if arrival is None:
             raise StopUser
         return self.engine.send(arrival)
 
@@ -146,15 +148,52 @@ class MixedUser(ChatUser):
     """Streams as often as the run's `--stream-share` says; what `firsttoken run` uses."""
 
 
-def _request(seq: int, messages: tuple[dict[str, Any], ...]) -> workload.Request:
-    """A request of a user's own messages, streamed and without a cap unless said."""
+def rest(engine: Engine) -> None:
+    """
+    Wait while the provider asks for a pause, and a moment where nothing could even be connected.
+
+    After a pause users come back one by one, and look again before they do. Returns early where the run offers no more.
+    """
+    conduct = engine.conduct
+    while engine.offering:
+        now_ns = engine.receiver.now_ns()
+        paused = conduct.paused_until_ns > now_ns
+        wait_ns = max(conduct.paused_until_ns, conduct.no_connection_until_ns) - now_ns
+        if wait_ns <= 0:
+            return
+        gevent.sleep(min(wait_ns / 1e9, 0.1))
+        if paused and conduct.paused_until_ns <= engine.receiver.now_ns():
+            gevent.sleep(random.random() * RESUME_S)
+
+
+def turn(engine: Engine, request: workload.Request, user: int) -> Arrival | None:
+    """
+    A user's request once it may go out; its moment is then, since no wait of ours is the provider's latency.
+
+    Returns:
+        None where the budget has no room for it, or the run offers no more.
+    """
+    arrival = engine.arrival(request, engine.receiver.now_ns(), user=user)
+    if not engine.admit(arrival):
+        return None
+    rest(engine)
+    if not engine.offering:
+        engine.release(arrival)
+        return None
+    arrival.scheduled_ns = engine.receiver.now_ns()
+    arrival.phase = engine.plan.phase(arrival.scheduled_ns)
+    return arrival
+
+
+def _request(seq: int, messages: tuple[dict[str, Any], ...], output_cap: int | None) -> workload.Request:
+    """A request of a user's own messages, streamed and with the run's cap unless said."""
     chars = sum(len(str(message.get("content") or "")) for message in messages)
     return workload.Request(
         seq,
         "task",
         messages,
         stream=True,
-        output_cap=None,
+        output_cap=output_cap,
         prompt_hash=workload.prompt_hash(messages),
         input_chars=chars,
     )

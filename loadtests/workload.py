@@ -23,7 +23,7 @@ from loadtests.phrases import ENGLISH, GERMAN, Phrases
 from loadtests.units import not_one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 CHARS_PER_TOKEN: Final = 4
 """Roughly, for Latin text; only the drawn lengths rest on it."""
@@ -109,6 +109,7 @@ class Chat:
         stream_share: Share of streamed requests, 0 to 1; kept in every block of `BLOCK` seqs, shuffled inside.
         output_tokens: The cap of every answer; None: drawn from `OUTPUT_TOKENS`.
         salt: Of the nonces alone: another run of the same seed asks the same, and no cache knows it already.
+        without: Body fields to leave out of `extra`, since the run says them itself.
 
     Raises:
         WorkloadError: A share outside [0, 1] or a cap below 1.
@@ -117,7 +118,10 @@ class Chat:
     name = "chat"
     extra: Mapping[str, Any] = MappingProxyType({})
 
-    def __init__(self, seed: int, stream_share: float = 1.0, output_tokens: int | None = None, salt: str = "") -> None:
+    def __init__(
+        self, seed: int, stream_share: float = 1.0, output_tokens: int | None = None, salt: str = "",
+        without: Iterable[str] = (),
+    ) -> None:  # fmt: skip
         if not 0 <= stream_share <= 1:
             raise WorkloadError(f"--stream-share {stream_share} isn't a number in [0, 1]")
         if output_tokens is not None and output_tokens < 1:
@@ -125,6 +129,8 @@ class Chat:
         self.seed = seed
         self.salt = salt
         self.output_tokens = output_tokens
+        left_out = set(without)
+        self.extra = MappingProxyType({key: value for key, value in self.extra.items() if key not in left_out})
         self._share_ppm = round(stream_share * 1_000_000)
 
     def request(self, seq: int) -> Request:
@@ -176,7 +182,7 @@ class Structured(Chat):
 
 
 WORKLOADS: Final[dict[str, Callable[..., Workload]]] = {work.name: work for work in (Chat, Tools, Structured)}
-"""Values of --workload: name to factory(seed, stream_share, output_tokens, salt)."""
+"""Values of --workload: name to factory(seed, stream_share, output_tokens, salt, without)."""
 
 
 def load(name: str) -> Callable[..., Workload]:

@@ -109,6 +109,17 @@ def test_three_throttled_answers_in_a_row_end_the_run_and_one_good_answer_breaks
     assert "--accept-throttling" in stop.text
 
 
+def test_what_was_under_way_when_the_first_429_came_does_not_count(clock: Clock) -> None:
+    """Eight requests at once are refused at once: one sign. Two that were sent after the first is known make three."""
+    made, clock.ns = conduct(clock, accept_errors=True), SECOND
+
+    assert [made.react(throttled(sent_ns=SECOND - 1)) for _ in range(8)] == [None] * 8
+    clock.ns = 3 * SECOND
+    assert made.react(throttled(sent_ns=2 * SECOND)) is None
+    clock.ns = 5 * SECOND
+    assert made.react(throttled(sent_ns=4 * SECOND)) is not None
+
+
 def test_more_than_one_in_twenty_throttled_ends_the_run(clock: Clock) -> None:
     """38 good ones and 2 throttled are 5.0 % of 40 and stand; the next throttled one makes 3 of 41, 7.3 %."""
     made = conduct(clock, accept_errors=True)

@@ -167,11 +167,27 @@ def test_places_of_closed_loop_users_are_given_back(engine: Any) -> None:
     places = [made.places.enter(object()) for _ in range(2)]
 
     assert places == [1, 3]
+    assert made.next_seq(1) == 1
     made.leave(1)
     assert made.places.enter(object()) == 1
-    assert made.next_seq(3, 1) == 7
-    assert made.next_seq(3, 2) is None  # 11 is beyond the 8 requests asked for
+    assert made.next_seq(1) == 5  # the place's next turn, whoever holds it
+    assert [made.next_seq(3) for _ in range(3)] == [3, 7, None]  # 11 is beyond the 8 requests asked for
     made.leave(1)
     assert made.offering
     made.leave(3)
     assert not made.offering
+
+
+def test_an_arrival_that_was_launched_and_not_sent_is_cancelled_too(engine: Any, tmp_path: Path) -> None:
+    made = engine(open_plan(duration_s=0.2, budget_requests=50), answering())
+    made.begin(clock.monotonic_ns())
+    assert made.admit(made.prepare(0, 0))
+    made.launch(made.send, made.prepare(0, 0))
+    made.cancel("run_end")
+    made.exhausted()
+    assert made.wait(2)
+    assert [made.admit(made.prepare(seq, 0)) for seq in range(51)] == [True] * 50 + [False]  # its room is free again
+    made.close()
+
+    rows = read_part(tmp_path / "requests-0.arrows").to_pylist()
+    assert [(row["outcome"], row["flags"], row["sent_ns"]) for row in rows] == [("unsent", ["run_end"], None)]

@@ -39,7 +39,7 @@ def test_a_remote_provider_gets_little_unless_asked_for_more() -> None:
     plan = plan_of(REMOTE, Given())
 
     assert (plan.concurrency, plan.requests, plan.output_tokens, plan.duration_s) == (1, 10, 64, 120.0)
-    assert beyond_defaults(plan) == []
+    assert beyond_defaults(REMOTE, plan) == []
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,13 @@ def test_a_remote_provider_gets_little_unless_asked_for_more() -> None:
         ({"rate": 1.0}, "an open loop of 1/s"),
         ({"output_tokens": 65}, "65 output tokens"),
         ({"duration": 121.0}, "121 s"),
+        ({"duration": 60.0}, "unbounded requests"),
+        ({"rate": 2.0, "arrivals": "constant", "duration": 300.0}, "600 requests"),
+        ({"params": ["n=8"]}, "512 output tokens"),
     ],
 )
 def test_what_is_more_than_little_is_named(more: dict[str, Any], named: str) -> None:
-    assert any(named in line for line in beyond_defaults(plan_of(REMOTE, Given(**more))))
+    assert any(named in line for line in beyond_defaults(REMOTE, plan_of(REMOTE, Given(**more))))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,21 @@ def test_a_remote_run_is_over_a_minute_after_its_schedule_unless_said() -> None:
 
 
 def test_a_budget_in_requests_is_a_bound_like_any_other() -> None:
-    assert beyond_defaults(plan_of(REMOTE, Given(requests=99, budget_requests=10))) == []
+    assert beyond_defaults(REMOTE, plan_of(REMOTE, Given(requests=99, budget_requests=10))) == []
+
+
+def test_whole_answers_of_a_provider_without_caps_are_asked_about() -> None:
+    meingpt = profiles.load("meingpt")
+
+    assert beyond_defaults(meingpt, plan_of(meingpt, Given())) == []
+    assert any("whole answers" in line for line in beyond_defaults(meingpt, plan_of(meingpt, Given(stream=False))))
+
+
+def test_a_parameter_of_the_run_wins_over_the_workloads_own() -> None:
+    plan = plan_of(MOCK, Given(workload="json", params=['response_format={"type":"text"}']))
+
+    assert not plan.source().extra
+    assert plan_of(MOCK, Given(workload="json")).source().request(0).extra
 
 
 def test_money_needs_prices() -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from loadtests.plan import Plan
     from loadtests.profiles import Profile
 
@@ -20,7 +22,7 @@ def confirm(profile: Profile, plan: Plan, *, yes: bool) -> None:
 
     for line in outline(profile, plan):
         click.echo(line, err=True)
-    more = beyond_defaults(plan)
+    more = beyond_defaults(profile, plan)
     if not more or yes:
         return
     text = f"{profile.base_url} is remote, and this asks for {', '.join(more)}"
@@ -81,9 +83,28 @@ def _pretty(body: dict[str, Any]) -> str:
 
 def argv() -> list[str]:
     """The command line as run.json keeps it."""
-    from loadtests.redact import redact
+    from loadtests.guard import masked
 
-    return ["firsttoken", *(redact(word, ()) for word in sys.argv[1:])]
+    return ["firsttoken", *map(masked, sys.argv[1:])]
+
+
+def refuse_key(profile: Profile, words: Mapping[str, Iterable[str | None]]) -> None:
+    """
+    Refuse a secret where run.json would keep it.
+
+    Args:
+        profile: The one asked, whose secrets the guard knows.
+        words: What was given, by its option.
+
+    Raises:
+        click.UsageError: Eight characters in a row of a secret are in one of them.
+    """
+    from loadtests.guard import leaks
+
+    for option, given in words.items():
+        if any(leaks(word) for word in given if word):
+            whose = f"the key in {profile.auth.env} or of the proxy's password" if profile.auth.env else "a password"
+            raise click.UsageError(f"{option} ...: holds a part of {whose}, and run.json would keep it; leave it out")
 
 
 def stem(name: str) -> str:

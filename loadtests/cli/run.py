@@ -145,7 +145,7 @@ def run(**given: Any) -> int:
         raise click.UsageError("run needs Linux: its times come from the kernel's receive stamps, epoll and timerfd")
     from loadtests import run as runs
     from loadtests.cli.after import fail, judge
-    from loadtests.cli.before import argv, confirm, labels_of, rehearse, stem
+    from loadtests.cli.before import argv, confirm, labels_of, refuse_key, rehearse, stem
     from loadtests.cli.view import view_for
     from loadtests.options import Given, plan_of, warnings_of
     from loadtests.rundir import NoRoomError, Setup
@@ -156,6 +156,9 @@ def run(**given: Any) -> int:
         given["profile"], given["base_url"], proxy=given["proxy"], http2=given["http2"], variables=given["variables"],
         allow_insecure_http=given["allow_insecure_http"],
     )  # fmt: skip
+    words = {"--model": [given["model"]], "--base-url": [given["base_url"]], "--label": given["label"]}
+    refuse_key(profile, words | {"--var": given["variables"], "--param": given["params"]})
+    labels = labels_of(given["label"])
     plan = plan_of(profile, Given(**{field.name: given[field.name] for field in fields(Given)}))
     for warning in warnings_of(profile, plan):
         click.echo(f"note: {warning}", err=True)
@@ -164,7 +167,7 @@ def run(**given: Any) -> int:
         return 0
     if not is_local(profile):
         confirm(profile, plan, yes=given["yes"])
-    setup = Setup(plan, profile, given["out"], stem(profile.name), argv(), labels_of(given["label"]))
+    setup = Setup(plan, profile, given["out"], stem(profile.name), argv(), labels)
     with Interrupts() as interrupts:
         view = view_for(setup)
         with view:
