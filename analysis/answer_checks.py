@@ -75,7 +75,7 @@ def caps(seen: Evidence) -> Check:
     """25: arrivals that a cap held back."""
     advice = "The load's peaks were cut, so the tail looks better than it is."
     rule = Rule(25, "held back by a cap", advice, 0.0, 1.0, " %")
-    held = where(seen.all, "outcome", "unsent") & ~held_back_by_stop(seen.run, seen.all) & ~flagged(seen.all, "paused")
+    held = flagged(seen.all, "budget") & ~held_back_by_stop(seen.run, seen.all)
     return rule.judge_share(int(held.sum()), len(seen.all), slack=0)
 
 

@@ -97,7 +97,8 @@ def spent_phrase(run: Run) -> str:
     fresh, made = (int(rows[name].sum(skipna=True)) for name in ("input_tokens", "output_tokens"))
     if not fresh and not made:
         return ""
-    words = f"{fresh:,} input + {made:,} output tokens"
+    counted = f"{fresh:,} input + {made:,} output" if fresh else f"{made:,} output"
+    words = f"{counted} tokens"
     if budget := plan.get("budget_tokens"):
         words += f" ({100 * (fresh + made) / budget:.0f} % of the budget)"
     if rows["cost_usd"].notna().any():

@@ -29,6 +29,10 @@ BYTES_PER_TOKEN: Final = 3
 """Of a request's whole body: more tokens than most tokenizers make of it, so rather too much than too little."""
 
 
+class BudgetError(ValueError):
+    """A budget without room for a single request: one line."""
+
+
 class Spend(NamedTuple):
     """Requests, tokens (input and output) and money in the currency of the profile's prices."""
 

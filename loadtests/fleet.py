@@ -183,7 +183,9 @@ class Fleet:
         if not dead:
             return None
         who = ", ".join(str(member.number) for member in dead)
-        return Stop("worker_lost", f"worker {who} ended unasked: {dead[0].last_words() or 'it said nothing'}")
+        code = dead[0].process.returncode
+        how = dead[0].last_words() or (f"killed by signal {-code}" if code < 0 else "it said nothing")
+        return Stop("worker_lost", f"worker {who} ended unasked: {how}")
 
     def close(self) -> None:
         """End what still runs, politely first."""

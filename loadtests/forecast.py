@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtests.budget import Need, price, worst_case
+from loadtests.budget import BudgetError, Need, price, worst_case
 from loadtests.dialect import body
 
 if TYPE_CHECKING:
@@ -53,9 +54,11 @@ class Forecast:
     def line(self) -> str:
         """For people."""
         cap = "" if self.capped else " (this provider keeps no cap: the profile's worst case)"
-        number = f"{self.requests:,} requests" if self.requests is not None else "as many requests as the time allows"
-        each = "" if self.requests is not None else ", each"
-        text = f"at most {number}{each}, {self.input_tokens:,} input + {self.output_tokens:,} output tokens{cap}"
+        tokens = f"{self.input_tokens:,} input + {self.output_tokens:,} output tokens{cap}"
+        if self.requests is None:
+            text = f"as many requests as the time allows, each at most {tokens}"
+        else:
+            text = f"at most {self.requests:,} request{'s' if self.requests != 1 else ''}, {tokens}"
         if self.cost is not None:
             text += f", {self.cost:,.4g} {self.currency}"
         return text
@@ -80,6 +83,22 @@ def forecast(profile: Profile, plan: Plan) -> Forecast:
         currency=profile.prices.currency if profile.prices is not None else None,
         seconds=plan.budget_time_s,
     )
+
+
+def check_budget(profile: Profile, plan: Plan) -> None:
+    """
+    See whether the budget has room for the first request.
+
+    Raises:
+        BudgetError: It has not: that is a mistake, and not a run of unsent rows.
+    """
+    (need,) = _needs(profile, plan, 1)
+    for option, value, cap in (
+        ("--budget-tokens", need.spend.tokens, plan.budget_tokens),
+        ("--budget-cost", need.cost, plan.budget_cost),
+    ):
+        if cap is not None and value > cap:
+            raise BudgetError(f"{option} {cap:.6g} has no room for one request: the first may take {value:.6g}")
 
 
 def _needs(profile: Profile, plan: Plan, number: int) -> Iterator[Need]:
@@ -116,8 +135,10 @@ def outline(profile: Profile, plan: Plan) -> list[str]:
         spans.append(f"over after {plan.budget_time_s:g} s")
     caps = {"requests": plan.budget_requests, "tokens": plan.budget_tokens, "cost": plan.budget_cost}
     budget = ", ".join(f"{value:,.6g} {name}" for name, value in caps.items() if value is not None)
+    key = profile.auth.env
     lines = [
         f"target   {where}",
+        *([f"key      ${key}{'' if os.environ.get(key) else ', which is not set'}"] if key else []),
         f"model    {plan.model}",
         f"load     {load_of} {', '.join(spans)}, {plan.stream_share:.0%} streamed, workload {plan.workload}",
         f"tokens   {forecast(profile, plan).line()}",

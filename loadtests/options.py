@@ -15,7 +15,7 @@ import orjson
 from loadtests import tokens
 from loadtests.budget import choices
 from loadtests.plan import Plan
-from loadtests.profiles import OWNED, check_request
+from loadtests.profiles import OWNED, ProfileError, check_request
 from loadtests.redact import looks_secret, secret_places
 from loadtests.targets import is_local
 
@@ -84,12 +84,23 @@ def warnings_of(profile: Profile, plan: Plan) -> list[str]:
     """
     params = {**plan.source().extra, **plan.params}
     streamed, plain = plan.stream_share > 0, plan.stream_share < 1
-    notes = check_request(profile, params, streamed=streamed, plain=plain, output_cap=plan.output_tokens)
+    try:
+        notes = check_request(profile, params, streamed=streamed, plain=plain, output_cap=plan.output_tokens)
+    except ProfileError as error:
+        raise ProfileError(_placed(plan, str(error))) from None
+    notes = [_placed(plan, note) for note in notes]
     if profile.proxy is not None:
         notes.append(f"requests go through the proxy {profile.proxy}; times are this process' own (user clock)")
     if profile.http_version == "2":
         notes.append("requests are HTTP/2, a connection for each in flight; times are this process' own (user clock)")
     return notes
+
+
+def _placed(plan: Plan, text: str) -> str:
+    """A text about a parameter, naming what asks for it."""
+    for key in plan.source().extra:
+        text = text.replace(f"--param {key}", f"--workload {plan.workload}: {key}", 1)
+    return text
 
 
 def plan_of(profile: Profile, given: Given) -> Plan:
@@ -142,6 +153,8 @@ def plan_of(profile: Profile, given: Given) -> Plan:
         tokenizer=given.tokenizer,
     )
     _check(plan, given)
+    if not 0 <= plan.keep_bodies <= 1:
+        raise OptionError(f"--keep-bodies {plan.keep_bodies} isn't a number in [0, 1]")
     if plan.budget_cost is not None and profile.prices is None:
         raise OptionError(
             f"--budget-cost {plan.budget_cost:g}: profile {profile.name} has no prices;"

@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any, Final
 from locust import events
 from locust.runners import LocalRunner
 
+from loadtests.budget import BudgetError
+from loadtests.forecast import check_budget
 from loadtests.guard import guard, masked, masking
 from loadtests.locust_run import LocustRun
 from loadtests.locust_tab import add_tab
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["ChatUser", "MixedUser", "PlainUser", "StreamingUser"]
 
 logger = logging.getLogger("firsttoken")
-_MISTAKES: Final = (OptionError, ProfileError, ScheduleError, TargetError, UnitError, WorkloadError)
+_MISTAKES: Final = (BudgetError, OptionError, ProfileError, ScheduleError, TargetError, UnitError, WorkloadError)
 
 
 def add_options(parser: LocustArgumentParser) -> None:
@@ -137,6 +139,7 @@ def planned(environment: Environment, users: int) -> tuple[Any, Any]:
             accept_errors=options.accept_errors,
         ),
     )
+    check_budget(profile, plan)
     if is_local(profile):
         # Locust says when to stop; only a schedule has a length of its own.
         plan = replace(plan, duration_s=plan.duration_s if rate is not None else None)

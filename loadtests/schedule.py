@@ -174,9 +174,9 @@ class Closed:
             _check(1.0, self.duration_s, self.requests)
 
     def users_of(self, worker: int, workers: int) -> range:
-        """The users of one worker: those with user % workers == worker."""
+        """The users of one worker that get a request at all: those with user % workers == worker."""
         _check_worker(worker, workers)
-        return range(worker, self.users, workers)
+        return range(worker, self.users if self.requests is None else min(self.users, self.requests), workers)
 
     def seq(self, user: int, k: int) -> int:
         """The seq of a user's k-th request, both from 0."""

@@ -73,9 +73,7 @@ def load(path: str) -> Counter:
     try:
         import tokenizers  # noqa: PLC0415 - of the extra
     except ImportError:
-        raise TokensError(
-            f"--tokenizer {path} needs the package tokenizers: pip install 'firsttoken[tokenizers]'"
-        ) from None
+        raise TokensError(f"--tokenizer {path} needs the package tokenizers: pip install tokenizers") from None
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
     try:
         text = file.read_text(encoding="utf-8")

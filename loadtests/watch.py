@@ -22,7 +22,7 @@ KILL_S: Final = 10.0
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FAR_NS: Final = 1 << 62
-INTERRUPT: Final = Stop("interrupt", "stopped by Ctrl-C; what was recorded is kept")
+INTERRUPT: Final = Stop("interrupt", "stopped by Ctrl-C or a signal; what was recorded is kept")
 
 
 class View(Protocol):

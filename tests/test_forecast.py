@@ -6,9 +6,11 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import pytest
 
 from loadtests import profiles
-from loadtests.forecast import forecast, outline
+from loadtests.budget import BudgetError
+from loadtests.forecast import check_budget, forecast, outline
 from loadtests.options import Given, plan_of
 from loadtests.profiles.tables import Prices
 
@@ -85,6 +87,18 @@ def test_a_provider_that_keeps_no_cap_is_reserved_at_its_worst_case() -> None:
 
     assert (found.output_tokens, found.capped) == (4 * meingpt.worst_case_output_tokens, False)
     assert "keeps no cap" in found.line()
+
+
+def test_a_budget_without_room_for_one_request_is_a_mistake() -> None:
+    """The first request may take its body and 64 tokens; just that much is enough."""
+    made = plan()
+    need = sizes(made, 1)[0] + 64
+
+    check_budget(OPENAI, plan(budget_tokens=need))
+    with pytest.raises(BudgetError, match=f"--budget-tokens {need - 1} has no room for one request"):
+        check_budget(OPENAI, plan(budget_tokens=need - 1))
+    with pytest.raises(BudgetError, match="--budget-cost"):
+        check_budget(OPENAI, plan(budget_cost=1e-9))
 
 
 def test_the_outline_names_target_load_and_budget() -> None:

@@ -95,6 +95,27 @@ def test_a_budget_in_tokens_counts_what_the_provider_counted(serve: Any, tmp_pat
     assert 3000 < spent <= 6000
 
 
+def test_a_budget_in_money_holds_for_a_profile_with_prices(serve: Any, tmp_path: Path) -> None:
+    """50 and 10 tokens at 1,000 and 2,000 USD a million are 0.07 USD each; the date may be quoted."""
+    seen: list[float] = []
+    port = serve(answering(lambda _: OK, seen)).port
+    (tmp_path / "priced.toml").write_text(
+        f'name = "priced"\ntitle = "Priced"\nbase_url = "http://127.0.0.1:{port}/v1"\ndefault_model = "m"\n'
+        '[prices]\ninput_per_million = 1000.0\noutput_per_million = 2000.0\ndate = "2026-11-01"\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtests.cli", "run", "--profile", "priced.toml", "--no-report", "--no-stream",
+         "--concurrency", "1", "--requests", "90", "--output-tokens", "16", "--budget-cost", "2"],
+        cwd=tmp_path, env=ENV, capture_output=True, text=True, check=False, timeout=90, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    assert done.returncode == 3, done.stderr
+    spent = sum(row["cost_usd"] or 0 for row in rows(tmp_path))
+    assert spent == pytest.approx(0.07 * len(seen))
+    assert 0.5 < spent <= 2
+    assert "USD (" in done.stdout
+
+
 def test_every_worker_keeps_a_pause_that_one_was_asked_for(serve: Any, tmp_path: Path) -> None:
     """One 429 with Retry-After 2 at the start: from 0.5 s on, nobody sends before 2 s."""
     seen: list[float] = []

@@ -147,7 +147,7 @@ def test_a_few_late_wakeups_of_a_busy_machine_are_no_fault(tmp_path: Path) -> No
         (21, "doubtful", change_of(0.18, conn_reused=False, connect_s=0.04)),
         (21, "invalid", change_of(1, conn_reused=False, connect_s=0.04)),
         (23, "invalid", change_of(0.02, outcome="error", error_kind="throttled", status=429)),
-        (25, "invalid", change_of(0.02, outcome="unsent")),
+        (25, "invalid", change_of(0.02, outcome="unsent", flags=["budget"])),
         (28, "doubtful", change_of(0.01, outcome="lost")),
         (29, "doubtful", change_of(0.2, flags=["buffered"])),
         (29, "invalid", change_of(1, flags=["buffered"])),

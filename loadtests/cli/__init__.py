@@ -34,6 +34,7 @@ _MISTAKES: Final = (
     ("loadtests.units", "UnitError"),
     ("loadtests.manifest", "ManifestError"),
     ("loadtests.options", "OptionError"),
+    ("loadtests.budget", "BudgetError"),
     ("loadtests.targets", "TargetError"),
     ("loadtests.tokens", "TokensError"),
     ("loadtests.rundir", "RunError"),
@@ -132,5 +133,7 @@ def _is_mistake(error: Exception) -> bool:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"firsttoken: {' '.join(text.split())}\n")
+    from loadtests.guard import masked
+
+    sys.stderr.write(f"firsttoken: {' '.join(masked(text).split())}\n")
     sys.exit(2)

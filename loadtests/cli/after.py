@@ -22,9 +22,8 @@ def judge(setup: Setup, result: Result, *, report: bool, as_json: bool) -> int:
     """Summary, report and the exit code; a run with nothing in it is said in one line."""
     stop = result.stop
     if stop is not None and stop.word == "refused" and result.ok == 0:
-        return fail(
-            f"{setup.profile.name} refused the first request: {stop.text}{_key_hint(setup.profile)}; {_kept(result)}", 2
-        )
+        hint = _key_hint(setup.profile, stop.text)
+        return fail(f"{setup.profile.name} refused the first request: {stop.text}{hint}; {_kept(result)}", 2)
     if result.finished is None:
         return fail(stop.text if stop else "the run was not finished", 3)
     if result.issued and result.answered == 0 and (stop is None or stop.word == "failing"):
@@ -58,8 +57,12 @@ def _gone(path: Path) -> str:
     return f"provider gone since {since_s:.1f} s: the last {silent} requests got no answer at all"
 
 
-def _key_hint(profile: Profile) -> str:
-    return f" (key from ${profile.auth.env})" if profile.auth.env else ""
+def _key_hint(profile: Profile, text: str) -> str:
+    """Where the key comes from, where the key was refused."""
+    env = profile.auth.env
+    if env is None or not text.startswith(("HTTP 401", "HTTP 403")):
+        return ""
+    return f" (key from ${env}{'' if os.environ.get(env) else ', which is not set'})"
 
 
 def _kept(result: Result) -> str:

@@ -201,8 +201,8 @@ def _answer(profile: Profile) -> Iterator[tuple[str, str]]:
     yield "usage", f"in streams: {_USAGE[profile.stream_usage]}{_doubt(profile, 'stream_usage')}"
     if profile.usage_paths:
         yield "else usage", ", ".join(profile.usage_paths) + _doubt(profile, "usage_paths")
-    if profile.server_time_path:
-        yield "server time", profile.server_time_path + _doubt(profile, "server_time_path")
+    if profile.server_time_paths:
+        yield "server time", ", ".join(profile.server_time_paths) + _doubt(profile, "server_time_paths")
     if profile.reasoning_fields:
         yield "reasoning", "in " + ", ".join(profile.reasoning_fields) + _doubt(profile, "reasoning_fields")
     needed = [

@@ -97,12 +97,11 @@ def _served(profile: Profile) -> Iterator[Profile]:
 def _probe(profile: Profile, *, live: bool, given: dict[str, Any]) -> int:
     import os
 
-    from loadtests import clock, proxies
+    from loadtests import clock
     from loadtests.guard import guard
     from loadtests.probe import Evidence, asks, judge, transcript, write
 
-    key = profile.api_key(os.environ)
-    secrets = [secret for secret in (key, *proxies.secrets(profile.proxy)) if secret]
+    key, secrets = profile.api_key(os.environ), profile.secrets(os.environ)
     guard(secrets)
     model, began = _model(profile, given["model"]), clock.utc_stamp()
     path = _writable(given["out"] or Path(f"probe-{_stem(profile.name)}-{began}.json"))
@@ -168,7 +167,6 @@ def _announce(profile: Profile, planned: Sequence[Ask], *, wrong: bool, yes: boo
 
 def _converse(profile: Profile, model: str, secrets: Sequence[str], planned: Sequence[Ask]) -> dict[str, Seen]:
     """Each request in turn, up to a refusal of the key; exit 2 where nothing answers."""
-    from loadtests.guard import masked
     from loadtests.probe import Talk
 
     seen: dict[str, Seen] = {}
@@ -177,11 +175,11 @@ def _converse(profile: Profile, model: str, secrets: Sequence[str], planned: Seq
         for ask in planned:
             seen[ask.kind] = one = talk.send(ask)
             if one.failure is not None and one.failure.kind in UNREACHED and not _answered(seen):
-                raise click.UsageError(masked(f"{there} was not reached: {one.said}"))
+                raise click.UsageError(f"{there} was not reached: {one.said}")
             if ask.kind == "streamed" and one.status in REFUSED:
                 break
     if not _answered(seen):
-        raise click.UsageError(masked(f"{there} did not answer: {next(iter(seen.values())).said}"))
+        raise click.UsageError(f"{there} did not answer: {next(iter(seen.values())).said}")
     return seen
 
 
@@ -190,12 +188,10 @@ def _answered(seen: dict[str, Seen]) -> bool:
 
 
 def _check_refused(profile: Profile, seen: dict[str, Seen], path: Path) -> None:
-    from loadtests.guard import masked
-
     one = seen.get("streamed")
     if one is not None and one.status in REFUSED:
         hint = f" (the key is from {profile.auth.env})" if profile.auth.env else ""
-        raise click.UsageError(masked(f"{profile.base_url} refused{hint}: {one.said}; transcript: {path}"))
+        raise click.UsageError(f"{profile.base_url} refused{hint}: {one.said}; transcript: {path}")
 
 
 # What came out.

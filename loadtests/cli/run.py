@@ -147,6 +147,7 @@ def run(**given: Any) -> int:
     from loadtests.cli.after import fail, judge
     from loadtests.cli.before import argv, confirm, labels_of, refuse_key, rehearse, stem
     from loadtests.cli.view import view_for
+    from loadtests.forecast import check_budget
     from loadtests.options import Given, plan_of, warnings_of
     from loadtests.rundir import NoRoomError, Setup
     from loadtests.targets import is_local, profile_of
@@ -160,6 +161,7 @@ def run(**given: Any) -> int:
     refuse_key(profile, words | {"--var": given["variables"], "--param": given["params"]})
     labels = labels_of(given["label"])
     plan = plan_of(profile, Given(**{field.name: given[field.name] for field in fields(Given)}))
+    check_budget(profile, plan)
     for warning in warnings_of(profile, plan):
         click.echo(f"note: {warning}", err=True)
     if given["dry_run"]:

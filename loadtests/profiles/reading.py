@@ -71,6 +71,8 @@ def _tables(path: Path, label: str) -> dict[str, Any]:
         raise ProfileError(f"{label}: isn't UTF-8 (byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(syntax_line(label, str(error), text)) from None
+    except RecursionError:
+        raise ProfileError(f"{label}: is nested too deeply to be a profile") from None
 
 
 def _secrets(raw: dict[str, Any]) -> list[str]:

@@ -88,7 +88,11 @@ class Session(Table):
 
 
 class ErrorDoc(Table):
-    """One documented error body; `status` None: documented without its status. The rest are JSON pointers into it."""
+    """
+    One documented error body; `status` None: documented without its status. The rest are JSON pointers into it.
+
+    It is shown and probed. Answers are not read by it: errors of every known shape are, whoever sends them.
+    """
 
     status: Status | None = None
     message: Pointer
@@ -102,7 +106,8 @@ class RateLimit(Table):
     """
     The headers that tell limits, by what they tell, and the form of those that tell when a limit is lifted.
 
-    Fields: `limit_`, `remaining_` and `reset_`, each with `requests` and `tokens`; others as a provider has them.
+    Fields: `limit_`, `remaining_` and `reset_`, each with `requests` and `tokens`; others as a provider has them. They
+    are shown and probed. Answers are not read by them: Retry-After and limits of every known form are.
     """
 
     headers: dict[Annotated[str, full(r"[a-z][a-z0-9_]*", "a name like remaining_tokens")], HeaderName] = {}
@@ -134,4 +139,4 @@ class Prices(Table):
     output_per_million: Price
     cached_input_per_million: Price | None = None
     currency: Annotated[str, full(r"[A-Z]{3}", "a currency code of three capitals")] = "USD"
-    date: dt.date
+    date: Annotated[dt.date, Field(strict=False)]  # TOML has dates; JSON and people's habit, texts
