@@ -20,6 +20,7 @@ from loadtests import record
 from loadtests.mock.answer import Voice, compose
 from loadtests.mock.log import read as read_log
 from loadtests.mock.manner import beats
+from loadtests.mock.options import settings_from
 from loadtests.mock.process import MockProcess, start
 from loadtests.mock.request import Ask
 from loadtests.mock.scenarios import SCENARIOS, TOPICS, scene
@@ -346,3 +347,12 @@ def test_the_forms_of_waiting_are_relative_to_the_request() -> None:
 def test_the_key_is_echoed_where_the_scenario_says_so() -> None:
     for name in ("401_echo", "401_echo_page"):
         assert b"sk-mock" in _Response(score_of(name, scene()).writes).body
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [({"faults": ("cut",)}, "--error-rate"), ({"key": " "}, "--key: is empty"), ({"port": 70000}, "--port")],
+)
+def test_an_option_that_could_do_nothing_is_refused(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        settings_from(values)

@@ -80,6 +80,8 @@ def _address(profile: Profile) -> Iterator[tuple[str, str]]:
         yield "models", f"GET {profile.models_url}{_doubt(profile, 'models_path')}"
     if profile.http_version == "2":
         yield "protocol", "HTTP/2"
+    if profile.bursts:
+        yield "streams", "may come in one piece"
     if not profile.keep_alive:
         yield "connection", "a new one for every request: the provider closes them"
     if profile.proxy:

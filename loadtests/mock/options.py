@@ -152,6 +152,10 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
         raise ValueError(f"--port: {given['port']} isn't a number from 0 to 65535")
     if (given["tls_cert"] is None) != (given["tls_key"] is None):
         raise ValueError("--tls-cert, --tls-key: only one of them is given; https needs both, http neither")
+    if values.get("faults") and not given["error_rate"]:
+        raise ValueError("--fault: does nothing without --error-rate F, the share of requests that get one")
+    if given["key"] is not None and not given["key"].strip():
+        raise ValueError("--key: is empty, and no header can carry that; leave it out to let everybody in")
     cast = _cast(given)
     try:
         script = Script(**{o.name: given[o.name] for o in SCRIPT_OPTIONS})

@@ -88,7 +88,10 @@ def serve(settings: Settings, on_ready: Callable[[int, str], None]) -> None:
 
 
 def _listener(settings: Settings) -> socket.socket:
-    family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+    try:
+        family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise ValueError(f"--host: {settings.host!r} has no address ({error.strerror})") from None
     listener = socket.create_server(address[:2], family=family, backlog=4096)
     listener.setblocking(False)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Linux: its connections inherit it
