@@ -34,6 +34,9 @@ MAX_LAG_US: Final = 2**31 - 1
 LEAST_CHUNKS: Final = 8
 """Fewer chunks than this say nothing of a proxy that collects them."""
 
+WAITS: Final = frozenset({"throttled", "overloaded"})
+"""Kinds of errors whose words may ask to wait."""
+
 BROKEN_END: Final = frozenset({"truncated", "reset", "protocol", "bad_body", "timeout_silence", "timeout_total"})
 """How the rest of a body may go wrong without a loss, behind [DONE] or where a status has said it all."""
 
@@ -78,18 +81,25 @@ def judge(record: Record, exchange: Exchange, reader: Reader, model: str, secret
     if broken is not None and broken.kind == "reset" and record.conn_reused and exchange.headers_ns is None:
         broken = Failure("reset", f"{broken.text}; it had served before, so the provider may close idle ones: {FRESH}")
     failure = refused or own or broken or answer.verdict(streamed=reader.streamed, model=asked)
-    _wait(record, exchange, reader, own)
+    _wait(record, exchange, reader, refused)
     outcome(record, failure, flags, secrets)
 
 
-def _wait(record: Record, exchange: Exchange, reader: Reader, own: Failure | None) -> None:
-    """How long the provider asks to wait: by headers, else by what the error says."""
-    now_unix_s = clock.realtime_ns() / 1e9
+def _wait(record: Record, exchange: Exchange, reader: Reader, refused: Failure | None) -> None:
+    """
+    How long the provider asks to wait: by headers, else by its words where a limit or too much load is the cause.
+
+    Other errors quote what they refuse, and a prompt can ask for any wait.
+    """
+    now_unix_s, own = clock.realtime_ns() / 1e9, reader.answer.failure
     if reader.wanted:
-        said_s = ratelimit.said_s(own.text) if own is not None else None
-        record.retry_after_s = ratelimit.asked_s(exchange.headers, now_unix_s) or said_s
+        asked_s = ratelimit.asked_s(exchange.headers, now_unix_s)
+        if asked_s is None and own is not None and reader.answer.limited:
+            asked_s = ratelimit.said_s(own.text)
+        record.retry_after_s = asked_s
     elif exchange.status is not None:
-        record.retry_after_s = ratelimit.wait_s(exchange.headers, reader.whole(), now_unix_s)
+        words = reader.whole() if refused is not None and refused.kind in WAITS else b""
+        record.retry_after_s = ratelimit.wait_s(exchange.headers, words, now_unix_s)
 
 
 def answer_facts(record: Record, answer: Answer, flags: list[str], model: str) -> None:
@@ -104,6 +114,8 @@ def answer_facts(record: Record, answer: Answer, flags: list[str], model: str) -
         record.output_chars = sum(answer.chars)
     record.counted_tokens = answer.counted_tokens()
     record.output_tokens, record.tokens_from = answer.output_tokens(record.counted_tokens)
+    if record.tokens_from == "estimate":
+        record.output_tokens = _within_cap(record, answer)
     record.input_tokens = answer.usage.counted(usage.INPUT)
     record.reasoning_tokens = answer.usage.counted(usage.REASONING)
     record.cached_tokens = answer.usage.counted(usage.CACHED)
@@ -122,6 +134,14 @@ def answer_facts(record: Record, answer: Answer, flags: list[str], model: str) -
         "refusal": any(kind & REFUSAL for kind in set(answer.kinds)),
     }
     flags += [flag for flag, is_so in notable.items() if is_so]
+
+
+def _within_cap(record: Record, answer: Answer) -> int | None:
+    """An estimate that knows of the cap: a provider that keeps it makes no more, and just that if it says `length`."""
+    keeps = answer.profile.output_cap_param != "none" and answer.choices.asked == 1
+    if record.output_tokens is None or record.output_cap is None or not keeps:
+        return record.output_tokens
+    return record.output_cap if record.finish_reason == "length" else min(record.output_tokens, record.output_cap)
 
 
 def _chunk_facts(record: Record, answer: Answer, flags: list[str]) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 import gevent.event
 
-from loadtests import proxies
 from loadtests.bodies import Bodies
 from loadtests.budget import FILE as BUDGET
 from loadtests.budget import WAIT, Budget
@@ -75,7 +74,7 @@ class Engine:
         self.sink = Sink(parts, worker, self._breathe)
         self.health = Health(self.receiver, worker)
         key = profile.api_key(environ)
-        secrets = [key or "", *proxies.secrets(profile.proxy)]
+        secrets = profile.secrets(environ)
         self.bodies = Bodies(parts, worker, plan.keep_bodies, secrets) if plan.keep_bodies else None
         self.sender = Sender(
             plan.target(profile), self.receiver, key=key, worker=worker, keep=self._keep, bodies=self.bodies

@@ -37,13 +37,18 @@ _STATUS: Final[dict[int, str]] = {
     422: "bad_request",
     426: "bad_request",
 }
-_RESET: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
-
 CREDIT_CODES: Final = frozenset({
     "insufficient_quota", "insufficient_balance", "insufficient_credits", "billing_hard_limit_reached",
     "billing_not_active", "enforced_spend_limit", "enforced_spend_limit_reached",
 })  # fmt: skip
 """Codes or types that mean money, under whatever 4xx they come: waiting does not help as it does with a 429."""
+
+_LIMIT: Final = re.compile(
+    r"rate.?limit|too.?many.?requests|throttl|slow.?down|overload|capacity|resource.?exhausted|unavailable"
+    r"|\b(?:429|498|503|529)\b",
+    re.IGNORECASE,
+)
+"""What types and codes say where a limit or too much load is the cause, as names and as statuses."""
 
 MAX_TEXT_BYTES: Final = 4096
 MAX_TEXT_CHARS: Final = 200
@@ -122,6 +127,11 @@ class Said:
         text = " ".join(self.message[:MAX_TEXT_BYTES].split())
         return f"{text} ({names})" if text and names else text or names
 
+    @property
+    def is_limit(self) -> bool:
+        """By its type or its code, a limit or too much load is the cause; the message may quote anything."""
+        return bool(_LIMIT.search(f"{self.type} {self.code}"))
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -132,10 +142,16 @@ class Explained:
     type: str
     code: str
 
+    @property
+    def line(self) -> str:
+        """What was said, in one line."""
+        return Said(self.message, self.type, self.code).line
+
 
 def of_status(status: int, body: bytes) -> Failure:
     """The failure that an answer with a status other than 2xx stands for."""
-    return Failure(_kind(status, said := read(body)), f"HTTP {status}: {said.line or 'empty body'}")
+    explained = explain(status, body)
+    return Failure(explained.kind, f"HTTP {status}: {explained.line or 'empty body'}")
 
 
 def explain(status: int, body: bytes) -> Explained:

@@ -1,7 +1,7 @@
 """
 A flaw of ours raises and is shown, but never with a secret in it: tracebacks and log lines pass through `redact`.
 
-Installed once per process, as soon as its secrets are known; a second call adds secrets.
+Installed once per process, before or when its secrets are known; more may be added at any time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtests.redact import redact
+from loadtests.redact import PIECE, masker, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ _installed: Final[list[bool]] = []
 
 def guard(secrets: Iterable[str | None]) -> None:
     """Let nothing that this process says of a crash or logs hold one of these, or anything with the shape of a key."""
-    _secrets.update(secret for secret in secrets if secret)
+    know(secrets)
     if not _installed:
         _installed.append(True)
         sys.excepthook = _show
@@ -34,9 +34,19 @@ def guard(secrets: Iterable[str | None]) -> None:
         _guard_gevent()
 
 
+def know(secrets: Iterable[str | None]) -> None:
+    """Add secrets of this process, whether or not it is guarded yet."""
+    _secrets.update(secret for secret in secrets if secret)
+
+
 def masked(text: str) -> str:
     """The text without this process' secrets."""
     return redact(text, _secrets)
+
+
+def leaks(text: str) -> bool:
+    """Whether `PIECE` characters in a row of one of this process' secrets are in the text."""
+    return masker(secret for secret in _secrets if len(secret) >= PIECE)(text) != text
 
 
 def masking(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,9 +77,30 @@ def _guard_logging() -> None:
 
     def made(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
-        record.msg, record.args = masked(record.getMessage()), ()
+        _mask_message(record)
         if record.exc_info and record.exc_info[0] is not None:
             record.exc_text = masked("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
         return record
 
     logging.setLogRecordFactory(made)
+
+
+def _mask_message(record: logging.LogRecord) -> None:
+    """The record's message as one masked text; where its parts don't fit, logging complains of them, masked too."""
+    try:
+        record.msg, record.args = masked(record.getMessage()), ()
+    except Exception:  # noqa: BLE001 - wrong arguments, or one that cannot be shown: no matter of the caller's
+        record.msg, args = _masked_part(record.msg), record.args
+        if isinstance(args, tuple):
+            record.args = tuple(map(_masked_part, args))
+        elif args is not None:
+            record.args = {name: _masked_part(arg) for name, arg in args.items()}
+
+
+def _masked_part(part: Any) -> Any:
+    """Itself where showing it tells nothing, else what it shows, masked."""
+    try:
+        text = part if isinstance(part, str) else repr(part)
+    except Exception:  # noqa: BLE001 - it cannot be shown
+        return part
+    return part if masked(text) == text else masked(text)

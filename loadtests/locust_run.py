@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 import gevent.event
 
-from loadtests import child, clock, manifest, proxies
+from loadtests import child, clock, manifest
 from loadtests.dispatch import offer
 from loadtests.engine import Engine
-from loadtests.guard import guard
+from loadtests.guard import masked
 from loadtests.live import Tally
 from loadtests.locust_tab import tab_rows
 from loadtests.mock import process as mock_process
@@ -91,7 +91,7 @@ class LocustRun:
             if not profile.embedded:
                 reach(profile)
             out = Path(self.environment.parsed_options.out)  # type: ignore[union-attr]
-            self._begin(Setup(plan, profile, out, profile.name, sys.argv))
+            self._begin(Setup(plan, profile, out, profile.name, [masked(word) for word in sys.argv]))
         except (ValueError, OSError, mock_process.MockError) as error:
             logger.error("%s", error)  # noqa: TRY400 - a user's mistake has no traceback
             self._code = 2
@@ -124,9 +124,9 @@ class LocustRun:
     # The run.
 
     def _begin(self, setup: Setup) -> None:
-        path = create(setup)
         profile, mock = setup.profile, None
-        guard([profile.api_key(os.environ), *proxies.secrets(profile.proxy)])
+        profile.api_key(os.environ)  # a missing key is said before there is a directory
+        path = create(setup)
         try:
             if profile.embedded:
                 mock = mock_process.start(["--seed", str(setup.plan.seed)], path / TRUTH)

@@ -23,16 +23,16 @@ EPOCH_MS: Final = 1e12
 READ_BYTES: Final = 16 << 10
 """Of an error's body, as much is searched."""
 
-_NUMBER: Final = r"\d{1,15}(?:\.\d{1,15})?"
+_NUMBER: Final = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _SECONDS: Final = {
     "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "\u00b5s": 1e-6, "ns": 1e-9,
     "day": 86400.0, "hour": 3600.0, "hr": 3600.0, "minute": 60.0, "min": 60.0, "second": 1.0, "sec": 1.0,
     "millisecond": 1e-3,
 }  # fmt: skip
 _UNIT: Final = "|".join(sorted(map(re.escape, _SECONDS), key=len, reverse=True))
-_STEP: Final = re.compile(rf"\s?({_NUMBER})\s?({_UNIT})(?:s(?![a-z]))?(?![a-z])", re.IGNORECASE)
-_DURATION: Final = re.compile(rf"(?:{_STEP.pattern})+", re.IGNORECASE)
-_GO: Final = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(ms|us|\u00b5s|ns|d|h|m|s)")
+_STEP: Final = re.compile(rf"\s?({_NUMBER})\s?({_UNIT})(?:s(?![a-z]))?(?![a-z])", re.IGNORECASE | re.ASCII)
+_DURATION: Final = re.compile(rf"(?:{_STEP.pattern})+", re.IGNORECASE | re.ASCII)
+_GO: Final = re.compile(rf"({_NUMBER})(ms|us|\u00b5s|ns|d|h|m|s)")
 _WORDS: Final = {"req": "requests", "request": "requests", "token": "tokens"}
 _SAID: Final = re.compile(r"\b(?:again|retry|wait)(?: again)?(?: in| after| for)?:? {0,2}(?=\d)", re.IGNORECASE)
 _DELAY: Final = re.compile(r"\"retryDelay\"\s{0,9}:\s{0,9}\"([^\"]{1,40})\"")
@@ -67,11 +67,14 @@ def seconds(value: str, now_unix_s: float) -> float | None:
     Source: RFC 9110, 10.2.3 and 5.6.7; Go's time.Duration.String.
     """
     text = value.strip()
+    if (span := _go(text)) is not None:
+        return span
+    if not text.isascii() or "_" in text:  # Python would read 1_0, and digits of every script
+        return None
     try:
         number = float(text)
     except ValueError:
-        span = _go(text)
-        return _moment(text, now_unix_s) if span is None else span
+        return _moment(text, now_unix_s)
     if not 0 <= number < math.inf:
         return None
     if number > EPOCH_S:
@@ -137,11 +140,14 @@ def asked_s(headers: Mapping[bytes, bytes], now_unix_s: float) -> float | None:
 
     Source: RFC 9110, 10.2.3; `retry-after-ms` is what Azure sends.
     """
+    if b"retry-after" not in b" ".join(headers).lower():
+        return None  # as nearly all answers, quickly
     given = {name.lower(): raw.decode("latin-1") for name, raw in headers.items() if name.lower().startswith(b"retry-")}
     milliseconds = given.get(b"retry-after-ms", "").strip()
     if re.fullmatch(_NUMBER, milliseconds):
         return float(milliseconds) / 1000
-    return seconds(given.get(b"retry-after", ""), now_unix_s)
+    asked = given.get(b"retry-after", "")
+    return seconds(asked, now_unix_s) if asked else None
 
 
 def said_s(text: str) -> float | None:

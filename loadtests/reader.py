@@ -28,6 +28,9 @@ DRAIN_NS: Final = 1_000_000_000
 FIELDS: Final = (b"data", b"event", b"id", b"retry", b"error", b":")
 """What a line of an event stream begins with."""
 
+LEAD: Final = loose.BOM + b" \t\r\n"
+"""Bytes that say nothing in front of a body: some servers send them to keep the connection open."""
+
 LONGEST_FIELD: Final = 6
 """Bytes that are enough to tell: the longest of them and its colon."""
 
@@ -46,8 +49,8 @@ class Reader:
     """
 
     __slots__ = (
-        "_compressed", "_decoder", "_exchange", "_inflater", "_is_stream", "_keep", "_pieces", "_size", "_sizes",
-        "_skim", "_stamps", "_take", "answer", "streamed", "wanted",
+        "_compressed", "_decoder", "_exchange", "_inflater", "_is_stream", "_keep", "_lead", "_pieces", "_size",
+        "_sizes", "_skim", "_stamps", "_take", "answer", "streamed", "wanted",
     )  # fmt: skip
 
     def __init__(self, answer: Answer, *, keep_body: bool = False) -> None:
@@ -61,7 +64,7 @@ class Reader:
         self._pieces: list[bytes] = []
         self._sizes: list[int] = []
         self._stamps: list[int] = []
-        self._size = 0
+        self._size = self._lead = 0
         self._compressed = self._is_stream = False
         self.streamed = False
         self.wanted = False
@@ -119,17 +122,25 @@ class Reader:
         """Wait for the first bytes that are not blank, and let them decide together with the Content-Type."""
         if not self._pieces and data.startswith((b"data: {", b"{")):  # as it mostly is
             return self._begin(data, stamp) if data[:1] == b"d" else self._become(self._piece)(data, stamp)
-        start = (b"".join(self._pieces) + data if self._pieces else data).lstrip(loose.BOM + b" \t\r\n")[:LONGEST_FIELD]
+        if not self._pieces and not (data := self._without_lead(data)):
+            return False
+        start = (b"".join(self._pieces) + data)[:LONGEST_FIELD]
         if start[:1] in (b"{", b"["):
             return self._become(self._piece)(data, stamp)
-        if (start and self._is_stream) or _begins_stream(start):
+        if self._is_stream or _begins_stream(start):
             data = b"".join(self._pieces) + data
             self._pieces.clear()
             return self._begin(data, stamp)
         if len(start) == LONGEST_FIELD or not any(field.startswith(start) for field in FIELDS):
             return self._become(self._piece)(data, stamp)
-        self._piece(data, stamp)
-        return bool(start)
+        return self._piece(data, stamp)
+
+    def _without_lead(self, data: bytes) -> bytes:
+        """What has come without the blanks in front, of which only the number is kept."""
+        rest = data.lstrip(LEAD)
+        self._lead += len(data) - len(rest)
+        self._bound()
+        return rest
 
     # A stream.
 
@@ -172,12 +183,19 @@ class Reader:
 
     def _store(self, data: bytes) -> None:
         self._size += len(data)
-        if self._size > MAX_BODY_BYTES:
-            raise Failure("bad_body", f"a body of more than {MAX_BODY_BYTES} bytes")
+        self._bound()
         self._pieces.append(data)
 
+    def _bound(self) -> None:
+        if self._size + self._lead > MAX_BODY_BYTES:
+            raise Failure("bad_body", f"a body of more than {MAX_BODY_BYTES} bytes")
+
     def whole(self) -> bytes:
-        """The body as it came, but for a content coding; that of a stream only where it was to be kept."""
+        """
+        The body as it came, but for a content coding and the blanks in front of a good one.
+
+        That of a stream only where it was to be kept.
+        """
         return b"".join(self._pieces)
 
     # The end.

@@ -17,8 +17,16 @@ MASK: Final = "█"
 """One character that no header can carry, so no secret contains it. No pattern reaches over it either: what is left
 between two masks was looked at in the first pass already, which makes `redact` idempotent."""
 
+LEAST: Final = 4
+"""A key of fewer characters guards nothing (local servers take "x"), and to mask it would spoil every text."""
+
 PIECE: Final = 8
 """Characters of a secret in a row that count as having leaked."""
+
+SECRET_HEADERS: Final = frozenset({
+    "authorization", "proxy-authorization", "cookie", "set-cookie", "api-key", "x-api-key", "x-goog-api-key",
+})  # fmt: skip
+"""Headers whose values are secrets whole, in lower case."""
 
 _VALUE: Final = r"""[^\s"'`,;&<>(){}\[\]\\█]"""
 _IS: Final = r"""["']?+\s*+[:=]\s*+["']?+"""
@@ -48,13 +56,13 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
     Args:
         text: Anything that will be shown or stored.
-        secrets: The configured secrets, visible ASCII as an HTTP header carries them; empty ones are skipped.
+        secrets: The configured secrets, visible ASCII as an HTTP header carries them; ones below `LEAST` are skipped.
 
     Returns:
         The text in which no `PIECE` characters in a row of a secret survive, no shorter secret as a whole, and nothing
         with the shape of a key. Redacting it again changes nothing.
     """
-    known = [secret for secret in secrets if secret]
+    known = [secret for secret in secrets if len(secret) >= LEAST]
     text = _without_pieces(text, known)
     for short in sorted((s for s in known if len(s) < PIECE), key=len, reverse=True):
         text = text.replace(short, MASK)
@@ -69,7 +77,7 @@ def masker(secrets: Iterable[str]) -> Callable[[str], str]:
 
     What has the shape of a key and is none of these secrets stays: ids of answers may look like keys.
     """
-    known = [secret for secret in secrets if secret]
+    known = [secret for secret in secrets if len(secret) >= LEAST]
     pieces = {s[i : i + PIECE] for s in known for i in range(max(1, len(s) - PIECE + 1))}
     found = re.compile("|".join(map(re.escape, sorted(pieces)))).search if pieces else None
     return lambda text: redact(text, known) if found is not None and found(text) else text

@@ -69,6 +69,7 @@ class Arrival:
     phase: str = "measure"
     block: int | None = None
     user: int | None = None
+    body_bytes: int = 0
 
 
 class Sender:
@@ -124,7 +125,7 @@ class Sender:
             params={**self.target.params, **request.extra},
         )
         data = b"%b%d\r\n\r\n%b" % (self._heads[request.stream], len(content), content)
-        return Arrival(request, scheduled_ns, data, **place)
+        return Arrival(request, scheduled_ns, data, body_bytes=len(content), **place)
 
     def send(self, arrival: Arrival) -> Record:
         """Send a request and wait for its answer; the record is kept even where this greenlet is killed meanwhile."""
@@ -183,6 +184,7 @@ class Sender:
 
     def _new_reader(self, request: Request) -> Reader:
         n = request.extra.get("n", self.target.params.get("n", self.target.profile.params.defaults.get("n", 1)))
+        n = n if isinstance(n, int) and n > 0 else None
         cut_at = request.output_cap if self._cuts and request.stream else None
         answer = Answer(self.target.profile, n=n, cut_at=cut_at, counter=self.target.counter)
         return Reader(answer, keep_body=self._bodies is not None and self._bodies.wants(request.seq))

@@ -21,7 +21,7 @@ Event = tuple[int, bytes, bytes]
 
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
-
+_LONG_LINE: Final = f"a line of more than {MAX_EVENT_BYTES} bytes"
 
 FRAME: Final = (b"data: ", b"\n\n")
 """What stands before and after the data of an event, as nearly all servers send it."""
@@ -40,13 +40,17 @@ class Decoder:
         between: Nothing of a line or an event is kept: whole events that come now need not be fed.
     """
 
-    __slots__ = ("_after_cr", "_data", "_first", "_name", "_pending", "_pending_bytes", "_stamp", "between", "events")
+    __slots__ = (
+        "_after_cr", "_data", "_data_bytes", "_first", "_name", "_pending", "_pending_bytes", "_stamp", "between",
+        "events",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self._pending: list[bytes] = []  # pieces of a line whose end has not come yet
         self._pending_bytes = 0
         self._data: list[bytes] = []
+        self._data_bytes = 0  # of the lines that these came in, their ends included: an empty one takes room, too
         self._name = b""
         self._after_cr = False
         self._first = True
@@ -98,6 +102,8 @@ class Decoder:
         else:
             lines = data.split(b"\n")
         rest = lines.pop()
+        if len(data) > MAX_EVENT_BYTES and max(map(len, lines), default=0) > MAX_EVENT_BYTES:
+            raise EventTooLongError(_LONG_LINE)
         for line in lines:
             self._line(line, stamp)
         self._keep(rest)
@@ -118,7 +124,8 @@ class Decoder:
             self._pending.append(piece)
             self._pending_bytes += len(piece)
             if self._pending_bytes > MAX_EVENT_BYTES:
-                raise EventTooLongError(f"a line of more than {MAX_EVENT_BYTES} bytes")
+                self._pending.clear()
+                raise EventTooLongError(_LONG_LINE)
 
     def _line(self, line: bytes, stamp: int) -> None:
         if self._first:
@@ -135,6 +142,7 @@ class Decoder:
         data = self._data
         self.events.append((stamp, data[0] if len(data) == 1 else b"\n".join(data), self._name))
         self._data = []
+        self._data_bytes = 0
         self._name = b""
 
     def _field(self, line: bytes) -> None:
@@ -144,7 +152,8 @@ class Decoder:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
-            if len(self._data) > 1 and sum(map(len, self._data)) > MAX_EVENT_BYTES:
+            self._data_bytes += len(line) + 1
+            if self._data_bytes > MAX_EVENT_BYTES:
                 raise EventTooLongError(f"an event of more than {MAX_EVENT_BYTES} bytes")
         elif name == b"event":
             self._name = value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from loadtests import proxies
+from loadtests.guard import know
 from loadtests.profiles import Profile, ProfileError, load
 from loadtests.wire.tls import TrustError, trusting
 
@@ -46,12 +47,14 @@ def profile_of(
         TargetError: The environment's proxy cannot be used, a package is missing, or the way is not safe.
     """
     profile = load(name)
+    know(profile.secrets(os.environ))  # before anything is complained of
     if base_url is not None:
         profile = profile.with_overrides(base_url=base_url).model_copy(update={"embedded": False})
     profile = profile.filled(_pairs(variables), os.environ)
     profile = profile.with_overrides(proxy=proxy, http2=http2)
     if profile.proxy is None and not profile.embedded:
         profile = _through_environment(profile)
+    know(profile.secrets(os.environ))
     _require(profile)
     if not (is_local(profile) or allow_insecure_http) and httpx.URL(profile.url).scheme == "http":
         raise TargetError(

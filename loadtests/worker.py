@@ -22,7 +22,7 @@ import gevent.socket
 import orjson
 from locust.env import Environment
 
-from loadtests import manifest, proxies
+from loadtests import manifest
 from loadtests.dispatch import offer
 from loadtests.engine import Engine
 from loadtests.guard import guard
@@ -96,7 +96,7 @@ class Worker:
         facts = manifest.read(run_dir)
         self.plan = Plan.from_json(facts["plan"])
         profile = Profile.model_validate(facts["profile"])
-        guard([profile.api_key(os.environ), *proxies.secrets(profile.proxy)])
+        guard(profile.secrets(os.environ))
         self.link = link
         self.tally = Tally()
         self.environment = Environment(user_classes=[MixedUser])

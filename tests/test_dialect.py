@@ -207,9 +207,9 @@ def cut(cap: int, *payloads: bytes) -> dialect.Answer:
     return told
 
 
-def test_an_answer_is_cut_at_the_chunk_that_reaches_the_cap() -> None:
+def test_an_answer_is_cut_at_the_chunk_that_passes_the_cap() -> None:
     """A chunk has a token at least: three of one character are three, though the estimate says one."""
-    told = cut(3, *[chunk({"content": "a"})] * 5, chunk({}, "stop"))
+    told = cut(2, *[chunk({"content": "a"})] * 5, chunk({}, "stop"))
 
     assert (told.cut, list(told.stamps)) == (True, [10, 20, 30])
     assert told.verdict(streamed=True) is None
@@ -217,7 +217,7 @@ def test_an_answer_is_cut_at_the_chunk_that_reaches_the_cap() -> None:
 
 
 def test_an_answer_of_large_chunks_is_cut_by_its_text() -> None:
-    """12 characters are 3 tokens: two such chunks are 6, and reach 5."""
+    """12 characters are 3 tokens: two such chunks are 6, and pass 5."""
     told = cut(5, *[chunk({"reasoning": "abcdefghijkl"})] * 4)
     assert (told.cut, list(told.stamps)) == (True, [10, 20])
 
@@ -228,6 +228,22 @@ def test_an_answer_that_is_over_at_the_cap_or_before_it_is_not_cut(last: tuple[b
 
     assert not told.cut
     assert told.verdict(streamed=True) is None
+
+
+def test_an_answer_of_exactly_the_cap_is_not_cut_and_tells_its_usage() -> None:
+    """What ends it comes in chunks of its own; cut at the cap itself, it would lose them and its connection."""
+    told = cut(3, *[chunk({"content": "a"})] * 3, chunk({}, "stop"), chunk(usage={"completion_tokens": 3}), b"[DONE]")
+
+    assert (told.cut, told.done, told.output_tokens()) == (False, True, (3, "usage"))
+    assert told.verdict(streamed=True) is None
+
+
+def test_each_of_several_choices_has_the_cap() -> None:
+    told = dialect.Answer(PROFILE, n=2, cut_at=2)
+    for place in range(6):
+        told.event((place, orjson.dumps({"choices": [{"index": place % 2, "delta": {"content": "a"}}]}), b""))
+
+    assert (told.cut, list(told.stamps)) == (True, [0, 1, 2, 3, 4])
 
 
 def test_an_error_ahead_of_the_cap_is_still_an_error() -> None:

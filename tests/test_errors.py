@@ -67,6 +67,21 @@ def test_money_is_credit_under_any_status_that_refuses(status: int, body: bytes,
     assert errors.explain(status, body).kind == errors.of_status(status, body).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("said", "is_limit"),
+    [
+        (Said("m", "rate_limit_error"), True), (Said("m", "requests", "rate_limit_exceeded"), True),
+        (Said("m", "TooManyRequests"), True), (Said("m", "", "429"), True), (Said("m", "RESOURCE_EXHAUSTED"), True),
+        (Said("m", "overloaded_error"), True), (Said("m", "", "engine_overloaded"), True),
+        (Said("m", "capacity_exceeded", "498"), True), (Said("m", "ServiceUnavailable", "503"), True),
+        (Said("rate limit, overloaded, 429"), False), (Said("m", "invalid_request_error", "400"), False),
+        (Said("m", "insufficient_quota"), False), (Said("m", "", "14290"), False),
+    ],
+)  # fmt: skip
+def test_a_limit_or_too_much_load_is_told_by_type_and_code_alone(said: Said, is_limit: bool) -> None:
+    assert said.is_limit is is_limit
+
+
 DETAILS = b"""{"detail": [
     {"loc": ["body", "messages", 0], "msg": "Field required", "type": "missing"}, {"loc": 5, "msg": "odd"}, "x"
 ]}"""

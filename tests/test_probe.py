@@ -148,7 +148,8 @@ def test_what_ends_a_stream_is_held_against_the_profile() -> None:
     ("param", "tokens", "reason", "verdict", "line"),
     [
         ("max_tokens", 16, "length", "ticked", None),
-        ("max_tokens", 3, "stop", "ticked", None),
+        ("max_tokens", 16, "stop", "ticked", None),
+        ("max_tokens", 10, "stop", "not_seen", None),  # it never bound
         ("max_tokens", 90, "stop", "contradicted", 'output_cap_param = "max_completion_tokens"'),
         ("none", 90, "stop", "ticked", None),
         ("none", 16, "length", "contradicted", 'output_cap_param = "max_tokens"'),
@@ -267,6 +268,33 @@ def test_reasoning_under_a_new_name_becomes_a_line() -> None:
     assert lines[0].startswith('reasoning_fields = ["reasoning", "reasoning_content"]')
 
 
+@pytest.mark.parametrize(("came", "settled"), [(["reasoning"], False), (["reasoning", "reasoning_details"], True)])
+def test_a_name_of_reasoning_is_verified_by_itself_alone(came: list[str], settled: bool) -> None:
+    key = "reasoning_fields.reasoning_details"
+    profile = a_profile(reasoning_fields=["reasoning", "reasoning_details"], unverified=[key], stream_usage="never")
+    thought = {"index": 0, "delta": dict.fromkeys(came, "hm")}
+    seen = [heard(profile, "streamed", stream(ROLE, thought, TEXT, END)), heard(profile, "whole", whole())]
+
+    found, lines = judged(profile, seen, "reasoning_fields")
+
+    assert (found.verdict, found.seen) == ("ticked", ", ".join(came))
+    assert any(line.startswith("unverified = []") for line in lines) is settled
+
+
+def test_one_of_several_places_of_the_servers_time_is_enough() -> None:
+    """Streams and whole answers tell it at places of their own."""
+    profile = a_profile(server_time_paths=["/x/took", "/usage/took"])
+    counts = {**COUNTS, "took": 0.5}
+    seen = [
+        heard(profile, "streamed", stream(ROLE, TEXT, END, {"choices": [], "x": {"took": 0.25}, "usage": counts})),
+        heard(profile, "whole", whole()[:-1] + b', "usage": %b}' % json.dumps(counts).encode()),
+    ]
+
+    found, _ = judged(profile, seen, "server_time_paths")
+
+    assert (found.verdict, found.says, found.seen) == ("ticked", "/x/took, /usage/took", "0.25, 0.5")
+
+
 def test_calls_are_told_by_their_pieces() -> None:
     """As Morpheus writes them: the name first, then all arguments with an empty id."""
     profile = a_profile()
@@ -306,10 +334,10 @@ def test_whatever_comes_is_judged(pieces: list[bytes], status: int) -> None:
 
 
 def test_what_was_seen_of_the_provider_itself_is_no_longer_unverified() -> None:
-    """models_path is in the list, server_time_path came; the cap did not; a stand-in elsewhere verifies nothing."""
+    """models_path is in the list, server_time_paths came; the cap did not; a stand-in elsewhere verifies nothing."""
     profile = a_profile(
-        verified="doc", server_time_path="/took", stream_usage="never",
-        unverified=["models_path", "server_time_path", "auth.key_prefix"],
+        verified="doc", server_time_paths=["/took"], stream_usage="never",
+        unverified=["models_path", "server_time_paths", "auth.key_prefix"],
     )  # fmt: skip
     seen = [
         heard(profile, "models", b'{"data":[{"id":"m"}]}'), heard(profile, "streamed", USUAL),
@@ -327,12 +355,15 @@ def test_lines_are_toml_by_table() -> None:
         Change("params.types.messages[].role", ["string"], None, "seen"),
         Change("stream_usage", "always", "unknown", "x"),
         Change("rate_limit.headers.limit_requests_day", "x-day", None, "seen"),
-        Change("server_time_path", None, "/a", "no"),
+        Change("server_time_paths", None, ["/a"], "no"),
     ]
 
     lines = diff_lines(changes)
 
-    assert lines[:2] == ['stream_usage = "always"   # was "unknown": x', '# take out: server_time_path = "/a"   # no']
+    assert lines[:2] == [
+        'stream_usage = "always"   # was "unknown": x',
+        '# take out: server_time_paths = ["/a"]   # no',
+    ]
     assert tomllib.loads("\n".join(lines)) == {
         "stream_usage": "always",
         "params": {"types": {"messages[].role": ["string"]}},

@@ -78,7 +78,7 @@ def test_what_each_seed_is_known_for_is_seen(answers: dict[str, Any]) -> None:
     assert "max_tokens 16 was sent" in seen["meingpt", "output_cap_param"]
     assert seen["meingpt", "errors, status 400"] == "HTTP 400, message at /message"
     assert seen["8080", "stream_usage"] == "in a chunk without choices"
-    assert answers["8080"][1]["server_time_path"].verdict == "ticked"
+    assert answers["8080"][1]["server_time_paths"].verdict == "ticked"
     assert seen["morpheus", "errors, status 401"] == "HTTP 401, message at /detail"
     assert "message at /detail/0/msg" in seen["morpheus", "errors, status 422"]
     assert answers["morpheus"][1]["rate_limit.reset"].verdict == "ticked"
@@ -95,17 +95,17 @@ def test_morpheus_gets_the_line_for_its_usage(answers: dict[str, Any]) -> None:
 def test_a_profile_with_wrong_claims_is_contradicted_and_mended(generic: process.MockProcess) -> None:
     """The generic mock: usage where it is asked for, [DONE], max_tokens, X-Request-Id, no limits, any temperature."""
     wrong = load("mock").with_overrides(base_url=generic.base_url).model_copy(update={
-        "stream_usage": "always", "server_time_path": "/took", "request_id_headers": ("x-my-id",), "embedded": False,
-        "verified": "doc", "models_path": "engines",
+        "stream_usage": "always", "server_time_paths": ("/took",), "request_id_headers": ("x-my-id",),
+        "embedded": False, "verified": "doc", "models_path": "engines",
     })  # fmt: skip
 
     findings, changes = probed(wrong)
     lines = diff_lines(changes)
 
     contradicted = {claim for claim, f in findings.items() if f.verdict == "contradicted"}
-    assert contradicted == {"stream_usage", "server_time_path", "request_id_headers", "models_path"}
+    assert contradicted == {"stream_usage", "server_time_paths", "request_id_headers", "models_path"}
     assert 'stream_usage = "never"   # was "always": none came' in lines
-    assert '# take out: server_time_path = "/took"   # neither answer has it' in lines
+    assert '# take out: server_time_paths = ["/took"]   # neither answer has it' in lines
     assert 'models_path = ""   # was "engines": HTTP 404' in lines
     assert any(line.startswith('request_id_headers = ["x-request-id"]') for line in lines)
     assert not any(line.startswith("verified") for line in lines)

@@ -243,7 +243,7 @@ def test_a_mistake_is_one_line_with_file_key_value_and_what_is_allowed(written: 
 def test_an_unknown_key_at_the_top_lists_all_and_the_nearest(written: Written) -> None:
     line = refusal(written("defaultmodel = 3"))
 
-    assert line.startswith("p.toml: defaultmodel isn't one of [accept, auth, base_url, default_model, ")
+    assert line.startswith("p.toml: defaultmodel isn't one of [accept, auth, base_url, bursts, default_model, ")
     assert line.endswith('; did you mean "default_model"?')
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from loadtests.profiles import builtin_dir, load, mistakes, names
+from loadtests.profiles.request import refusal
 
 SEEDS = ("deutschlandgpt", "meingpt", "8080", "morpheus")
 LOCAL = {"litellm", "llamacpp", "mock", "ollama", "sglang", "tgi", "vllm"}
@@ -66,11 +67,23 @@ def test_what_is_general_knowledge_is_marked_so(name: str) -> None:
         "mistral": {"stream_usage", "errors"},
         "ollama": {"params.ignored"},
         "together": {"base_url", "stream_usage", "errors"},
-        "8080": {"server_time_path"},
+        "8080": {"server_time_paths"},
         "meingpt": {"models_path", "output_cap_param", "default_model"},
+        "morpheus": {"base_url", "default_model"},
     }
     assert doubtful.get(name, set()) <= said
     assert name in {"8080", "morpheus", "mock"} or "models_path" in said
+
+
+def test_a_key_that_need_not_be_sent_has_a_variable_of_the_profiles_own() -> None:
+    """Any other may be set for something else, and its value would go to whatever listens."""
+    optional = {name: load(name).auth.env for name in names() if load(name).auth.env and not load(name).auth.required}
+
+    assert optional == {name: f"{name.upper()}_API_KEY" for name in LOCAL - {"mock"}}
+
+
+def test_a_suspended_account_at_fireworks_is_told_as_such() -> None:
+    assert [doc.meaning for doc in load("fireworks").errors if doc.status == 412] == ["the account is suspended"]
 
 
 # The four documents: address, key, cap, usage.
@@ -166,6 +179,18 @@ def test_the_choices_and_ranges_of_the_documents() -> None:
     assert not any(load(name).params.ranges for name in ("deutschlandgpt", "8080", "morpheus"))
 
 
+def test_the_types_inside_messages_and_tools_of_morpheus() -> None:
+    types = load("morpheus").params.types
+    message = {"role": "user", "name": "n", "tool_calls": [{}], "tool_call_id": "c"}
+    tool = {"type": "function", "function": {"name": "n", "description": "d", "parameters": {}}}
+
+    assert set(types["messages[].tool_calls"]) == {"array<object>", NULLABLE}
+    assert {types[f"messages[].{key}"] for key in ("name", "tool_call_id")} == {("string", NULLABLE)}
+    assert refusal(load("morpheus"), "tools", [tool]) is refusal(load("morpheus"), "messages", [message]) is None
+    for wrong in ("x", {"name": 1}, {"name": "n", "parameters": []}, {"name": "n", "description": 1}):
+        assert refusal(load("morpheus"), "tools", [tool | {"function": wrong}]) is not None
+
+
 def test_what_8080_requires_inside_its_objects() -> None:
     inside = {place for place in load("8080").params.required if "." in place}
 
@@ -214,9 +239,10 @@ def test_the_documented_errors_by_status_and_shape(name: str) -> None:
 
 def test_where_counts_times_and_limits_are() -> None:
     assert load("morpheus").usage_paths == ("/usage_from_provider", "/usage_from_consumer")
-    assert load("8080").server_time_path == "/usage/total_time"
+    assert load("8080").server_time_paths == ("/usage/total_time",)
     assert load("groq").usage_paths == ("/x_groq/usage",)
-    assert load("cerebras").server_time_path == "/time_info/total_time"
+    assert load("groq").server_time_paths == ("/x_groq/usage/total_time", "/usage/total_time")
+    assert load("cerebras").server_time_paths == ("/time_info/total_time",)
     assert load("llamacpp").usage_paths == ("/timings/predicted_n",)
     assert {name: load(name).rate_limit.reset for name in ("morpheus", "anthropic", "openai", "azure", "groq")} == {
         "morpheus": "iso8601", "anthropic": "iso8601", "openai": "duration", "azure": "seconds", "groq": "duration",

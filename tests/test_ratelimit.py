@@ -23,7 +23,8 @@ NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC, a Friday
         ("1800000030", 30.0), ("1800000030.5", 30.5), ("1800000030000", 30.0), ("1799999999", 0.0),
         ("-1", None), ("-5s", None), ("", None), ("soon", None), ("nan", None), ("inf", None), ("5x", None), ("s",
          None),
-        ("99999-01-01T00:00:00Z", None), ("1s2", None),
+        ("99999-01-01T00:00:00Z", None), ("1s2", None), ("1_0", None), ("1_0s", None), ("\u0663", None),
+        ("\u0663s", None), ("Fri, 1_5 Jan 2027 08:00:30 GMT", None), ("5\u00b5s", 5e-6),
     ],
 )  # fmt: skip
 def test_a_wait_is_read_in_every_form(text: str, seconds: float | None) -> None:
@@ -72,7 +73,8 @@ def test_limits_are_read_under_every_name(headers: dict[bytes, bytes], limits: r
         ("Try again in 1 hour and more", 3600.0), ("try again in 1 minute 5 seconds", 65.0),
         ('{"@type":"google.rpc.RetryInfo","retryDelay": "34s"}', 34.0), ('"retryDelay":"soon", retry in 3s', 3.0),
         ("try again in 5 apples", None), ("try again later", None), ("in 5s", None), ("", None),
-        ("we retry 3 times; try again in 4s", 4.0),
+        ("we retry 3 times; try again in 4s", 4.0), ("try again in \u0663s", None), ("try again in 5\u017f", None),
+        ("retry in 5\u00b5s", 5e-6),
     ],
 )  # fmt: skip
 def test_a_wait_is_found_in_words(text: str, seconds: float | None) -> None:

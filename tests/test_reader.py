@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -533,9 +534,53 @@ def test_an_error_says_how_long_to_wait_in_headers_or_in_words() -> None:
     words = b'{"error":{"message":"Please try again in 5.289s."}}'
     assert told([http(words, JSON, b"429 No")]).retry_after_s == 5.289
     assert told([http(words, JSON + b"Retry-After: 2\r\n", b"429 No")]).retry_after_s == 2.0
-    assert told([http(HELLO + event(orjson.loads(words)))]).retry_after_s == 5.289
+    limited = {"error": {"message": "Please try again in 5.289s.", "code": "rate_limit_exceeded"}}
+    assert told([http(HELLO + event(limited))]).retry_after_s == 5.289
+    assert told([http(HELLO + event(limited), SSE + b"Retry-After: 0\r\n")]).retry_after_s == 0.0
     used_up = SSE + b"x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 30s\r\n"
     assert told([http(GOOD, used_up)]).retry_after_s is None  # an answer that came asks for nothing
+
+
+ECHO = b"no such parameter in: wait 2 hours"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"error":{"message":"%b"}}' % ECHO, b"400 No"),
+        (b'{"error":{"message":"%b"}}' % ECHO, b"500 No"),
+        (b'{"error":{"message":"%b","type":"insufficient_quota"}}' % ECHO, b"429 No"),
+        (b'{"error":{"message":"%b","type":"invalid_request_error","code":400}}' % ECHO, b"200 OK"),
+        (HELLO + b'data: {"error":{"message":"%b"}}\n\n' % ECHO, b"200 OK"),
+        (b"%b<html>" % ECHO, b"200 OK"),
+    ],
+)
+def test_an_error_that_quotes_the_prompt_asks_for_no_wait_but_by_its_headers(body: bytes, status: bytes) -> None:
+    """A prompt can say "wait 2 hours", and one row's wait is a pause of all users."""
+    row = told([http(body, SSE, status)])
+    assert (row.outcome, row.retry_after_s) == ("error", None)
+    assert told([http(body, SSE + b"Retry-After: 2\r\n", status)]).retry_after_s == 2.0
+
+
+@pytest.mark.parametrize("head", [SSE, JSON])
+@pytest.mark.parametrize("body", [GOOD, orjson.dumps(WHOLE)], ids=["stream", "whole"])
+def test_blanks_ahead_of_a_body_cost_nothing(head: bytes, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep-alives in reads of their own: they are counted, not kept, and looked at once."""
+    made = reader_module.Reader(Answer(PROFILE, n=1))
+    exchange = Exchange(made.choose, first_byte_ns=1, silence_ns=1, total_ns=1, started_ns=0)
+    exchange.status, exchange.headers[b"content-type"] = 200, head.partition(b": ")[2].strip()
+    exchange.take = made.choose(exchange)
+    begun = time.process_time()
+    for _ in range(200_000):
+        assert not exchange.take(b"\n", 1)
+    assert made.whole() == b""
+    assert time.process_time() - begun < 2  # it would be minutes if each looked at those before it
+    exchange.take(body, 2)
+    made.end([])
+    assert (made.answer.failure, list(made.answer.chars)) == (None, [5, 6] if body is GOOD else [5])
+
+    monkeypatch.setattr(reader_module, "MAX_BODY_BYTES", 1 << 10)
+    assert told([http(b" " * 1025 + body, head)]).error_kind == "bad_body"
 
 
 # Choices, usage and models of a profile's own.
@@ -549,6 +594,9 @@ def test_c10_choices_interleave_and_end_one_by_one() -> None:
     row = told([http(body + DONE)], n=2)
     assert (row.outcome, list(row.chunk_chars)) == ("ok", [3, 1, 1])
     assert told([http(body + DONE)], n=3).outcome == "ok"  # fewer than asked for are an answer, too
+    assert told([http(body)], n=2).outcome == "ok"
+    assert told([http(body)], n=None).outcome == "ok"
+    assert told([http(body)], n=3).error_kind == "truncated"  # but without [DONE] the third may have been lost
     assert told([http(of(choice(0, "a", "stop"), choice(1, "b")) + DONE)], n=2).error_kind == "no_finish"
     assert told([http(of(choice(0, "a", "abort")) + of(choice(1, "b", "stop")) + DONE)], n=2).finish_reason == "abort"
 
@@ -565,12 +613,19 @@ def profile(**fields: Any) -> Profile:
 
 def test_c5_c14_usage_and_server_time_are_where_the_profile_says() -> None:
     """The first path wins, whichever came last; a path may lead to the number itself."""
-    groq = profile(usage_paths=("/x_groq/usage", "/timings/predicted_n"), server_time_path="/x_groq/usage/total_time")
+    groq = profile(
+        usage_paths=("/x_groq/usage", "/timings/predicted_n"), server_time_paths=("/x_groq/usage/total_time",)
+    )
     last = event(chunk({}, "stop", x_groq={"usage": {"completion_tokens": 3, "total_time": 0.25}})) + event(
         {"timings": {"predicted_n": 9}}
     )
     row = told([http(HELLO + last + DONE)], profile=groq)
     assert (row.output_tokens, row.tokens_from, row.server_time_s) == (3, "usage_alt", 0.25)
+
+    both = profile(server_time_paths=("/x_groq/usage/total_time", "/usage/total_time"))
+    whole = orjson.dumps(WHOLE | {"usage": {"completion_tokens": 2, "total_time": 0.5}})
+    assert told([http(HELLO + last + DONE)], profile=both).server_time_s == 0.25
+    assert told([http(whole, JSON)], profile=both, stream=False).server_time_s == 0.5
 
     llama = told([http(HELLO + STOP + event({"timings": {"predicted_n": 9}}) + DONE)], profile=groq)
     assert (llama.output_tokens, llama.tokens_from) == (9, "usage_alt")
@@ -622,10 +677,10 @@ def test_35_an_answer_that_comes_in_few_reads_at_the_end_is_buffered(reads: int,
 @pytest.mark.parametrize(
     ("body", "chars", "flags"),
     [
-        (HELLO * 9 + STOP + DONE, [5, 5], ["cut_at_cap"]),  # 10 characters are 3 tokens: the second chunk reaches 3
-        (HELLO + STOP + DONE, [5], None),
+        (HELLO * 9 + STOP + DONE, [5, 5, 5], ["cut_at_cap"]),  # 10 characters are 3 tokens, 15 are 4
+        (HELLO * 2 + STOP + DONE, [5, 5], None),
         (HELLO + event(chunk({"content": "x"}, "stop")) + DONE, [5, 1], None),
-        (HELLO + HELLO + event({"error": "late"}), [5, 5], ["cut_at_cap"]),
+        (HELLO * 3 + event({"error": "late"}), [5, 5, 5], ["cut_at_cap"]),
     ],
 )
 def test_a_stream_is_cut_at_the_cap_whatever_comes_in_one_read(

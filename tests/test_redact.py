@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from loadtests.redact import MASK, PIECE, looks_secret, masker, redact, secret_places
 
 VISIBLE = "".join(chr(c) for c in range(0x21, 0x7F))
-SECRETS = st.lists(st.text(VISIBLE, min_size=1, max_size=40), max_size=3)
+SECRETS = st.lists(st.text(VISIBLE, min_size=4, max_size=40), max_size=3)
 KEYWORDS = [
     "Bearer ", "Basic ", "sk-", "sk_meingpt_", "gsk_", "csk-", "hf_", "AIza", "eyJ", ".", "://", "@", ":", "?key=",
     "&access_token=", "api_key: ", '"api-key":"', "x-api-key=", "Authorization: ", "password=", "secret: ", " token=",
@@ -24,7 +24,7 @@ TEXTS = st.lists(st.sampled_from(KEYWORDS) | st.text(VISIBLE + " é\n", max_size
 @st.composite
 def leaks(draw: st.DrawFn) -> tuple[str, list[str]]:
     """A text into which whole secrets and pieces of them were mixed."""
-    secrets = draw(st.lists(st.text(VISIBLE, min_size=1, max_size=40), min_size=1, max_size=3))
+    secrets = draw(st.lists(st.text(VISIBLE, min_size=4, max_size=40), min_size=1, max_size=3))
     parts = []
     for _ in range(draw(st.integers(1, 6))):
         secret = draw(st.sampled_from(secrets))
@@ -146,7 +146,7 @@ def test_secrets_in_nested_data_are_found_by_place() -> None:
 
 
 @given(
-    st.lists(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40), max_size=3),
+    st.lists(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=4, max_size=40), max_size=3),
     st.data(),
 )
 def test_a_masker_leaves_no_more_of_a_secret_than_redact(known: list[str], data: st.DataObject) -> None:
@@ -159,3 +159,8 @@ def test_a_masker_leaves_no_more_of_a_secret_than_redact(known: list[str], data:
     assert masked in (text, redact(text, known))
     for secret in known:
         assert not any(secret[i : i + PIECE] in masked for i in range(max(1, len(secret) - PIECE + 1)))
+
+
+def test_a_key_too_short_to_guard_anything_spoils_no_text() -> None:
+    assert redact("text/event-stream and max_tokens", ["x", "max"]) == "text/event-stream and max_tokens"
+    assert masker(["x"])("text") == "text"

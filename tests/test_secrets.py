@@ -18,7 +18,10 @@ import httpx
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from conftest import chunked, read_request
+
+from loadtests.cli.run import run
 
 HOME = Path(__file__).resolve().parent.parent
 KEY = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(32))
@@ -124,6 +127,67 @@ def test_a_key_that_a_provider_echoes_is_nowhere(serve: Any, tmp_path: Path) -> 
     assert stat.S_IMODE((tmp_path / "results/latest").resolve().stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("--label", f"build={KEY[4:12]}"), ("--model", f"m-{KEY}"), ("--var", f"name={KEY}"), ("--param", f"user={KEY}"),
+     ("--base-url", f"http://127.0.0.1:1/{KEY[:8]}"), ("--label", "note=sk-abcdefgh12345678")],
+    ids=["label", "model", "var", "param", "base url", "shape"],
+)  # fmt: skip
+@pytest.mark.parametrize("more", [(), ("--dry-run",)], ids=["run", "dry run"])
+def test_a_key_among_the_options_is_refused_in_a_line_without_it(
+    words: tuple[str, str], more: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_PROVIDER_KEY", KEY)
+    known = "[variables.name]\nmeaning = 'x'\n"
+    profile = PROFILE.format(port=1).replace("/v1", "/{name}") if words[0] == "--var" else PROFILE.format(port=1)
+    (tmp_path / "echo.toml").write_text(profile + known * (words[0] == "--var"))
+    done = CliRunner().invoke(
+        run, ["--profile", str(tmp_path / "echo.toml"), "--out", str(tmp_path / "results"), *words, *more]
+    )
+
+    assert done.exit_code == 2
+    assert done.output.splitlines()[-1].startswith(f"Error: {words[0]} ")
+    assert not leaks(done.output)
+    assert "sk-abcdefgh" not in done.output
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("program", ["firsttoken", "locust"])
+def test_a_mistake_that_repeats_the_key_is_masked(program: str, tmp_path: Path) -> None:
+    (tmp_path / "echo.toml").write_text(PROFILE.format(port=1))
+    command = {
+        "firsttoken": ("loadtests.cli", "run", "--profile"),
+        "locust": ("locust", "-f", str(HOME / "loadtests" / "locustfile.py"), "--headless", "--provider"),
+    }[program]
+    said = []
+    for workload in (KEY, "sk-abcdefgh12345678"):
+        done = subprocess.run(
+            [sys.executable, "-m", *command, "echo.toml", "--workload", workload], cwd=tmp_path, env=ENV,
+            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == 2
+        said += [line for line in done.stderr.splitlines() if line.startswith("firsttoken: ")]
+        assert not leaks(done.stdout + done.stderr)
+
+    assert len(said) == 2
+    assert all("█" in line for line in said)
+    assert "sk-abcdefgh" not in said[1]
+
+
+def test_without_its_key_a_run_of_locusts_leaves_nothing(tmp_path: Path, serve: Any) -> None:
+    (tmp_path / "echo.toml").write_text(PROFILE.format(port=serve(echoing([])).port))
+    done = subprocess.run(
+        [sys.executable, "-m", "locust", "-f", str(HOME / "loadtests" / "locustfile.py"), "--headless", "--provider",
+         "echo.toml", "-t", "2s"],
+        cwd=tmp_path, env=ENV | {"TEST_PROVIDER_KEY": ""}, capture_output=True, text=True, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert "the environment variable TEST_PROVIDER_KEY is not set" in done.stderr
+    assert not list(tmp_path.glob("results/*"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["summary", "report"])
 def test_what_analysis_says_of_it_holds_no_key(verb: str, serve: Any, tmp_path: Path) -> None:
@@ -147,7 +211,7 @@ def test_a_crash_of_a_users_task_shows_no_key_in_locusts_web_ui(serve: Any, tmp_
         port = free.getsockname()[1]
     running = subprocess.Popen(
         [sys.executable, "-m", "locust", "-f", "crash.py", "--provider", "echo.toml", "--web-port", str(port),
-         "--autostart", "-u", "1", "--accept-errors"],
+         "--autostart", "-u", "1", "--accept-errors", "--exclude-tags", KEY],
         cwd=tmp_path, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     shown = {}

@@ -359,7 +359,7 @@ def endless(sent: list[int]) -> Callable[[socket.socket], None]:
 def test_a_stream_is_cut_at_the_cap_where_the_provider_takes_none(
     receiver: Receiver, serve: Any, certificate: Any, monkeypatch: pytest.MonkeyPatch, tls: bool
 ) -> None:
-    """16 tokens at 5 / 4 of a token a chunk: the estimate says 16 behind 13 chunks, 65 characters."""
+    """16 tokens at 5 / 4 of a token a chunk: the estimate passes 16 behind 13 chunks, 65 characters."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     sent: list[int] = []
     context = None
@@ -498,3 +498,12 @@ def test_failed_requests_leave_no_garbage_behind(receiver: Receiver) -> None:
         gc.enable()
 
     assert grown < 100  # 35 objects a request were left before
+
+
+@pytest.mark.parametrize(("chars", "finish", "tokens"), [(80, b"stop", 16), (8, b"length", 16), (8, b"stop", 2)])
+def test_an_estimate_knows_of_the_cap(ask: Any, chars: int, finish: bytes, tokens: int) -> None:
+    """80 characters are estimated at 20 tokens, 8 at 2; a provider that keeps a cap of 16 made 16 at most."""
+    whole = b'{"model":"m","choices":[{"index":0,"message":{"content":"%b"},"finish_reason":"%b"}]}'
+    row = ask(plain(whole % (b"x" * chars, finish)), stream=False)
+
+    assert (row.output_tokens, row.tokens_from) == (tokens, "estimate")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from itertools import pairwise
+
 import orjson
 import pytest
 from hypothesis import given
@@ -100,6 +103,33 @@ def test_a_line_without_end_is_refused_at_the_cap() -> None:
 def test_an_event_of_endless_lines_is_refused_at_the_cap() -> None:
     with pytest.raises(EventTooLongError):
         feed_all(b"data: " + b"x" * 65536 + b"\n")
+
+
+def test_an_event_of_endless_empty_lines_is_refused_at_the_cap_and_soon() -> None:
+    """Each takes room in memory, though it holds nothing; 2 M of them are 12 MB, and 8 MiB are allowed."""
+    begun = time.process_time()
+    with pytest.raises(EventTooLongError):
+        decoded(*[b"data:\n" * 1000] * 2000)
+    assert time.process_time() - begun < 2  # it would be hours if each looked at those before it
+
+
+@pytest.mark.parametrize("cuts", [(), (1,), (8 << 20,), (1 << 20, 3 << 20, (8 << 20) + 1)])
+def test_a_long_line_is_refused_whatever_the_split(cuts: tuple[int, ...]) -> None:
+    """8 MiB are a line, one byte more is none; the end of the line may come in the read that passes the cap."""
+    for size, refused in ((sse.MAX_EVENT_BYTES, False), (sse.MAX_EVENT_BYTES + 1, True)):
+        line = b":" + b"x" * (size - 1) + b"\ndata: a\n\n"
+        pieces = [line[a:b] for a, b in pairwise((0, *cuts, len(line)))]
+        if refused:
+            with pytest.raises(EventTooLongError):
+                data(*pieces)
+        else:
+            assert data(*pieces) == [b"a"]
+
+
+def test_the_cap_is_one_events() -> None:
+    """Many events of an allowed size, of two lines each, are together far beyond it."""
+    line = b"data: " + b"x" * (3 << 20) + b"\n"
+    assert len(data(*[line, line, b"\n"] * 4)) == 4
 
 
 LINES = st.sampled_from(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.profiles import ProfileError
+from loadtests.guard import masked
+from loadtests.profiles import ProfileError, load
 from loadtests.targets import TargetError, is_local, profile_of
 
 
@@ -42,3 +43,12 @@ def test_variables_fill_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
         profile_of("azure", variables=["deployment=fast"])
     with pytest.raises(TargetError, match="write NAME=VALUE"):
         profile_of("azure", variables=["mine"])
+
+
+def test_what_is_complained_of_later_holds_no_key_even_an_unsound_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = " two words, and so no key "
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+
+    assert profile_of("openai").secrets({"OPENAI_API_KEY": key}) == [key.strip()]
+    assert masked(f"saw{key}here") == "saw █ here"
+    assert load("mock").secrets({"OPENAI_API_KEY": key}) == load("vllm").secrets({}) == []

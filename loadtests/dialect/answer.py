@@ -41,7 +41,7 @@ class Answer:
 
     Args:
         n: Choices asked for. With one, all that comes is of that one, whatever its index; None: as many as begin.
-        cut_at: Output tokens after which the client wants no more.
+        cut_at: Output tokens of a choice beyond which the client wants no more.
         counter: Counts the tokens of a text; has the text kept.
         keep_text: Keep the text.
 
@@ -53,8 +53,10 @@ class Answer:
         usage: What it says of its tokens.
         choices: What its choices are, and why they ended.
         failure: What the answer itself reports as failed, or what could not be read.
+        limited: By its type or code, what it reports is a limit, or too much load.
         done: [DONE] has come.
-        cut: The answer has `cut_at` tokens, and is not over.
+        cut_at: Output tokens of all choices together beyond which no more is wanted.
+        cut: The answer has more than `cut_at` tokens, and is not over.
         over: Nothing that still comes is a part of the answer.
         ended: Nothing more is to be expected: done, cut, or failed in its own words.
         flags: What is notable about how it is written (of `record.FLAGS`).
@@ -62,8 +64,8 @@ class Answer:
 
     __slots__ = (
         "_counter", "_template", "_tries", "chars", "choices", "cut", "cut_at", "done", "ended", "failure",
-        "first_answer", "first_event", "flags", "id", "kinds", "model", "over", "profile", "server_time_s", "stamps",
-        "usage", "utf8",
+        "first_answer", "first_event", "flags", "id", "kinds", "limited", "model", "over", "profile", "server_time_s",
+        "stamps", "usage", "utf8",
     )  # fmt: skip
 
     def __init__(
@@ -71,7 +73,7 @@ class Answer:
         counter: Callable[[str], int] | None = None, keep_text: bool = False,
     ) -> None:  # fmt: skip
         self.profile = profile
-        self.cut_at = cut_at
+        self.cut_at = None if cut_at is None else cut_at * (n or 1)
         self.stamps = array("q")
         self.kinds = array("B")
         self.chars = array("i")
@@ -79,11 +81,11 @@ class Answer:
         self.first_event: int | None = None
         self.first_answer: int | None = None
         self.usage = Usage(profile.usage_paths)
-        self.choices = Choices(single=n == 1, keep_text=keep_text or counter is not None)
+        self.choices = Choices(asked=n, keep_text=keep_text or counter is not None)
         self.server_time_s: float | None = None
         self.model: str | None = None
         self.id: str | None = None
-        self.done = self.cut = self.over = self.ended = False
+        self.done = self.cut = self.over = self.ended = self.limited = False
         self.failure: Failure | None = None
         self.flags: set[str] = set()
         self._counter = counter
@@ -180,8 +182,12 @@ class Answer:
             self.first_answer = stamp
 
     def _watch(self, cap: int) -> None:
-        """Whether the cap is reached: by the chunks, each of which has a token, or by the estimate from the text."""
-        if not self.choices.finished and max(len(self.stamps), usage.estimate(sum(self.chars), self.utf8)) >= cap:
+        """
+        Whether the cap is passed: by the chunks, each of which has a token, or by the estimate from the text.
+
+        At the cap itself the answer may be over: its finish and its usage can come in chunks of their own.
+        """
+        if not self.choices.finished and max(len(self.stamps), usage.estimate(sum(self.chars), self.utf8)) > cap:
             self.cut = self.over = self.ended = True
 
     # A whole body.
@@ -225,15 +231,15 @@ class Answer:
             self.id = identity
         if "usage" in value or self.profile.usage_paths:
             self.usage.take(value)
-        if self.profile.server_time_path is not None:
-            took = usage.pointer(value, self.profile.server_time_path)
-            if isinstance(took, int | float) and not isinstance(took, bool) and abs(took) < usage.LARGEST:
-                self.server_time_s = float(took)
+        if self.profile.server_time_paths and (took := usage.amount(value, self.profile.server_time_paths)) is not None:
+            self.server_time_s = took
 
     def _report(self, value: Any, otherwise: str = "an error without a message") -> None:
         """The answer says itself that it failed."""
+        said = read(value)
         self.ended = True
-        self._fail("stream_error", read(value).line or otherwise)
+        self.limited = self.limited or (self.failure is None and said.is_limit)
+        self._fail("stream_error", said.line or otherwise)
 
     def _fail(self, kind: str, text: str) -> None:
         if self.failure is None:
@@ -251,10 +257,11 @@ class Answer:
         """
         if self.failure is not None or self.cut:
             return self.failure
-        if not self.choices.finished and self.profile.finish_required:
-            if streamed and not self.done:
-                return Failure("truncated", "the stream ended without finish_reason and without [DONE]")
-            return Failure("no_finish", "no finish_reason")
+        if self.profile.finish_required:
+            if streamed and not self.done and not self.choices.complete:
+                return Failure("truncated", "the stream ended without [DONE] and without finish_reason of every choice")
+            if not self.choices.finished:
+                return Failure("no_finish", "no finish_reason")
         reason = self.choices.finish_reason
         if reason is not None and reason.lower() not in GOOD_FINISH:
             return Failure("stream_error", f"finish_reason {reason!r}")

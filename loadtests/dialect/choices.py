@@ -15,7 +15,8 @@ class Choices:
     All choices of one answer, told apart by their index, else by their place.
 
     Args:
-        single: One was asked for: all that comes is of that one, whatever its index says.
+        asked: How many were asked for. With one, all that comes is of that one, whatever its index says; None: as many
+            as begin.
         keep_text: Keep what they say.
 
     Attributes:
@@ -23,10 +24,11 @@ class Choices:
         finishes: By the index of a choice, why it ended.
     """
 
-    __slots__ = ("_begun", "_single", "finishes", "text")
+    __slots__ = ("_begun", "_single", "asked", "finishes", "text")
 
-    def __init__(self, *, single: bool, keep_text: bool) -> None:
-        self._single = single
+    def __init__(self, *, asked: int | None, keep_text: bool) -> None:
+        self.asked = asked or 1
+        self._single = asked == 1
         self._begun: set[int] = set()
         self.finishes: dict[int, str] = {}
         self.text: list[str] | None = [] if keep_text else None
@@ -62,6 +64,11 @@ class Choices:
     def finished(self) -> bool:
         """Every choice that began has said why it ended."""
         return bool(self._begun) and self._begun <= self.finishes.keys()
+
+    @property
+    def complete(self) -> bool:
+        """So has every choice that was asked for, whether it began or not."""
+        return self.finished and len(self.finishes) >= self.asked
 
     @property
     def finish_reason(self) -> str | None:

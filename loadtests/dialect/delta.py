@@ -1,4 +1,9 @@
-"""What a delta or a message bears: content, reasoning, tool calls, refusal, under all the names that providers use."""
+"""
+What a delta or a message bears: content, reasoning, tool calls, refusal, under all the names that providers use.
+
+Reasoning is what comes under a name of its own. Some servers leave it in the content, between `<think>` and
+`</think>`: that is content here, as it is for everybody who reads it.
+"""
 
 from __future__ import annotations
 

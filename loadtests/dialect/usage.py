@@ -77,6 +77,15 @@ def _number(value: Any) -> int | None:
     return int(value)
 
 
+def amount(value: Any, paths: tuple[str, ...]) -> float | None:
+    """The number at the first of these JSON pointers that leads to one of a size that can be meant."""
+    for path in paths:
+        found = pointer(value, path)
+        if isinstance(found, int | float) and not isinstance(found, bool) and abs(found) < LARGEST:
+            return float(found)
+    return None
+
+
 def pointer(value: Any, path: str) -> Any:
     """
     What a JSON pointer points at; None where there is nothing.

@@ -112,7 +112,7 @@ def output_cap(e: Evidence) -> Iterator[Finding]:
     if any(_over(tokens, source) and reason != "length" for _, tokens, source, reason in found):
         change = Change("output_cap_param", OTHER_CAP[name], name, "it was not honoured; try the other name, else none")
         yield contradicted("output_cap_param", says, text, change)
-    elif found and all(reason == "length" or source != "estimate" for _, _, source, reason in found):
+    elif any(reason == "length" or (tokens == CAP and source != "estimate") for _, tokens, source, reason in found):
         yield ticked("output_cap_param", says, text)
     else:
         yield not_seen("output_cap_param", says, text or "no answer")
@@ -159,22 +159,29 @@ def _cap_refused(e: Evidence, name: str) -> str | None:
 
 
 def reasoning(e: Evidence) -> Iterator[Finding]:
-    """Under which names reasoning comes."""
+    """Under which names reasoning comes; of several that are claimed, each that did not come is told."""
     claimed = e.profile.reasoning_fields
     found = [name for name in REASONING_KEYS if any(_has(seen, name) for seen in e.chats)]
     if not found:
         if claimed:
             yield not_seen("reasoning_fields", ", ".join(claimed), "no reasoning came")
         return
+    yield _reasoning_names(claimed, found)
+    for name in claimed:
+        if name not in found:
+            yield not_seen(f"reasoning_fields.{name}", name, "not there")
+
+
+def _reasoning_names(claimed: tuple[str, ...], found: list[str]) -> Finding:
+    """The names that came against those that are claimed."""
     seen = ", ".join(found)
-    if new := [name for name in found if name not in claimed]:
-        change = Change("reasoning_fields", [*claimed, *new], list(claimed), f"reasoning came in {seen}")
-        if claimed:
-            yield contradicted("reasoning_fields", ", ".join(claimed), seen, change)
-        else:
-            yield noted("reasoning_fields", seen, change)
-        return
-    yield ticked("reasoning_fields", ", ".join(claimed), seen)
+    new = [name for name in found if name not in claimed]
+    if not new:
+        return ticked("reasoning_fields", ", ".join(claimed), seen)
+    change = Change("reasoning_fields", [*claimed, *new], list(claimed), f"reasoning came in {seen}")
+    if not claimed:
+        return noted("reasoning_fields", seen, change)
+    return contradicted("reasoning_fields", ", ".join(claimed), seen, change)
 
 
 def _has(seen: Seen, name: str) -> bool:
@@ -183,15 +190,16 @@ def _has(seen: Seen, name: str) -> bool:
 
 
 def server_time(e: Evidence) -> Iterator[Finding]:
-    """The provider's own time is where the profile says."""
-    path = e.profile.server_time_path
-    if path is None:
+    """The provider's own time is at one of the places that the profile names."""
+    paths = list(e.profile.server_time_paths)
+    if not paths:
         return
+    says = ", ".join(paths)
     told: list[Any] = [seen.answer.server_time_s for seen in e.chats if seen.answer.server_time_s is not None]
     if told:
-        yield ticked("server_time_path", path, ", ".join(f"{value:g}" for value in told))
+        yield ticked("server_time_paths", says, ", ".join(f"{value:g}" for value in told))
     elif e.whole in e.chats and e.stream is not None:
         why = "neither answer has it"
-        yield contradicted("server_time_path", path, why, Change("server_time_path", None, path, why))
+        yield contradicted("server_time_paths", says, why, Change("server_time_paths", None, paths, why))
     else:
-        yield not_seen("server_time_path", path, "not there, and not all answers came")
+        yield not_seen("server_time_paths", says, "not there, and not all answers came")

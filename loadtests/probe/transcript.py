@@ -13,7 +13,8 @@ A probe as a file: what was sent and what came back, without secrets. JSON, mode
         request         {method, url, headers: [[name, value] ...], body: JSON or null}
         response        null where none came, else
             status, http_version
-            headers         [[name, value] ...] in lower case, as they came; set-cookie without its value
+            headers         [[name, value] ...] in lower case, as they came; those that hold secrets, like set-cookie,
+                            without their values
             headers_ms      since the request was sent, by this process' clock: for orientation
             body            JSON, else text; null where there are events
             events          [[ms, name, data: JSON or text] ...]; null where it was no stream
@@ -33,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loadtests import __version__
 from loadtests.dialect import loose
-from loadtests.redact import MASK, redact
+from loadtests.redact import MASK, SECRET_HEADERS, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 1
 MAX_BYTES: Final = 64 << 10
-COOKIES: Final = ("set-cookie", "cookie")
 
 
 def transcript(profile: str, base_url: str, model: str, began: str, seen: Iterable[Seen]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _response(seen: Seen) -> dict[str, Any]:
     return {
         "status": seen.status,
         "http_version": seen.http_version,
-        "headers": [[name, MASK if name in COOKIES else value] for name, value in seen.headers],
+        "headers": [[name, MASK if name.lower() in SECRET_HEADERS else value] for name, value in seen.headers],
         "headers_ms": _ms(seen.headers_ns or 0),
         "body": None if seen.events else _read(seen.body[:MAX_BYTES]),
         "events": events,

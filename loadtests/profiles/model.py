@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from loadtests import proxies
 from loadtests.profiles import checks, urls
 from loadtests.profiles.tables import (
     Accept,
@@ -40,9 +41,10 @@ from loadtests.redact import looks_secret
 
 class Profile(Table):
     """
-    One provider. `usage_paths` and `server_time_path` are JSON pointers into the answer (RFC 6901).
+    One provider. `usage_paths` and `server_time_paths` are JSON pointers into the answer (RFC 6901).
 
     `keep_alive` false: connections do not outlive an answer, whatever the headers promise, so none is used twice.
+    `bursts`: a whole stream may come in one piece by its nature, so that no proxy is to blame for it.
     `worst_case_output_tokens` is what a budget reserves for a request without an effective cap. `unverified` holds the
     dotted keys of this profile whose claims nobody has seen confirmed.
     """
@@ -57,6 +59,7 @@ class Profile(Table):
     embedded: bool = False
     http_version: Literal["1.1", "2"] = "1.1"
     keep_alive: bool = True
+    bursts: bool = False
     proxy: Annotated[str, AfterValidator(check_proxy)] | None = None
     default_model: Text | None = None
     output_cap_param: Literal["max_tokens", "max_completion_tokens", "none"] = "max_tokens"
@@ -74,7 +77,7 @@ class Profile(Table):
     session: Session | None = None
     timeouts: Timeouts = Timeouts()
     usage_paths: Annotated[tuple[Pointer, ...], Field(strict=False)] = ()
-    server_time_path: Pointer | None = None
+    server_time_paths: Annotated[tuple[Pointer, ...], Field(strict=False)] = ()
     reasoning_fields: Texts = ()
     errors: Annotated[tuple[ErrorDoc, ...], Field(strict=False)] = ()
     rate_limit: RateLimit = RateLimit()
@@ -151,6 +154,11 @@ class Profile(Table):
             allowed = f'a key of {self.title}: these begin with "{prefix}"'
             raise ProfileError(f"{label}: the value of the environment variable {env} isn't {allowed}")
         return key or None
+
+    def secrets(self, environ: Mapping[str, str]) -> list[str]:
+        """What must never be shown: the key, sound or not, and what opens the proxy; empty where there is neither."""
+        key = environ.get(self.auth.env or "", "").strip()
+        return [secret for secret in (key, *proxies.secrets(self.proxy)) if secret]
 
     # The same provider elsewhere.
 

@@ -19,8 +19,9 @@ _ALLOWED: Final = {
     "string_type": "a text", "bool_type": "true or false", "float_type": "a number", "finite_number": "a finite number",
     "greater_than": "a number above 0", "greater_than_equal": "a number of at least 0", "dict_type": "a table",
     "model_type": "a table", "tuple_type": "an array", "too_short": "an array with something in it",
-    "too_long": "an array of two numbers", "date_type": "a date like 2026-01-31", "date_from_datetime_parsing": "a date like 2026-01-31",
-    "date_from_datetime_inexact": "a date like 2026-01-31", "date_parsing": "a date like 2026-01-31", "int_type": "a whole number",
+    "too_long": "an array of two numbers", "date_type": "a date like 2026-01-31",
+    "date_from_datetime_parsing": "a date like 2026-01-31", "date_from_datetime_inexact": "a date like 2026-01-31",
+    "date_parsing": "a date like 2026-01-31", "int_type": "a whole number",
 }  # fmt: skip
 
 
