@@ -216,6 +216,20 @@ def test_a_reader_that_goes_away_costs_nothing_on_disk(tmp_path: Path) -> None:
     assert (latest(tmp_path) / record.VALIDITY).exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("profiles | head -1; exit ${PIPESTATUS[0]}", 0), ("profiles > /dev/full", 3), ("profiles >&-", 0)],
+)
+def test_output_that_nobody_takes_is_no_traceback(tmp_path: Path, command: str, code: int) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m loadtests.cli {command}"], cwd=tmp_path, env=ENV, capture_output=True,
+        text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_run_in_which_nothing_was_measured_is_not_valid(tmp_path: Path) -> None:
     with process.start(["--ttft", "0.01", "--output-tokens", "4"]) as mock:
         done = run_against(mock.port, "--concurrency", "1", "--requests", "3", "--warmup", "20s", cwd=tmp_path)

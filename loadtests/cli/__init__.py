@@ -6,10 +6,11 @@ The `firsttoken` command: thin verbs, imported only when called; the one place t
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -45,8 +46,34 @@ _MISTAKES: Final = (
 """Errors whose text is the one line that a user gets. Named, not imported: most verbs never load most of them."""
 
 
+class UnheardError(Exception):
+    """Nobody takes what is printed: the reader has gone, or its disk is full."""
+
+
 class Verbs(click.Group):
     """The group of verbs, each imported when it is called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """
+        Call the verb, and tell what goes wrong with printing from what else may.
+
+        Raises:
+            UnheardError: Click and rich would end the process with 1 here, which is a verdict of ours.
+        """
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise UnheardError from None
+        except SystemExit as error:
+            if error.code == 1:  # rich's word for a broken pipe; no verb ends that way
+                raise UnheardError from None
+            raise
+        except OSError as error:
+            if error.errno == errno.ENOSPC and error.filename is None:
+                raise UnheardError("standard output cannot be written: no space left on its device") from None
+            raise
+        return code
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """In the order of the table: the main job first."""
@@ -99,6 +126,8 @@ def group() -> None:
 def main() -> None:
     """Entry of the console script: a user's mistake is one line and exit code 2, our own flaws raise."""
     _guard()
+    if sys.stdout is None:  # closed by whoever called
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as the process lives
     try:
         code = group.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -107,10 +136,13 @@ def main() -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stderr.write(error.format_message() + "\n")
         sys.exit(2)
-    except BrokenPipeError:
-        # Whoever read our output has gone; what is on disk is written before anything is printed.
+    except UnheardError as error:
+        # What is on disk is written before anything is printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        if not str(error):
+            sys.exit(0)
+        sys.stderr.write(f"firsttoken: {error}\n")
+        sys.exit(3)
     except click.ClickException as error:
         _complain(error.format_message())
     except Exception as error:
