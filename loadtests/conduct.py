@@ -106,10 +106,12 @@ class Conduct:
             self._told_ns = self._now_ns()
         self._in_a_row = self._in_a_row + 1 if throttled else 0
         self._count(throttled)
+        if not throttled:
+            return None
         answers, ones = (sum(second[k] for second in self._seconds) for k in (1, 2))
         if self._in_a_row >= IN_A_ROW:
             what = f"{self._in_a_row} answers in a row were throttled"
-        elif throttled and answers >= LEAST_ANSWERS and ones > SHARE * answers:
+        elif answers >= LEAST_ANSWERS and ones > SHARE * answers:
             what = f"{ones} of the {answers} answers of the last {SPAN_S} s were throttled"
         else:
             return None
@@ -123,9 +125,9 @@ class Conduct:
         self._seconds.append((second, answers + 1, ones + throttled))
 
     def _failing(self, record: Record) -> Stop | None:
-        if self._plan.accept_errors or len(self._failed) < LAST or 2 * sum(self._failed) <= LAST:
+        if record.outcome != "error" or self._plan.accept_errors:
             return None
-        if record.outcome != "error":
+        if len(self._failed) < LAST or 2 * sum(self._failed) <= LAST:
             return None
         last = f"{record.error_kind}: {record.error}"
         return Stop("failing", f"{sum(self._failed)} of the last {LAST} requests failed, the last one with {last}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 CHARS_PER_TOKEN: Final = 4
@@ -46,11 +47,16 @@ class Usage:
 
     def output(self) -> tuple[int | None, str | None]:
         """Output tokens, and where they are told: usage or usage_alt; a zero only where nothing else is said."""
+        if not self._others:
+            tokens = count(self._own, OUTPUT)
+            return tokens, None if tokens is None else "usage"
         told = [(tokens, source) for source, counts in self._all() if (tokens := count(counts, OUTPUT)) is not None]
         return next((found for found in told if found[0]), told[0] if told else (None, None))
 
     def counted(self, places: tuple[str, ...]) -> int | None:
         """A count at one of these places (`INPUT` ...); None where it is not told."""
+        if not self._others:
+            return count(self._own, places)
         found = (count(counts, places) for _, counts in self._all())
         return next((tokens for tokens in found if tokens is not None), None)
 
@@ -62,6 +68,8 @@ class Usage:
 
 def count(usage: Any, places: tuple[str, ...]) -> int | None:
     """The first of these places of a usage object that holds a count; None where none does."""
+    if usage is None:
+        return None
     for place in places:
         if (number := _number(pointer(usage, place))) is not None:
             return number
@@ -70,6 +78,8 @@ def count(usage: Any, places: tuple[str, ...]) -> int | None:
 
 def _number(value: Any) -> int | None:
     """A count as a number, or as a text of digits; anything else, and what no column can hold, is none."""
+    if value is None or (type(value) is int and 0 <= value <= LARGEST):
+        return value  # as it mostly is
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(LARGEST)):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST:
@@ -92,8 +102,7 @@ def pointer(value: Any, path: str) -> Any:
 
     Source: RFC 6901.
     """
-    for part in path.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
+    for key in _keys(path):
         if isinstance(value, dict):
             value = value.get(key)
         elif isinstance(value, list) and key.isascii() and key.isdigit() and int(key) < len(value):
@@ -101,6 +110,12 @@ def pointer(value: Any, path: str) -> Any:
         else:
             return None
     return value
+
+
+@lru_cache(maxsize=256)
+def _keys(path: str) -> tuple[str, ...]:
+    """The steps of a JSON pointer."""
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:])
 
 
 def estimate(chars: int, utf8: int) -> int:
