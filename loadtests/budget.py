@@ -13,6 +13,8 @@ import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from loadtests.dialect import asked_choices
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -168,16 +170,11 @@ def worst_case(profile: Profile, params: Mapping[str, Any], request: Request, bo
     the n answers asked for; a stream that the client cuts may go on being made, so there the profile's worst case does.
     """
     cap = request.output_cap if profile.output_cap_param != "none" else None
-    fields = {**profile.params.defaults, **params, **request.extra}
-    output = choices(fields) * (profile.worst_case_output_tokens if cap is None else cap)
+    output = (asked_choices(profile, params, request.extra) or 1) * (
+        profile.worst_case_output_tokens if cap is None else cap
+    )
     fresh = -(-body_bytes // BYTES_PER_TOKEN)
     return Need(fresh, output, price(profile.prices, fresh, output))
-
-
-def choices(fields: Mapping[str, Any]) -> int:
-    """How many answers a request with these body fields asks for."""
-    n = fields.get("n")
-    return n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else 1
 
 
 def price(prices: Prices | None, input_tokens: int, output_tokens: int) -> float:

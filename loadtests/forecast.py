@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from loadtests.budget import BudgetError, Need, price, worst_case
-from loadtests.dialect import body
+from loadtests.dialect import body_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,12 +106,7 @@ def _needs(profile: Profile, plan: Plan, number: int) -> Iterator[Need]:
     source = plan.source()
     for seq in range(number):
         request = source.request(seq)
-        fields = {**plan.params, **request.extra}
-        sent = body(
-            profile, model=plan.model, messages=request.messages, stream=request.stream, output_cap=request.output_cap,
-            params=fields,
-        )  # fmt: skip
-        yield worst_case(profile, plan.params, request, len(sent))
+        yield worst_case(profile, plan.params, request, len(body_of(profile, plan.model, plan.params, request)))
 
 
 def _requests(plan: Plan) -> int | None:

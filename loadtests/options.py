@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from loadtests import tokens
-from loadtests.budget import choices
+from loadtests.dialect import asked_choices
 from loadtests.plan import Plan
 from loadtests.profiles import OWNED, ProfileError, check_request
 from loadtests.redact import looks_secret, secret_places
@@ -277,7 +277,7 @@ def beyond_defaults(profile: Profile, plan: Plan) -> list[str]:
         more.append(f"concurrency {plan.concurrency} (default 1)")
     if plan.rate is not None:
         more.append(f"an open loop of {plan.rate:g}/s (default: concurrency 1)")
-    most = choices({**profile.params.defaults, **plan.params}) * (plan.output_tokens or 0)
+    most = (asked_choices(profile, plan.params, {}) or 1) * (plan.output_tokens or 0)
     if not most or most > REMOTE_OUTPUT_TOKENS:
         more.append(f"up to {most or 'unbounded'} output tokens (default {REMOTE_OUTPUT_TOKENS})")
     if profile.output_cap_param == "none" and plan.stream_share < 1:

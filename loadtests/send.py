@@ -16,7 +16,7 @@ import gevent
 import httpx
 
 from loadtests import clock, columns, proxies
-from loadtests.dialect import Answer, body, head
+from loadtests.dialect import Answer, asked_choices, body_of, head
 from loadtests.errors import Failure
 from loadtests.reader import Reader
 from loadtests.record import Record
@@ -116,14 +116,7 @@ class Sender:
 
     def prepare(self, request: Request, scheduled_ns: int, **place: Any) -> Arrival:
         """The bytes of a request, made before its moment comes."""
-        content = body(
-            self.target.profile,
-            model=self.target.model,
-            messages=request.messages,
-            stream=request.stream,
-            output_cap=request.output_cap,
-            params={**self.target.params, **request.extra},
-        )
+        content = body_of(self.target.profile, self.target.model, self.target.params, request)
         data = b"%b%d\r\n\r\n%b" % (self._heads[request.stream], len(content), content)
         return Arrival(request, scheduled_ns, data, body_bytes=len(content), **place)
 
@@ -183,8 +176,7 @@ class Sender:
         return self.target.profile.output_cap_param == "none"
 
     def _new_reader(self, request: Request) -> Reader:
-        n = request.extra.get("n", self.target.params.get("n", self.target.profile.params.defaults.get("n", 1)))
-        n = n if isinstance(n, int) and n > 0 else None
+        n = asked_choices(self.target.profile, self.target.params, request.extra)
         cut_at = request.output_cap if self._cuts and request.stream else None
         answer = Answer(self.target.profile, n=n, cut_at=cut_at, counter=self.target.counter)
         return Reader(answer, keep_body=self._bodies is not None and self._bodies.wants(request.seq))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 Word = Literal[
     "interrupt", "refused", "throttled", "failing", "budget", "disk_full", "no_descriptors", "worker_lost", "orphaned"
 ]
-
-BEFORE_SENDING: Final = ("paused", "budget")
-"""Flags of arrivals that were kept back while the run went on."""
 
 
 class Stop(NamedTuple):

@@ -23,13 +23,22 @@ def confirm(profile: Profile, plan: Plan, *, yes: bool) -> None:
     for line in outline(profile, plan):
         click.echo(line, err=True)
     more = beyond_defaults(profile, plan)
-    if not more or yes:
-        return
-    text = f"{profile.base_url} is remote, and this asks for {', '.join(more)}"
+    if more and not yes:
+        ask(f"{profile.base_url} is remote, and this asks for {', '.join(more)}", "Send it?")
+
+
+def ask(text: str, question: str) -> None:
+    """
+    Ask whether this is meant.
+
+    Raises:
+        click.UsageError: Nobody is there to be asked.
+        click.Abort: It is not.
+    """
     if not sys.stdin.isatty():
         raise click.UsageError(f"{text}; add --yes if that is meant")
     click.echo(text, err=True)
-    click.confirm("Send it?", abort=True, err=True)
+    click.confirm(question, abort=True, err=True)
 
 
 def rehearse(profile: Profile, plan: Plan, *, as_json: bool) -> None:
@@ -55,7 +64,7 @@ def _examples(profile: Profile, plan: Plan) -> dict[str, Any]:
     """The body of the first streamed and of the first plain request, as it would go out."""
     import orjson
 
-    from loadtests.dialect import body
+    from loadtests.dialect import body_of
 
     source = plan.source()
     found: dict[str, Any] = {}
@@ -63,10 +72,7 @@ def _examples(profile: Profile, plan: Plan) -> dict[str, Any]:
         request = source.request(seq)
         kind = "streamed" if request.stream else "plain"
         if kind not in found:
-            found[kind] = orjson.loads(body(
-                profile, model=plan.model, messages=request.messages, stream=request.stream,
-                output_cap=request.output_cap, params={**plan.params, **request.extra},
-            ))  # fmt: skip
+            found[kind] = orjson.loads(body_of(profile, plan.model, plan.params, request))
     return found
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+from loadtests.cli.before import ask, stem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,7 +105,7 @@ def _probe(profile: Profile, *, live: bool, given: dict[str, Any]) -> int:
     key, secrets = profile.api_key(os.environ), profile.secrets(os.environ)
     guard(secrets)
     model, began = _model(profile, given["model"]), clock.utc_stamp()
-    path = _writable(given["out"] or Path(f"probe-{_stem(profile.name)}-{began}.json"))
+    path = _writable(given["out"] or Path(f"probe-{stem(profile.name)}-{began}.json"))
     planned = asks(profile, model, key, tools=given["tools"], wrong=given["wrong"])
     _announce(profile, planned, wrong=given["wrong"], yes=given["yes"])
     seen = _converse(profile, model, secrets, planned)
@@ -131,12 +132,6 @@ def _model(profile: Profile, model: str | None) -> str:
     raise click.UsageError(f"profile {profile.name} has no default_model; say which with --model NAME")
 
 
-def _stem(name: str) -> str:
-    from loadtests.cli.before import stem
-
-    return stem(name)
-
-
 def _writable(path: Path) -> Path:
     """Where the transcript goes: found out before anything is sent."""
     import os
@@ -153,13 +148,8 @@ def _announce(profile: Profile, planned: Sequence[Ask], *, wrong: bool, yes: boo
 
     for line in plan_lines(profile, planned):
         click.echo(line, err=True)
-    if not wrong or yes or is_local(profile):
-        return
-    text = f"{profile.base_url} is remote, and wrong requests may count against the account"
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{text}; add --yes if that is meant")
-    click.echo(text, err=True)
-    click.confirm("Send them?", abort=True, err=True)
+    if wrong and not yes and not is_local(profile):
+        ask(f"{profile.base_url} is remote, and wrong requests may count against the account", "Send them?")
 
 
 # The requests.

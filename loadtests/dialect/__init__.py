@@ -7,6 +7,6 @@ Sits between sse (stamped events) and record. `request` makes head and body, `an
 """
 
 from loadtests.dialect.answer import Answer
-from loadtests.dialect.request import body, head
+from loadtests.dialect.request import asked_choices, body, body_of, head
 
-__all__ = ["Answer", "body", "head"]
+__all__ = ["Answer", "asked_choices", "body", "body_of", "head"]

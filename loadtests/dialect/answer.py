@@ -63,7 +63,7 @@ class Answer:
     """
 
     __slots__ = (
-        "_counter", "_template", "_tries", "chars", "choices", "cut", "cut_at", "done", "ended", "failure",
+        "_counter", "_length", "_template", "_tries", "chars", "choices", "cut", "cut_at", "done", "ended", "failure",
         "first_answer", "first_event", "flags", "id", "kinds", "limited", "model", "over", "profile", "server_time_s",
         "stamps", "usage", "utf8",
     )  # fmt: skip
@@ -78,6 +78,7 @@ class Answer:
         self.kinds = array("B")
         self.chars = array("i")
         self.utf8 = 0
+        self._length = 0  # of what was not skimmed: an answer that may be cut is not
         self.first_event: int | None = None
         self.first_answer: int | None = None
         self.usage = Usage(profile.usage_paths)
@@ -177,6 +178,7 @@ class Answer:
         self.stamps.append(stamp)
         self.kinds.append(kind)
         self.chars.append(chars)
+        self._length += chars
         self.utf8 += utf8
         if self.first_answer is None and kind & ~REASONING:
             self.first_answer = stamp
@@ -187,7 +189,7 @@ class Answer:
 
         At the cap itself the answer may be over: its finish and its usage can come in chunks of their own.
         """
-        if not self.choices.finished and max(len(self.stamps), usage.estimate(sum(self.chars), self.utf8)) > cap:
+        if not self.choices.finished and max(len(self.stamps), usage.estimate(self._length, self.utf8)) > cap:
             self.cut = self.over = self.ended = True
 
     # A whole body.

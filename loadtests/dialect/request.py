@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from loadtests.profiles import Profile
+    from loadtests.workload import Request
 
 
 def body(
@@ -33,6 +34,24 @@ def body(
     value.update(profile.params.defaults)
     value.update(params)
     return orjson.dumps(value)
+
+
+def body_of(profile: Profile, model: str, params: Mapping[str, Any], request: Request) -> bytes:
+    """The body of a workload's request; the fields that it brings win over the run's `params`."""
+    return body(
+        profile,
+        model=model,
+        messages=request.messages,
+        stream=request.stream,
+        output_cap=request.output_cap,
+        params={**params, **request.extra},
+    )
+
+
+def asked_choices(profile: Profile, params: Mapping[str, Any], extra: Mapping[str, Any]) -> int | None:
+    """How many answers a request with these fields asks for; None where its `n` is no such number."""
+    n = extra.get("n", params.get("n", profile.params.defaults.get("n", 1)))
+    return n if type(n) is int and n > 0 else None
 
 
 def head(profile: Profile, key: str | None, *, stream: bool, close: bool) -> bytes:

@@ -12,11 +12,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from loadtests.mock.log import FLUSH_NS
+from loadtests.mock.log import Written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from loadtests.mock.request import Request
 
@@ -26,36 +25,14 @@ SHORTEST: Final = 4
 """A secret shorter than this is not looked for elsewhere: it would blot out half of the line."""
 
 
-class Journal:
-    """
-    The log being written: buffered, flushed at each second that something is written or `tick` is called.
-
-    Raises:
-        OSError: The file can't be made or written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb", buffering=1 << 20)
-        self._flush_due_ns = 0
-        self._is_dirty = False
+class Journal(Written):
+    """The request log being written."""
 
     def add(
         self, request: Request, unix_s: int, facts: Mapping[str, Any], asked: Mapping[str, Any] | None = None
     ) -> None:
         """Write one request: what it said, and further facts of it."""
-        self._file.write(line(request, unix_s, facts, asked))
-        self._is_dirty = True
-
-    def tick(self, now_ns: int) -> None:
-        """Flush, where a second has passed since it was last done."""
-        if self._is_dirty and now_ns >= self._flush_due_ns:
-            self._file.flush()
-            self._flush_due_ns = now_ns + FLUSH_NS
-            self._is_dirty = False
-
-    def close(self) -> None:
-        """Flush and close."""
-        self._file.close()
+        self.write(line(request, unix_s, facts, asked))
 
 
 def line(request: Request, unix_s: int, facts: Mapping[str, Any], asked: Mapping[str, Any] | None) -> bytes:

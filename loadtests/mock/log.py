@@ -54,27 +54,24 @@ class Truth(NamedTuple):
     stream: bool
 
 
-class Log:
+class Written:
     """
-    The log being written: buffered, flushed at each second that something is written or `tick` is called.
+    A file being written: buffered, flushed at each second that something is written or `tick` is called.
 
     Raises:
         OSError: The file can't be made or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, head: bytes = b"") -> None:
         self._file = path.open("wb", buffering=1 << 20)
-        self._file.write(MAGIC)
+        self._file.write(head)
         self._file.flush()
         self._flush_due_ns = 0
         self._is_dirty = False
 
-    def add(self, truth: Truth) -> None:
-        """Write one request."""
-        number, read_ns, chunk_ns, finish, prompt_tokens, cap, stream = truth
-        asked = -1 if cap is None else min(cap, _LARGEST_CAP)
-        head = HEAD.pack(number, len(chunk_ns), prompt_tokens, asked, read_ns, FINISHES.index(finish), stream)
-        self._file.write(head + chunk_ns.tobytes())
+    def write(self, data: bytes) -> None:
+        """Write more of it."""
+        self._file.write(data)
         self._is_dirty = True
 
     def tick(self, now_ns: int) -> None:
@@ -87,6 +84,20 @@ class Log:
     def close(self) -> None:
         """Flush and close."""
         self._file.close()
+
+
+class Log(Written):
+    """The log being written."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, MAGIC)
+
+    def add(self, truth: Truth) -> None:
+        """Write one request."""
+        number, read_ns, chunk_ns, finish, prompt_tokens, cap, stream = truth
+        asked = -1 if cap is None else min(cap, _LARGEST_CAP)
+        head = HEAD.pack(number, len(chunk_ns), prompt_tokens, asked, read_ns, FINISHES.index(finish), stream)
+        self.write(head + chunk_ns.tobytes())
 
 
 def lateness_ns(truth: Truth, script: Script) -> array[int]:
