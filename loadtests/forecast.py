@@ -65,7 +65,7 @@ class Forecast:
 
 
 def forecast(profile: Profile, plan: Plan) -> Forecast:
-    """The worst case of this plan with this provider, budgets included."""
+    """The worst case of this plan with this provider; of the budgets, that on requests bounds it."""
     number = _requests(plan)
     needs = list(_needs(profile, plan, LOOKED_AT if number is None else min(number, LOOKED_AT)))
     most = Need(*(max(column) for column in zip(*needs, strict=True))) if needs else Need(0, 0, 0.0)
