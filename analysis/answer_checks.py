@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from analysis import series, sources, stats
-from analysis.check import Check, Evidence, Rule, is_new_connection, percentile, relief
+from analysis.check import CAPPED, Check, Evidence, Rule, is_new_connection, percentile, relief
 from analysis.metrics import is_ok, is_stream
-from analysis.runs import flagged, numbers, seconds, where
+from analysis.runs import flagged, is_later_turn, numbers, seconds, where
 from analysis.units import digits
-from analysis.window import LEAST_S, held_back_by_stop
+from analysis.window import LEAST_S, changes, held_back_by_stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,10 @@ HANDSHAKE: Final = 0.01
 
 def unsent(seen: Evidence) -> Check:
     """3: arrivals that never went out."""
-    advice = "The load was less than planned: the provider asked for a pause, a budget held, or the run was stopped."
+    advice = (
+        "The load was less than planned: the provider asked for a pause, a budget held, an earlier turn failed, or the "
+        "run was stopped."
+    )
     rule = Rule(3, "unsent arrivals", advice, 0.0, 0.1, " %")
     meant = seen.all[~held_back_by_stop(seen.run, seen.all)]
     return rule.judge_share(int(where(meant, "outcome", "unsent").sum()), len(meant), slack=0)
@@ -39,7 +42,9 @@ def rate(seen: Evidence) -> Check:
     rule = Rule(4, "rate sent, off the plan by", advice, 1.0, 3.0, " %")
     if not seen.run.is_open:
         return rule.skip("closed loop: the answers set the rate")
-    meant = seen.all[~held_back_by_stop(seen.run, seen.all)]
+    meant = seen.all[~held_back_by_stop(seen.run, seen.all) & ~is_later_turn(seen.all)]
+    if flagged(meant, CAPPED).any():
+        return rule.skip("--max-in-flight had arrivals wait, see there")
     scheduled, sent = seconds(meant, "scheduled_ns"), seconds(meant, "sent_ns")
     # A request that could get no connection was still offered, at its moment.
     tried = seconds(meant, "started_ns")
@@ -47,6 +52,8 @@ def rate(seen: Evidence) -> Check:
     went = went[~np.isnan(went)]
     if went.size < stats.least_count(0.9):
         return rule.skip(f"{went.size} requests, need ≥ {stats.least_count(0.9)}")
+    if np.ptp(scheduled) == 0:
+        return rule.skip("a burst: all are meant for one instant")
     planned = len(meant) / max(np.ptp(scheduled), 1e-9)
     achieved = went.size / max(np.ptp(went), 1e-9)
     return rule.judge(100 * abs(achieved / planned - 1), f"{digits(achieved)}/s of {digits(planned)}/s")
@@ -57,6 +64,8 @@ def little(seen: Evidence) -> Check:
     advice = "The window is not steady, or rows are missing: a longer run, or a lower rate."
     rule = Rule(12, "Little's law gap", advice, 2.0, 5.0, " %")
     start, length = seen.window.start_s, seen.window.length_s
+    if changes(seen.run.plan):
+        return rule.skip("the load was planned to change")
     if length < LEAST_S or not seen.window.steady:
         return rule.skip(f"needs a steady window of ≥ {LEAST_S:.0f} s")
     sent, end = series.lifetimes(seen.run.requests)
@@ -72,11 +81,13 @@ def little(seen: Evidence) -> Check:
 
 
 def caps(seen: Evidence) -> Check:
-    """25: arrivals that a cap held back."""
+    """25: arrivals that a cap held back: kept from going out by a budget, or made to wait by --max-in-flight."""
+    kept, waited = flagged(seen.all, "budget") & ~held_back_by_stop(seen.run, seen.all), flagged(seen.all, CAPPED)
     advice = "The load's peaks were cut, so the tail looks better than it is."
+    if waited.any():
+        advice = "--max-in-flight was reached: latency from the schedule holds the wait, latency from send does not."
     rule = Rule(25, "held back by a cap", advice, 0.0, 1.0, " %")
-    held = flagged(seen.all, "budget") & ~held_back_by_stop(seen.run, seen.all)
-    return rule.judge_share(int(held.sum()), len(seen.all), slack=0)
+    return rule.judge_share(int((kept | waited).sum()), len(seen.all), slack=0)
 
 
 def new_connections(seen: Evidence) -> Check:
@@ -108,9 +119,10 @@ def _handshake_share(sent: pd.DataFrame) -> float:
 
 
 def _surplus(sent: pd.DataFrame) -> int:
+    """New connections beyond the peak in flight and those that were broken on purpose, by clients who gave up."""
     began, end = seconds(sent, "started_ns"), seconds(sent, "end_ns")
     peak = series.peak_in_flight(began, np.where(np.isnan(end), np.inf, end))
-    return max(0, int(is_new_connection(sent).sum()) - peak)
+    return max(0, int(is_new_connection(sent).sum()) - peak - int(flagged(sent, "gave_up").sum()))
 
 
 # The answers.
@@ -165,11 +177,24 @@ def cached(seen: Evidence) -> Check:
     """17: prompt tokens that the server had already."""
     advice = "Prompts were cached, so TTFT flatters the server: use prompts with a nonce."
     rule = Rule(17, "cached prompt tokens", advice, 1.0, 10.0, " %")
-    first = seen.rows[~(numbers(seen.rows, "turn") > 0)]
+    if str(seen.run.plan.get("arrivals") or "").startswith("trace:"):
+        return rule.skip("a trace's prompts may share their beginnings")
+    first = seen.rows[~is_later_turn(seen.rows) & ~where(seen.rows, "workload", *_warm(seen.run.plan))]
+    if first.empty and len(seen.rows):
+        return rule.skip("prompts are meant to be cached")
     known = first[~np.isnan(numbers(first, "cached_tokens")) & (numbers(first, "input_tokens") > 0)]
     if known.empty:
         return rule.skip("the provider doesn't tell")
     return rule.judge(100 * numbers(known, "cached_tokens").sum() / numbers(known, "input_tokens").sum())
+
+
+def _warm(plan: dict[str, Any]) -> list[str]:
+    """The workloads whose prompts are meant to be found in a cache, whole or by their beginning."""
+    return [
+        str(one.get("name"))
+        for one in plan.get("definitions") or ()
+        if one.get("cache") == "warm" or float((one.get("prefix") or {}).get("share") or 0) > 0
+    ]
 
 
 def usage(seen: Evidence) -> Check:
@@ -236,7 +261,7 @@ def buffered(seen: Evidence) -> Check:
 def complete(seen: Evidence) -> Check:
     """28: every planned arrival has its row, and the run came to its end."""
     rule = Rule(28, "rows of planned arrivals", "", 0.0, None, limit="all, and the run ended")
-    recorded, manifest = len(seen.run.requests), seen.run.manifest
+    recorded, manifest = int((~where(seen.run.requests, "phase", "drain")).sum()), seen.run.manifest
     planned = manifest.get("planned")
     value = f"{recorded:,} of {planned:,}" if isinstance(planned, int) else f"{recorded:,}"
     lost = int(where(seen.run.requests, "outcome", "lost").sum())

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from analysis import stats
-from analysis.runs import numbers, seconds, where
+from analysis.runs import flagged, numbers, seconds, where
 from analysis.units import NONE, digits
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "doubtful", "invalid", "not_judged"]
 NO_CLIENT: Final = "the run has no client.parquet"
+CAPPED: Final = "in_flight_cap"
+"""The flag of a request that had to wait since as many as allowed were in flight."""
+
 LOOPBACK: Final = re.compile(r"https?://(localhost|127\.|\[::1\])")
 """Base URLs of a provider that takes a core of this machine."""
 
@@ -99,14 +102,15 @@ def is_new_connection(frame: pd.DataFrame) -> NDArray[np.bool_]:
 
 def send_lag(frame: pd.DataFrame) -> NDArray[np.float64]:
     """
-    The client's own lateness per request, seconds, NaN where nothing was sent.
+    The client's own lateness per request, seconds, NaN where nothing was sent or a cap had it wait.
 
     A request that had to open its connection is judged by when it was picked up: the handshake before it could be sent
     is the network's and the server's time.
     """
     picked_up = seconds(frame, "started_ns") - seconds(frame, "scheduled_ns")
     fresh = is_new_connection(frame)
-    return np.where(fresh, picked_up, numbers(frame, "send_lag_s"))
+    own = np.where(fresh, picked_up, numbers(frame, "send_lag_s"))
+    return np.where(flagged(frame, CAPPED), np.nan, own)
 
 
 # How a check is put together.

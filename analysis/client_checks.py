@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from analysis import stats
+from analysis.arms import SLOT
 from analysis.check import NO_CLIENT, Check, Evidence, Rule, percentile, relief, send_lag, supported_quantile
 from analysis.metrics import is_stream
 from analysis.runs import numbers, seconds
+from analysis.window import is_burst
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +29,7 @@ def late_sends(seen: Evidence) -> Check:
     rule = Rule(1, "send lag", advice, max(1.0, 0.01 * typical_ms), max(10.0, 0.05 * typical_ms), " ms")
     lag = send_lag(seen.rows)
     if np.all(np.isnan(lag)):
-        return rule.skip("nothing was sent")
+        return rule.skip("nothing was sent without waiting for --max-in-flight")
     value, which = supported_quantile(1e3 * lag)
     return rule.judge(max(value, 0.0), f"{which}; on new connections counted to the pick-up, without the handshake")
 
@@ -40,6 +42,8 @@ def missed_slots(seen: Evidence) -> Check:
     rule = Rule(2, f"sent more than {1e3 * limit_s:.3g} ms late", advice, 0.1, 1.0, " %")
     if not seen.run.is_open:
         return rule.skip("closed loop: there is no schedule to miss")
+    if is_burst(seen.run.plan):
+        return rule.skip("a burst: all are meant for one instant")
     lag = send_lag(seen.rows)
     return rule.judge_share(int(np.count_nonzero(lag > limit_s)), int(np.count_nonzero(~np.isnan(lag))))
 
@@ -116,7 +120,8 @@ def clock(seen: Evidence) -> Check:
         return rule.skip("user clock: the wall clock is not used")
     if seen.client is None:
         return rule.skip(NO_CLIENT)
-    steps = [_clock_step_us(group) for _, group in seen.client.groupby("worker", observed=True) if len(group) > 1]
+    by = ["worker", *({SLOT} & set(seen.client.columns))]
+    steps = [_clock_step_us(group) for _, group in seen.client.groupby(by, observed=True) if len(group) > 1]
     return rule.judge(max(steps)) if steps else rule.skip("fewer than two samples")
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from analysis import load
+
 if TYPE_CHECKING:
     from analysis.runs import Run
 
@@ -17,6 +19,8 @@ class Facts:
 
     Attributes:
         load: The load as a phrase: `open loop, poisson 8/s for 20 s`.
+        arm: The side of a comparison that it is; empty where nobody named one.
+        workload: What was asked, in words: `chat 70 %, rag 30 %`.
         clock: Whose stamps they are: kernel, user or mixed.
         client: How much of its calibrated limit the load generator used, as a phrase.
         spent: What the run took of the provider, in tokens and money, as a phrase; empty where nothing was counted.
@@ -36,6 +40,8 @@ class Facts:
     argv: tuple[str, ...]
     client: str = ""
     spent: str = ""
+    arm: str = ""
+    workload: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -52,29 +58,26 @@ def of(run: Run) -> Facts:
         profile=str(profile.get("name", "unknown")),
         base_url=str(profile.get("base_url", "")),
         model=str(manifest.get("model") or "unknown"),
-        load=load_phrase(run.plan),
+        load=_load(run),
         clock=_clock(run),
         seed=manifest.get("seed"),
         argv=tuple(str(word) for word in manifest.get("argv") or ()),
         client=client_phrase(manifest.get("headroom")),
         spent=spent_phrase(run),
+        arm=run.arm,
+        workload=load.workload(run.plan),
         labels={str(key): str(value) for key, value in (manifest.get("labels") or {}).items()},
-        settings=_settings(manifest),
+        settings=_settings(run),
     )
 
 
-def load_phrase(plan: dict[str, Any]) -> str:
-    """The planned load in words."""
-    if plan.get("mode", "open") == "closed":
-        words = f"closed loop, {plan.get('concurrency', '?')} at once"
-    else:
-        rate = plan.get("rate")
-        words = f"open loop, {plan.get('arrivals') or 'schedule'}" + (f" {rate:g}/s" if rate else "")
-    if plan.get("duration_s"):
-        words += f" for {plan['duration_s']:g} s"
-    if plan.get("requests"):
-        words += f", {plan['requests']:,} requests"
-    return words
+def _load(run: Run) -> str:
+    """The planned load, and how the arms shared it."""
+    slots = run.manifest.get("slots") or ()
+    beside = [arm for slot in slots for arm in slot["arms"] if arm != run.arm]
+    cut = sum(slot.get("block") is not None for slot in slots)
+    words = load.phrase(run.plan)
+    return words + (f", together with {', '.join(beside)}" if beside else f", in {cut} blocks" if cut else "")
 
 
 def client_phrase(headroom: Any) -> str:
@@ -126,12 +129,14 @@ OF_PROFILE: Final = (
 )  # fmt: skip
 """Of a profile, what decides over requests and figures; the rest of it describes the provider."""
 
-NEVER_ALIKE: Final = frozenset({"plan.salt", "plan.model"})
-"""The salt is new for each run, and the model is told once already."""
+NEVER_ALIKE: Final = frozenset({"plan.salt", "plan.model", "plan.arm"})
+"""The salt is new for each run, the model is told once already, and the arm is the side itself."""
 
 
-def _settings(manifest: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: manifest[key] for key in KEPT if key in manifest}
+def _settings(run: Run) -> dict[str, Any]:
+    kept = {key: run.manifest[key] for key in KEPT if key in run.manifest} | {"plan": run.plan}
+    if definitions := kept["plan"].get("definitions"):
+        kept["plan"]["definitions"] = {str(one.get("name")): one for one in definitions}
     profile = kept.get("profile") or {}
     kept["profile"] = {key: profile[key] for key in OF_PROFILE if key in profile}
     if defaults := (profile.get("params") or {}).get("defaults"):

@@ -6,25 +6,41 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.summary import quantile_table
+from analysis.validity import worst
 from loadtests import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from analysis.runs import Run
-    from analysis.summary import Summary
+    from analysis.summary import Judged
 
 
-def write_judgement(run: Run, summary: Summary) -> None:
-    """Write validity.json and quantiles.parquet alone: what a gate needs, no drawing."""
-    text = json.dumps(summary.validity.to_json(), indent=1, ensure_ascii=False)
-    place_text(run.path / record.VALIDITY, text + "\n")
-    quantiles = quantile_table(run, summary)
-    place(run.path / record.QUANTILES, lambda path: pq.write_table(quantiles, path, compression="zstd"))
+def write_judgement(judged: Sequence[Judged]) -> None:
+    """
+    Write validity.json and quantiles.parquet alone: what a gate needs, no drawing.
+
+    Args:
+        judged: The arms of one run directory; of several, validity.json holds each one's checks under `arms`.
+    """
+    folder = judged[0].run.path
+    text = json.dumps(_validity(judged), indent=1, ensure_ascii=False)
+    place_text(folder / record.VALIDITY, text + "\n")
+    quantiles = pa.concat_tables([quantile_table(one.run, one.summary) for one in judged])
+    place(folder / record.QUANTILES, lambda path: pq.write_table(quantiles, path, compression="zstd"))
+
+
+def _validity(judged: Sequence[Judged]) -> dict[str, Any]:
+    found = {one.run.arm: one.summary.validity.to_json() for one in judged}
+    first = judged[0].summary.validity.to_json()
+    if len(judged) == 1:
+        return first
+    verdict = worst(one.summary.validity for one in judged).verdict
+    return {"schema_version": first["schema_version"], "verdict": verdict, "arms": found}
 
 
 def place_text(path: Path, text: str) -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from analysis import series
-from analysis.runs import numbers, seconds, truths, where
+from analysis.runs import is_later_turn, numbers, seconds, truths, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +69,16 @@ def _ok_ends(frame: pd.DataFrame, window: Window) -> float:
 
 
 def arrivals_per_s(frame: pd.DataFrame, window: Window) -> float | None:
-    """Arrivals meant for the window, per second of it; None where the window has no length."""
-    return len(window.rows(frame)) / window.length_s if window.length_s > 0 else None
+    """
+    Arrivals meant for the window, per second of it; None where it has no length, or all came at one instant.
+
+    A conversation arrives once: its later turns follow its answers.
+    """
+    rows = window.rows(frame)
+    scheduled = seconds(rows, "scheduled_ns")[~is_later_turn(rows)]
+    if window.length_s <= 0 or (scheduled.size > 1 and np.ptp(scheduled) == 0):
+        return None
+    return scheduled.size / window.length_s
 
 
 def requests_per_s(frame: pd.DataFrame, window: Window) -> float | None:

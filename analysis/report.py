@@ -4,69 +4,115 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
 
-from analysis import charts, runs, stats, table
+from analysis import charts, runs, sides, stats, table
+from analysis.arms import arms
 from analysis.files import place_text, write_judgement
 from analysis.metrics import METRICS
 from analysis.summary import SHOWN
 from analysis.units import NONE, SHOWN_UNIT, shown
+from analysis.validity import worst
 from loadtests import record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from analysis.charts import Chart
+    from analysis.compare import Comparison, Line
     from analysis.runs import Run
-    from analysis.summary import Cell, Row, Summary
+    from analysis.summary import Cell, Judged, Row, Summary
 
 HEADLINE: Final = (("ttft_s", 0.5), ("ttft_s", 0.95), ("latency_s", 0.5), ("latency_s", 0.95), ("tpot_s", 0.5))
 
 
-def write(run: Run, summary: Summary) -> Path:
+def write(judged: Sequence[Judged]) -> Path:
     """
     Write report.html, charts/*.svg, validity.json and quantiles.parquet into the run directory.
 
     The chunk lists are read here if the run was loaded without them.
 
+    Args:
+        judged: The arms of one run; of several, the charts' names begin with the arm's.
+
     Returns:
         The path of report.html.
     """
-    write_judgement(run, summary)
-    if not set(runs.CHUNK_LISTS) <= set(run.requests.columns):
-        run = runs.load(run.path, chunks=True)
-    drawn = charts.draw(run, summary)
-    (run.path / record.CHARTS).mkdir(exist_ok=True)
-    for chart in drawn:
-        place_text(run.path / record.CHARTS / f"{chart.name}.svg", chart.svg)
-    return place_text(run.path / record.REPORT, html(run, summary, drawn))
+    write_judgement(judged)
+    folder = judged[0].run.path
+    drawn = [charts.draw(run, one.summary) for run, one in zip(_with_chunks(judged), judged, strict=True)]
+    (folder / record.CHARTS).mkdir(exist_ok=True)
+    for one, some in zip(judged, drawn, strict=True):
+        prefix = f"{_plain(one.run.arm)}-" if len(judged) > 1 else ""
+        for chart in some:
+            place_text(folder / record.CHARTS / f"{prefix}{chart.name}.svg", chart.svg)
+    return place_text(folder / record.REPORT, html(judged, drawn))
+
+
+def _with_chunks(judged: Sequence[Judged]) -> list[Run]:
+    if all(set(runs.CHUNK_LISTS) <= set(one.run.requests.columns) for one in judged):
+        return [one.run for one in judged]
+    return arms(runs.load(judged[0].run.path, chunks=True))
+
+
+def _plain(name: str) -> str:
+    """A name as part of a file's."""
+    return re.sub(r"[^\w.-]+", "_", name)
 
 
 # The page.
 
 
-def html(run: Run, summary: Summary, drawn: list[Chart]) -> str:
-    """The report as one self-contained page."""
+def html(judged: Sequence[Judged], drawn: Sequence[list[Chart]]) -> str:
+    """The report as one self-contained page: a comparison of the arms where there are several, then each by itself."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis", "."), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    page = environment.get_template("report.html.j2")
-    return page.render(
-        s=summary,
-        counts=table.counts(summary),
-        headline=_headline(summary),
+    first = judged[0]
+    manifest = json.loads((first.run.path / record.MANIFEST).read_bytes())
+    return environment.get_template("report.html.j2").render(
+        name=first.run.name.removesuffix(f" · {first.run.arm}"),
+        verdict=worst(one.summary.validity for one in judged).verdict,
+        arms=[_shown_arm(one.summary, some) for one, some in zip(judged, drawn, strict=True)],
+        comparisons=[_shown_comparison(one) for one in sides.within(judged)],
         ps=[f"p{100 * p:g}" for p in SHOWN],
-        table=[_shown_row(row, summary.source_of(row)) for row in summary.rows],
-        charts=[{"alt": chart.alt, "data": _data_uri(chart.svg)} for chart in drawn],
         metrics=METRICS,
         least=" / ".join(f"{stats.least_count(p):,} (p{100 * p:g})" for p in stats.LADDER[1:]),
-        command=shlex.join(summary.facts.argv) or "not recorded",
-        manifest=json.dumps(run.manifest, indent=1, ensure_ascii=False),
-        version=run.manifest.get("versions", {}).get("firsttoken", ""),
+        command=shlex.join(first.summary.facts.argv) or "not recorded",
+        manifest=json.dumps(manifest, indent=1, ensure_ascii=False),
+        version=first.run.manifest.get("versions", {}).get("firsttoken", ""),
     )
+
+
+def _shown_arm(summary: Summary, drawn: list[Chart]) -> dict[str, Any]:
+    return {
+        "s": summary,
+        "counts": table.counts(summary),
+        "headline": _headline(summary),
+        "table": [_shown_row(row, summary.source_of(row)) for row in summary.rows],
+        "charts": [{"alt": chart.alt, "data": _data_uri(chart.svg)} for chart in drawn],
+    }
+
+
+def _shown_comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "a": comparison.a, "b": comparison.b, "settings": comparison.settings, "note": comparison.note,
+        "lines": [_shown_line(line) for line in comparison.lines],
+    }  # fmt: skip
+
+
+def _shown_line(line: Line) -> dict[str, str]:
+    a, b = (NONE if value is None else shown(value, line.unit) for value in (line.a, line.b))
+    ratio = NONE if line.ratio is None else f"{line.ratio:.3f}"
+    found = line.paired
+    around = f"{found.lo:.3f}{NONE}{found.hi:.3f}, {found.n} pairs" if found else line.reason or ""
+    named = {"label": _named(line.label, line.source), "what": line.what, "unit": SHOWN_UNIT[line.unit]}
+    return named | {"a": a, "b": b, "ratio": ratio, "note": around}
 
 
 def _data_uri(svg: str) -> str:

@@ -44,22 +44,36 @@ class Run:
         requests: One row per scheduled arrival; `flags` is one string, the flags parted by spaces; the lists of
             `CHUNK_LISTS` are there only if asked for.
         client: One row per process and second; None where the run has no client.parquet.
+        label: What it is called where the directory's name alone does not tell: its arm or its campaign beside it.
     """
 
     path: Path
     manifest: dict[str, Any]
     requests: pd.DataFrame
     client: pd.DataFrame | None
+    label: str = ""
 
     @property
     def name(self) -> str:
-        """The directory's own name: what people type."""
-        return self.path.name
+        """The directory's own name, which is what people type, or the label."""
+        return self.label or self.path.name
 
     @property
     def plan(self) -> dict[str, Any]:
-        """The load that was asked for, as the manifest has it."""
-        return dict(self.manifest.get("plan") or {})
+        """The load that was asked for, as the manifest has it; an only arm's own keys stand among the others."""
+        plan = dict(self.manifest.get("plan") or {})
+        arms = plan.get("arms")
+        if not arms or len(arms) > 1:
+            return plan
+        del plan["arms"]
+        own = {key: value for key, value in arms[0].items() if key != "name" and value is not None}
+        return plan | own | {"arm": arms[0].get("name")}
+
+    @property
+    def arm(self) -> str:
+        """The name of its arm, the first of several; empty in a run from before arms had names."""
+        arms = self.manifest.get("arms") or [{"name": self.plan.get("arm")}]
+        return str(arms[0].get("name") or "")
 
     @property
     def is_open(self) -> bool:
@@ -83,7 +97,7 @@ def load(path: str | Path, chunks: bool = False) -> Run:
         raise RunError(f"{path}: no such run directory")
     folder = folder.resolve()
     if (folder / "campaign.json").is_file():
-        raise RunError(f"{path}: a campaign, not a run; name one of its runs, such as {path}/01")
+        raise RunError(f"{path}: a campaign, not a run; one of its runs is {path}/01")
     _check_files(folder, path)
     manifest = _manifest(folder / record.MANIFEST)
     requests = _requests(folder / record.REQUESTS, chunks)
@@ -176,3 +190,8 @@ def flagged(frame: pd.DataFrame, *flags: str) -> NDArray[np.bool_]:
     """Where one of these flags is set, shape (n,)."""
     pattern = rf"\b(?:{'|'.join(flags)})\b"
     return np.asarray(frame["flags"].str.contains(pattern, regex=True).fillna(False), dtype=np.bool_)
+
+
+def is_later_turn(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Where a request is no arrival, but followed an answer of its conversation, shape (n,)."""
+    return np.asarray(numbers(frame, "turn") > 0)

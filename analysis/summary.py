@@ -7,14 +7,14 @@ Plain values with stable keys: the table, the report, the comparison and `--json
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from analysis import facts, groups, sources, stats, validity, window
 from analysis.metrics import METRICS
-from analysis.runs import where
+from analysis.runs import flagged, where
 from loadtests import record
 
 if TYPE_CHECKING:
@@ -60,12 +60,14 @@ class Row:
     Attributes:
         tokens: The source of the token counts it rests on; None for a metric that rests on none.
         partial: How many of the n rest on a count of an answer that was cut short.
+        by: None; or what the group is one of: `workload` (its name) or `turn` (`turn 1` to `turn 8`, `turn 9+`).
     """
 
     metric: str
     label: str
     unit: Unit
     group: str
+    by: str | None
     tokens: str | None
     partial: int
     n: int
@@ -90,7 +92,14 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of the arrivals, all phases; planned is None where the plan was a duration."""
+    """
+    What became of the arrivals, all phases.
+
+    Attributes:
+        planned: Requests the schedule held; None where the plan was a duration in closed loop.
+        recorded: Rows, those that only held the load (`drain`) among them.
+        cancelled: Those that the workload's own clients `gave_up` among them.
+    """
 
     planned: int | None
     recorded: int
@@ -100,6 +109,8 @@ class Counts:
     cancelled: int
     unsent: int
     lost: int
+    drain: int
+    gave_up: int
     errors: dict[str, int]
 
 
@@ -165,10 +176,27 @@ def summarise(run: Run) -> Summary:
         facts=facts.of(run),
         counts=_counts(run, rows),
         window=found,
-        rates=tuple(rate for metric in METRICS if metric.of_run for rate in _rates(metric, run, found)),
+        rates=rates_of(run, found),
         rows=_ordered(_row(group, SHOWN) for metric in METRICS for group in groups.of(metric, run, rows)),
         validity=validity.examine(run, found),
     )
+
+
+class Judged(NamedTuple):
+    """A run of one arm, and what it says."""
+
+    run: Run
+    summary: Summary
+
+
+def judge(run: Run) -> Judged:
+    """Judge a run and keep it beside the judgement."""
+    return Judged(run, summarise(run))
+
+
+def rates_of(run: Run, found: Window) -> tuple[Rate, ...]:
+    """Every metric of the whole run over a window."""
+    return tuple(rate for metric in METRICS if metric.of_run for rate in _rates(metric, run, found))
 
 
 def _counts(run: Run, rows: pd.DataFrame) -> Counts:
@@ -177,7 +205,9 @@ def _counts(run: Run, rows: pd.DataFrame) -> Counts:
     kinds = frame["error_kind"].value_counts()
     errors = {str(kind): int(count) for kind, count in kinds.items() if count}
     planned = run.manifest.get("planned")
-    return Counts(planned, len(frame), len(rows), errors=errors, **counts)
+    drain = int(where(frame, "phase", "drain").sum())
+    gave_up = int((where(frame, "outcome", "cancelled") & flagged(frame, "gave_up")).sum())
+    return Counts(planned, len(frame), len(rows), drain=drain, gave_up=gave_up, errors=errors, **counts)
 
 
 def _rates(metric: Metric, run: Run, found: Window) -> list[Rate]:
@@ -198,9 +228,14 @@ def _rates(metric: Metric, run: Run, found: Window) -> list[Rate]:
 
 
 def _ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """In order of METRICS, each from-send row right after its own group's from-schedule row."""
+    """
+    In order of METRICS, each from-send row right after its own group's from-schedule row.
+
+    What every run has comes first, then workloads, then turns.
+    """
     place = {metric.name: i for i, metric in enumerate(METRICS)}
-    return tuple(sorted(rows, key=lambda row: (place[row.metric.replace("_from_send", "")], row.group)))
+    by = {None: 0, "workload": 1, "turn": 2}
+    return tuple(sorted(rows, key=lambda row: (place[row.metric.replace("_from_send", "")], by[row.by], row.group)))
 
 
 def _row(group: groups.Group, ps: tuple[float, ...]) -> Row:
@@ -211,8 +246,9 @@ def _row(group: groups.Group, ps: tuple[float, ...]) -> Row:
     else:
         found = stats.quantiles(values, ps)
     return Row(
-        metric.name, group.label, metric.unit, group.name, group.tokens, group.partial, values.size, _cells(found)
-    )
+        metric.name, group.label, metric.unit, group.name, group.by, group.tokens, group.partial, values.size,
+        _cells(found),
+    )  # fmt: skip
 
 
 def _mirrored(q: stats.Quantile) -> stats.Quantile:
@@ -235,7 +271,7 @@ def _reason(q: stats.Quantile) -> str | None:
 
 def quantile_table(run: Run, summary: Summary) -> pa.Table:
     """
-    What quantiles.parquet holds: one row per metric, group, source of tokens and quantile of `STORED`.
+    What quantiles.parquet holds: one row per arm, metric, group, source of tokens and quantile of `STORED`.
 
     Null is a value that so few requests say nothing about, or an interval that they do not bound.
     """
@@ -243,7 +279,7 @@ def quantile_table(run: Run, summary: Summary) -> pa.Table:
     table = [_row(group, STORED) for metric in METRICS for group in groups.of(metric, run, rows)]
     flat = [
         {"run_id": summary.facts.run_id, "metric": row.metric, "group": row.group, "unit": row.unit, "n": row.n}
-        | {"tokens": row.tokens}
+        | {"tokens": row.tokens, "by": row.by, "arm": run.arm}
         | {"quantile": cell.p, "value": cell.value, "lo": cell.lo, "hi": cell.hi}
         for row in table
         for cell in row.cells
@@ -255,7 +291,7 @@ QUANTILE_SCHEMA: Final = pa.schema(
     [
         ("run_id", pa.string()), ("metric", pa.string()), ("group", pa.string()), ("unit", pa.string()),
         ("quantile", pa.float64()), ("value", pa.float64()), ("lo", pa.float64()), ("hi", pa.float64()),
-        ("n", pa.int64()), ("tokens", pa.string()),
+        ("n", pa.int64()), ("tokens", pa.string()), ("by", pa.string()), ("arm", pa.string()),
     ],
     metadata={"schema_version": str(SCHEMA_VERSION)},
 )  # fmt: skip

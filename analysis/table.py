@@ -14,7 +14,7 @@ from analysis.units import NONE, digits, shown, span
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from analysis.compare import Comparison
+    from analysis.compare import Comparison, Line
     from analysis.metrics import Unit
     from analysis.summary import Cell, Row, Summary
 
@@ -45,7 +45,8 @@ def header(summary: Summary, notes: list[str]) -> list[Text]:
         Text.assemble(("  " + check.name, COLOURS[check.status]), f" {check.value}: {check.why}")
         for check in summary.validity.faults
     ]
-    lines.append(Text(f"{f.profile} · model {f.model} · {f.load} · {f.clock} clock", style="dim"))
+    asked = f" · {f.workload}" if f.workload not in {"", "chat"} else ""
+    lines.append(Text(f"{f.profile} · model {f.model} · {f.load}{asked} · {f.clock} clock", style="dim"))
     lines.append(Text(f"{counts(summary)}"))
     rates = [
         f"{_rate(rate.unit, rate.value)} {rate.label}{_mark(summary.source_of(rate), notes)}"
@@ -68,9 +69,10 @@ def counts(summary: Summary) -> str:
     planned = "" if c.planned is None else f"{c.planned:,} planned · "
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in c.errors.items())
     failed = f"{c.error:,} failed" + (f" ({kinds})" if kinds else "")
-    rest = {"cancelled": c.cancelled, "unsent": c.unsent, "lost": c.lost}
+    rest = {"gave up": c.gave_up, "cancelled": c.cancelled - c.gave_up, "unsent": c.unsent, "lost": c.lost}
     others = "".join(f" · {count:,} {word}" for word, count in rest.items() if count)
-    return f"{planned}{c.recorded:,} recorded · {c.ok:,} ok · {failed}{others}"
+    holding = f" ({c.drain:,} to hold the load)" if c.drain else ""
+    return f"{planned}{c.recorded:,} recorded{holding} · {c.ok:,} ok · {failed}{others}"
 
 
 def _rate(unit: Unit, value: float | None) -> str:
@@ -138,14 +140,14 @@ def _footnotes(summary: Summary, notes: list[str]) -> list[str]:
     return lines
 
 
-# Two runs side by side.
+# Two sides beside each other.
 
 
 def render_comparison(comparison: Comparison, console: Console) -> None:
     """Print a comparison: what differs in the settings, the table, and what it cannot say."""
     a, b = comparison.a, comparison.b
-    for side, run in (("A", a), ("B", b)):
-        console.print(Text.assemble((f"{side}  ", "bold"), f"{run.name}  ", (run.verdict, COLOURS[run.verdict])))
+    for side, of in (("A", a), ("B", b)):
+        console.print(Text.assemble((f"{side}  ", "bold"), f"{of.name}  ", (of.verdict, COLOURS[of.verdict])))
     for difference in comparison.settings:
         console.print(Text(f"   {difference.name}: {difference.a} → {difference.b}", style="dim"))
     console.print()
@@ -154,12 +156,23 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
         table.add_column(title, justify="left" if title in {"ms unless said", ""} else "right", no_wrap=True)
     before, notes = "", list[str]()
     for line in comparison.lines:
-        ratio = NONE + _mark(line.reason or "", notes) if line.ratio is None else f"{line.ratio:.3f}"
         named = f"{line.label} (%)" if line.unit == "share" else line.label + _mark(line.source, notes)
         label, before = ("" if named == before else named), named
         values = (_rate(line.unit, line.a), _rate(line.unit, line.b))
-        table.add_row(label, line.what, *values, ratio, f"{line.n_a:,}", f"{line.n_b:,}")
+        table.add_row(label, line.what, *values, _ratio(line, comparison, notes), f"{line.n_a:,}", f"{line.n_b:,}")
     console.print(table)
     for note in notes:
         console.print(Text(f"{_mark(note, notes)} {note}", style="dim"))
     console.print(Text(comparison.note, style="dim"))
+
+
+def _ratio(line: Line, comparison: Comparison, notes: list[str]) -> Text:
+    """B / A, with the interval where it is paired; what is paired over fewer replicates than most says so."""
+    if line.ratio is None:
+        return Text(NONE + _mark(line.reason or "", notes))
+    if line.paired is None:
+        return Text(f"{line.ratio:.3f}{_mark(line.reason or '', notes)}")
+    most = max(other.paired.n for other in comparison.lines if other.paired)
+    fewer = "" if line.paired.n == most else f"paired over {line.paired.n} {comparison.replicates}"
+    around = f" {line.paired.lo:.3f}{NONE}{line.paired.hi:.3f}"
+    return Text.assemble(f"{line.ratio:.3f}{_mark(fewer, notes)}", (around, "dim"))

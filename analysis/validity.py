@@ -13,6 +13,8 @@ from analysis import answer_checks, client_checks
 from analysis.check import Check, evidence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from analysis.runs import Run
     from analysis.window import Window
 
@@ -45,6 +47,11 @@ class Validity:
             "verdict": self.verdict,
             "checks": [asdict(check) for check in self.checks],
         }
+
+
+def worst(of: Iterable[Validity]) -> Validity:
+    """The one with the worst verdict, the first of equals."""
+    return max(of, key=lambda one: ("valid", "doubtful", "invalid").index(one.verdict))
 
 
 def examine(run: Run, window: Window) -> Validity:

@@ -6,13 +6,13 @@ A request belongs to the window by the moment it was meant to go out; what it be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from analysis import series
-from analysis.runs import flagged, seconds, where
+from analysis.runs import flagged, is_later_turn, seconds, where
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,15 +62,19 @@ def find(run: Run) -> Window:
 
     Source: White, Cobb & Spratt 2000; best of 44 methods in Hoad, Robinson & Davies (Warwick, AutoSimOA).
     """
+    return _with_what_is_behind(_steady(run), run)
+
+
+def _steady(run: Run) -> Window:
     whole = _whole(run)
-    if whole.length_s < LEAST_S:
+    if whole.length_s < LEAST_S or changes(run.plan):
         return whole
     frame = whole.rows(run.requests)
     edges = whole.start_s + np.arange(int(whole.length_s) + 1, dtype=np.float64)
     scheduled, ttft = seconds(frame, "scheduled_ns"), frame["ttft_s"].to_numpy(dtype="float64", na_value=np.nan)
     candidates = {
-        "in-flight": series.in_flight(frame, edges),
-        "output tokens/s": series.output_tokens(frame, edges),
+        "in-flight": series.in_flight(run.requests, edges),
+        "output tokens/s": series.output_tokens(run.requests, edges),
         "TTFT": series.quantile_per_bin(scheduled, ttft, edges, 0.5),
     }
     cuts = {name: mser5(values) for name, values in candidates.items() if _is_dense(values)}
@@ -146,23 +150,50 @@ def _whole(run: Run) -> Window:
     """
     All of the measuring, from the first arrival on.
 
-    Open loop: to one mean gap after the last arrival, so that arrivals / length is the rate. Closed loop: for the
-    planned duration, or to the last end where there is none or the run stopped early.
+    Open loop: to one mean gap after the last arrival, so that arrivals / length is the rate; arrivals at one instant
+    count as one for the gap, and later turns of conversations not at all. Closed loop: for the planned duration. To the
+    last end where there is neither gap nor duration, or a closed loop stopped early.
     """
     frame = run.requests[where(run.requests, "phase", "measure") & ~held_back_by_stop(run, run.requests)]
     if frame.empty:
         return Window(0.0, 0.0, cut=False, reason="no request was measured")
     scheduled, end = seconds(frame, "scheduled_ns"), seconds(frame, "end_ns")
-    first, last, over = scheduled.min(), scheduled.max(), np.fmax.reduce([*end, scheduled.max()])
-    duration = run.plan.get("duration_s")
+    moments = np.unique(scheduled[~is_later_turn(frame)]) if run.is_open else scheduled
+    moments = moments if moments.size else scheduled
+    first, last, over = moments.min(), moments.max(), np.fmax.reduce([*end, scheduled.max()])
+    duration = run.plan.get("duration_s") or sum(stage["duration_s"] or 0 for stage in run.plan.get("stages") or ())
     if run.is_open and last > first:
-        stop = last + (last - first) / (len(frame) - 1)
+        stop = last + (last - first) / (moments.size - 1)
     elif not run.is_open and duration and not run.manifest.get("stop"):
         stop = min(first + float(duration), over)
     else:
         stop = over
     reason = f"the whole run: under {LEAST_S:.0f} s nothing is cut"
+    if changes(run.plan):
+        reason = "the whole run: the load was planned to change, so no start-up is looked for"
+    if run.is_open and is_burst(run.plan):
+        reason = "the whole burst: it came at one instant, so there is no rate of arrivals"
     return Window(float(first), float(stop), cut=False, reason=reason)
+
+
+def _with_what_is_behind(found: Window, run: Run) -> Window:
+    """The window, and said with it how many turns came behind its end, when no conversation began any more."""
+    behind = seconds(run.requests, "scheduled_ns") > found.end_s
+    turns = int((behind & is_later_turn(run.requests) & where(run.requests, "phase", "measure")).sum())
+    if not run.is_open or not turns:
+        return found
+    left = "1 later turn behind its end is" if turns == 1 else f"{turns:,} later turns behind its end are"
+    return replace(found, reason=f"{found.reason}; {left} not judged")
+
+
+def is_burst(plan: dict[str, Any]) -> bool:
+    """All arrivals are meant for one instant."""
+    return str(plan.get("arrivals") or "").startswith("burst:") and not plan.get("rate") and not plan.get("stages")
+
+
+def changes(plan: dict[str, Any]) -> bool:
+    """The load was planned to change over time, so that no part of the run is steadier than another by its nature."""
+    return bool(plan.get("stages")) or str(plan.get("arrivals") or "").startswith(("burst:", "trace:"))
 
 
 def held_back_by_stop(run: Run, frame: pd.DataFrame) -> NDArray[np.bool_]:

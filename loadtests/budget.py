@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from loadtests.dialect import asked_choices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from loadtests.plan import Plan
@@ -71,62 +71,67 @@ class Budget:
     The caps of a plan and what has been spent of them.
 
     Args:
+        profiles: Of the plan's arms, in their order.
         path: The file that all processes of the run share; made where it is not there.
     """
 
-    def __init__(self, plan: Plan, profile: Profile, path: Path) -> None:
-        self._plan, self._profile = plan, profile
-        self._needs: dict[int, Need] = {}
+    def __init__(self, plan: Plan, profiles: Sequence[Profile], path: Path) -> None:
+        self._plan = plan
+        self._sides = {arm.name: (arm, profile) for arm, profile in zip(plan.arms, profiles, strict=True)}
+        self._needs: dict[tuple[str, int], Need] = {}
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def close(self) -> None:
         """Give the file back."""
         os.close(self._fd)
 
-    def reserve(self, request: Request, body_bytes: int) -> str:
+    def reserve(self, name: str, request: Request, body_bytes: int) -> str:
         """
-        Ask for the room that a request with so long a body needs.
+        Ask for the room that a request with so long a body to the arm of this name needs.
 
         Returns:
             "": It has it. `WAIT`: it would, if what is under way took less than it may. Else: which cap is reached, for
             people.
         """
-        need = worst_case(self._profile, self._plan.params, request, body_bytes)
+        arm, profile = self._sides[name]
+        need = worst_case(profile, arm.params, request, body_bytes)
         with self._counts() as (settled, reserved):
             after = settled.plus(need.spend)
-            for name, value, cap in self._caps(after):
+            for option, value, cap in self._caps(after):
                 if value > cap:
-                    return f"{name} {cap:g} is spent: the next request may take it to {value:,.6g}"
+                    return f"{option} {cap:g} is spent: the next request may take it to {value:,.6g}"
             total = after.plus(reserved)
             if any(value > cap for _, value, cap in self._caps(total)):
                 return WAIT
             self._write(settled, reserved.plus(need.spend))
-        self._needs[request.seq] = need
+        self._needs[name, request.seq] = need
         return ""
 
-    def settle(self, seq: int, record: Record | None) -> None:
+    def settle(self, name: str, seq: int, record: Record | None) -> None:
         """
         A request is over: what it took, instead of what it might have; once, and harmless where nothing is reserved.
 
         Args:
+            name: Of the arm.
             seq: Of the request.
             record: None where nobody knows what became of it.
         """
-        need = self._needs.pop(seq, None)
+        need = self._needs.pop((name, seq), None)
         if need is None:
             return
-        used = need.spend if record is None else self._used(need, record)
+        used = need.spend if record is None else self._used(self._sides[name][1], need, record)
         with self._counts() as (settled, under_way):
             self._write(settled.plus(used), under_way.plus(need.spend, -1))
 
-    def release(self, seq: int) -> None:
+    def release(self, name: str, seq: int) -> None:
         """A request was not sent, and its room is free again; harmless where it was."""
-        need = self._needs.pop(seq, None)
+        need = self._needs.pop((name, seq), None)
         if need is not None:
             with self._counts() as (settled, under_way):
                 self._write(settled, under_way.plus(need.spend, -1))
 
-    def _used(self, need: Need, record: Record) -> Spend:
+    @staticmethod
+    def _used(profile: Profile, need: Need, record: Record) -> Spend:
         """By the provider's counts; where it broke off or was cut, its making may go on: the worst case stands."""
         if record.sent_ns is None:
             return Spend()
@@ -136,7 +141,7 @@ class Budget:
         told = record.outcome == "ok" or record.tokens_from == "usage"
         known = record.output_tokens is not None and told and "cut_at_cap" not in (record.flags or ())
         made = record.output_tokens if known and record.output_tokens is not None else need.output_tokens
-        return Spend(1, fresh + made, price(self._profile.prices, fresh, made))
+        return Spend(1, fresh + made, price(profile.prices, fresh, made))
 
     def _caps(self, spend: Spend) -> Iterator[tuple[str, float, float]]:
         plan = self._plan

@@ -178,7 +178,7 @@ def _cost(record: Record, profile: Profile) -> float | None:
 
 def outcome(record: Record, failure: Failure | None, flags: list[str], secrets: list[str]) -> None:
     """How it ended; the error text never holds a secret."""
-    record.flags = flags or None
+    record.flags = [*(record.flags or ()), *flags] or None
     if failure is None:
         record.outcome = "ok"
         return

@@ -7,7 +7,7 @@ Runs when a run is finished, off the timed path, over whole columns. The formula
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,24 +15,29 @@ import pyarrow.compute as pc
 
 from loadtests import record
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-def derive(raw: pa.Table, run_wide: dict[str, str]) -> pa.Table:
+
+def derive(raw: pa.Table, arm_wide: Mapping[str, Mapping[str, str]]) -> pa.Table:
     """
     The rows of requests.parquet from the rows of the parts.
 
     Args:
         raw: Rows with `part_schema`, any order.
-        run_wide: Values of the columns in `record.RUN_WIDE`.
+        arm_wide: By the name of an arm, its values of the columns in `record.ARM_WIDE`.
 
     Returns:
         The same rows with `requests_schema`, in order of scheduled_ns, then arm, then seq.
     """
     raw = raw.sort_by([("scheduled_ns", "ascending"), ("arm", "ascending"), ("seq", "ascending")]).combine_chunks()
     derived = _derived(raw)
+    arm = _list(raw.column("arm")).dictionary_encode()
     arrays = []
     for column in record.REQUEST_COLUMNS:
-        if column.name in record.RUN_WIDE:
-            array: Any = pa.array([run_wide[column.name]] * raw.num_rows, pa.string())
+        if column.name in record.ARM_WIDE:
+            values = [arm_wide[name][column.name] for name in arm.dictionary.to_pylist()]
+            array: Any = pa.array(values, pa.string()).take(arm.indices)
         elif column.name in record.DERIVED:
             array = derived[column.name]
         else:

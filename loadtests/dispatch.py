@@ -1,9 +1,10 @@
 """
-Open loop: every arrival of the schedule goes out on time, however many are in flight.
+When requests go out, or users come: an open loop's schedule, and a closed loop's number of users over time.
 
-One greenlet walks this worker's shard of the schedule; it makes the next requests' bytes while it would only wait, and
-sleeps on the receiver's timer. A late arrival is sent at once and keeps its scheduled moment; one inside a pause that
-the provider asked for is not sent later in a burst but recorded as unsent.
+Open loop: arrivals go out when the schedule says, however many are still in flight. One greenlet walks this worker's
+shard of the schedule, and the turns of its conversations as their moments become known; it makes the next requests'
+bytes while it would only wait, and sleeps on the receiver's timer. A late arrival is sent at once and keeps its
+scheduled moment; one inside a pause that the provider asked for is not sent later in a burst but recorded as unsent.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import gevent
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from loadtests.arrival import Arrival
     from loadtests.engine import Engine
-    from loadtests.send import Arrival
+    from loadtests.slots import Slot
 
 AHEAD: Final = 64
 """Requests prepared ahead of their moment, at most."""
 
 SLACK_NS: Final = 3_000_000
 """Closer than this to the next arrival nothing is prepared."""
+
+FAR_NS: Final = 1 << 62
 
 
 def offer(engine: Engine, deliver: Callable[[Arrival], object]) -> None:
@@ -35,39 +40,116 @@ def offer(engine: Engine, deliver: Callable[[Arrival], object]) -> None:
         deliver: Sends an arrival; called in a greenlet of its own for each.
     """
     try:
-        _offer(engine, deliver)
+        for slot in engine.course.slots:
+            while engine.offering and engine.course.slot is not slot:
+                engine.course.wait(1.0)
+            if not engine.offering:
+                break
+            Player(engine, slot, deliver).play()
     finally:
         engine.exhausted()  # a flaw of ours must not leave a run that never ends
 
 
-def _offer(engine: Engine, deliver: Callable[[Arrival], object]) -> None:
-    receiver = engine.receiver
-    arrivals = _arrivals(engine)
-    ready: deque[Arrival] = deque()
-    while engine.offering:
-        arrival = ready.popleft() if ready else next(arrivals, None)
-        if arrival is None:
-            break
-        while len(ready) < AHEAD and receiver.now_ns() < arrival.scheduled_ns - SLACK_NS:
-            following = next(arrivals, None)
-            if following is None:
-                break
-            ready.append(following)
-            gevent.sleep(0)
-        receiver.sleep_until(arrival.scheduled_ns - engine.sender.lead_ns)
+def drive(engine: Engine, start: Callable[[int], object]) -> None:
+    """
+    Have as many closed-loop users here as the plan wants, from one moment to the next.
+
+    Args:
+        engine: Begun.
+        start: Has so many users running, from now on.
+    """
+    schedule = engine.places.schedule
+    assert schedule is not None, "an open loop's schedule decides, and no number of users"
+    wanted = -1
+    for at_ns, users in schedule.steps or ((0, schedule.users),):
+        engine.receiver.sleep_until(at_ns)
         if not engine.offering:
-            break
-        engine.last_due_ns = arrival.scheduled_ns
-        if arrival.scheduled_ns < engine.conduct.paused_until_ns:
+            return
+        here = len(engine.places.mine(users))
+        if here != wanted:
+            start(here)
+        wanted = here
+    if wanted == 0 and not engine.places.open_ended:
+        engine.offered()
+
+
+class Player:
+    """Plays one slot: the arrivals of this worker's shard, and the turns that follow from them."""
+
+    def __init__(self, engine: Engine, slot: Slot, deliver: Callable[[Arrival], object]) -> None:
+        self._engine, self._slot, self._deliver = engine, slot, deliver
+        self._start_ns = engine.course.start_ns
+        self._arrivals = self._shard()
+        self._ready: deque[Arrival] = deque()
+        self._left = True
+
+    def play(self) -> None:
+        """Offer all of it; returns when that is done, and all of it is over where something follows."""
+        engine, receiver = self._engine, self._engine.receiver
+        while engine.offering and engine.course.slot is self._slot:
+            arrival = self._next()
+            if self._offered_all(arrival):
+                if engine.course.is_final:
+                    return
+                engine.offered()
+            due_ns = arrival.scheduled_ns - engine.senders[arrival.arm].lead_ns if arrival is not None else FAR_NS
+            self._prepare(due_ns)
+            if receiver.now_ns() < due_ns:
+                receiver.sleep_until(due_ns)
+                continue  # perhaps it was woken before that: a turn has become known, or all is over
+            assert arrival is not None
+            self._issue(self._take(arrival))
+
+    def _next(self) -> Arrival | None:
+        """What comes first: an arrival of the schedule, or a turn; None where at most a turn is still to come."""
+        if not self._ready and self._left:
+            self._pull()
+        first = self._ready[0] if self._ready else None
+        turn = self._engine.arrivals.first_turn
+        if first is None or (turn is not None and turn.scheduled_ns <= first.scheduled_ns):
+            return turn
+        return first
+
+    def _take(self, arrival: Arrival) -> Arrival:
+        if self._ready and self._ready[0] is arrival:
+            return self._ready.popleft()
+        return self._engine.arrivals.pop_turn()
+
+    def _offered_all(self, following: Arrival | None) -> bool:
+        """Nothing that is to be measured comes any more."""
+        over = following is None or following.phase == "drain"
+        return over and not self._engine.arrivals.talking and not self._engine.course.offered
+
+    def _prepare(self, due_ns: int) -> None:
+        receiver = self._engine.receiver
+        while self._left and len(self._ready) < AHEAD and receiver.now_ns() < due_ns - SLACK_NS:
+            self._pull()
+            gevent.sleep(0)
+
+    def _pull(self) -> None:
+        arrival = next(self._arrivals, None)
+        if arrival is None:
+            self._left = False
+        else:
+            self._ready.append(arrival)
+
+    def _issue(self, arrival: Arrival) -> None:
+        engine = self._engine
+        engine.last_due_ns = max(engine.last_due_ns, arrival.scheduled_ns)
+        if arrival.scheduled_ns < engine.conducts[arrival.arm].paused_until_ns:
             engine.withhold(arrival, "paused")
         elif not engine.admit(arrival):
             engine.withhold(arrival, "budget")
         else:
-            engine.launch(deliver, arrival)
+            engine.launch(self._deliver, arrival)
 
-
-def _arrivals(engine: Engine) -> Iterator[Arrival]:
-    schedule = engine.schedule
-    assert schedule is not None, "a closed loop has no schedule to offer"
-    for seq in schedule.shard(engine.worker, engine.plan.workers):
-        yield engine.prepare(int(seq), int(schedule.offsets_ns[seq]))
+    def _shard(self) -> Iterator[Arrival]:
+        engine, slot = self._engine, self._slot
+        schedule = engine.schedule
+        assert schedule is not None, "a closed loop has no schedule to offer"
+        shard = schedule.shard(engine.worker, engine.plan.workers)
+        last = len(schedule) if engine.course.is_last or slot.last is None else slot.last
+        for place in shard[np.searchsorted(shard, slot.first) : np.searchsorted(shard, last)].tolist():
+            at_ns = self._start_ns + int(schedule.offsets_ns[place]) - slot.first_ns
+            for arm in slot.arms:
+                yield engine.arrivals.of_schedule(place, arm, at_ns)

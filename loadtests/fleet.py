@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 READY_S: Final = 60.0
+LEAD_NS: Final = 50_000_000
+"""Between a command that begins something and that moment, so that every worker has heard it."""
+
 KILL_S: Final = 10.0
 
 
@@ -41,6 +44,7 @@ class Member:
     status: dict[str, Any] = field(default_factory=dict)
     ready: bool = False
     over: bool = False
+    reached: int = -1
     stopping: Stop | None = None
     rest: bytes = b""
 
@@ -119,9 +123,14 @@ class Fleet:
         """End what is in flight; each request is recorded as cancelled."""
         self._tell({"do": "cancel", "flag": flag})
 
-    def pause(self, until_ns: int) -> None:
-        """A provider asked one worker for a pause: all of them keep it."""
-        self._tell({"do": "pause", "until_ns": until_ns})
+    def pause(self, arm: str, until_ns: int) -> None:
+        """The provider of an arm asked one worker for a pause: all of them keep it."""
+        self._tell({"do": "pause", "arm": arm, "until_ns": until_ns})
+
+    def go(self, slot: int) -> None:
+        """All are done with the slot before this one: it begins, or behind the last one the run is over."""
+        start_ns = clock.monotonic_ns() - self.zero_ns + LEAD_NS
+        self._tell({"do": "go", "slot": slot, "start_ns": start_ns})
 
     def kill(self) -> None:
         """End the workers at once; what they had flushed stays."""
@@ -153,6 +162,9 @@ class Fleet:
         if said["kind"] == "ready":
             member.ready = True
             return
+        if said["kind"] == "reached":
+            member.reached = said["slot"]
+            return
         if said["kind"] == "over":
             member.over = True
         else:
@@ -169,9 +181,17 @@ class Fleet:
         """Why a worker stopped before its plan did; None where none has."""
         return next((member.stopping for member in self.members if member.stopping), None)
 
-    def paused_until_ns(self) -> int:
-        """The latest moment of the run up to which some worker was asked to pause; -1 where none was."""
-        return max((int(member.status.get("paused_until_ns", -1)) for member in self.members), default=-1)
+    def paused_until_ns(self) -> dict[str, int]:
+        """By the name of an arm, the latest moment of the run up to which some worker was asked to pause."""
+        latest: dict[str, int] = {}
+        for member in self.members:
+            for arm, until_ns in member.status.get("paused_until_ns", {}).items():
+                latest[arm] = max(latest.get(arm, -1), until_ns)
+        return latest
+
+    def reached(self) -> int:
+        """The last slot that all workers are done with; -1 before the first."""
+        return min(member.reached for member in self.members)
 
     def dead(self) -> list[Member]:
         """The workers that ended without a word."""

@@ -10,9 +10,9 @@ from loadtests.budget import BudgetError, Need, price, worst_case
 from loadtests.dialect import body_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from loadtests.plan import Plan
+    from loadtests.plan import Arm, Plan
     from loadtests.profiles import Profile
 
 LOOKED_AT: Final = 2000
@@ -64,78 +64,136 @@ class Forecast:
         return text
 
 
-def forecast(profile: Profile, plan: Plan) -> Forecast:
-    """The worst case of this plan with this provider; of the budgets, that on requests bounds it."""
+def forecast(profiles: Sequence[Profile], plan: Plan) -> Forecast:
+    """The worst case of this plan with its arms' providers; of the budgets, that on requests bounds it."""
     number = _requests(plan)
-    needs = list(_needs(profile, plan, LOOKED_AT if number is None else min(number, LOOKED_AT)))
-    most = Need(*(max(column) for column in zip(*needs, strict=True))) if needs else Need(0, 0, 0.0)
-    further = 0 if number is None else number - len(needs)
-    known = [most] if number is None else needs
-    fresh = sum(need.input_tokens for need in known) + further * most.input_tokens
-    made = sum(need.output_tokens for need in known) + further * most.output_tokens
-    priced = profile.prices is not None
+    looked_at = LOOKED_AT // len(plan.arms)
+    sides = [
+        _worst(_needs(profile, arm, plan, looked_at if number is None else min(number, looked_at)), number)
+        for arm, profile in zip(plan.arms, profiles, strict=True)
+    ]
+    currencies = {profile.prices.currency for profile in profiles if profile.prices is not None}
+    priced = len(currencies) == 1 and all(profile.prices is not None for profile in profiles)
+    costs = [price(profile.prices, *side) for profile, side in zip(profiles, sides, strict=True)]
+    asked = None if number is None else number * len(sides)
     return Forecast(
-        requests=number,
-        input_tokens=fresh,
-        output_tokens=made,
-        capped=profile.output_cap_param != "none",
-        cost=price(profile.prices, fresh, made) if priced else None,
-        currency=profile.prices.currency if profile.prices is not None else None,
+        requests=asked if plan.budget_requests is None else min(asked or plan.budget_requests, plan.budget_requests),
+        input_tokens=sum(fresh for fresh, _ in sides),
+        output_tokens=sum(made for _, made in sides),
+        capped=all(profile.output_cap_param != "none" for profile in profiles),
+        cost=sum(costs) if priced else None,
+        currency=currencies.pop() if priced else None,
         seconds=plan.budget_time_s,
     )
 
 
-def check_budget(profile: Profile, plan: Plan) -> None:
+def _worst(needs: Iterator[Need], number: int | None) -> tuple[int, int]:
+    """Input and output tokens of so many requests of one arm, those looked at first; of one where nobody knows."""
+    known = list(needs)
+    if not known:
+        return 0, 0
+    most = Need(*(max(column) for column in zip(*known, strict=True)))
+    further = 0 if number is None else number - len(known)
+    counted = [most] if number is None else known
+    fresh = sum(need.input_tokens for need in counted) + further * most.input_tokens
+    return fresh, sum(need.output_tokens for need in counted) + further * most.output_tokens
+
+
+def check_budget(profiles: Sequence[Profile], plan: Plan) -> None:
     """
-    See whether the budget has room for the first request.
+    See whether the budget has room for the first request of each arm.
 
     Raises:
         BudgetError: It has not: that is a mistake, and not a run of unsent rows.
     """
-    (need,) = _needs(profile, plan, 1)
-    for option, value, cap in (
-        ("--budget-tokens", need.spend.tokens, plan.budget_tokens),
-        ("--budget-cost", need.cost, plan.budget_cost),
-    ):
-        if cap is not None and value > cap:
-            raise BudgetError(f"{option} {cap:.6g} has no room for one request: the first may take {value:.6g}")
+    for arm, profile in zip(plan.arms, profiles, strict=True):
+        (need,) = _needs(profile, arm, plan, 1)
+        for option, value, cap in (
+            ("--budget-tokens", need.spend.tokens, plan.budget_tokens),
+            ("--budget-cost", need.cost, plan.budget_cost),
+        ):
+            if cap is not None and value > cap:
+                raise BudgetError(f"{option} {cap:.6g} has no room for one request: the first may take {value:.6g}")
 
 
-def _needs(profile: Profile, plan: Plan, number: int) -> Iterator[Need]:
-    """The worst cases of the first so many requests."""
+def _needs(profile: Profile, arm: Arm, plan: Plan, number: int) -> Iterator[Need]:
+    """The worst cases of an arm's first so many requests."""
     source = plan.source()
     for seq in range(number):
         request = source.request(seq)
-        yield worst_case(profile, plan.params, request, len(body_of(profile, plan.model, plan.params, request)))
+        yield worst_case(profile, arm.params, request, len(body_of(profile, arm.model, arm.params, request)))
 
 
 def _requests(plan: Plan) -> int | None:
+    """Of one arm, at most."""
     bounds = [plan.budget_requests, plan.requests]
     if plan.mode == "open":
-        bounds.append(len(plan.open_schedule()))
+        bounds = [plan.budget_requests, plan.open_schedule().requests]
     known = [bound for bound in bounds if bound is not None]
     return min(known) if known else None
 
 
-def outline(profile: Profile, plan: Plan) -> list[str]:
+def outline(profiles: Sequence[Profile], plan: Plan) -> list[str]:
     """What is going to happen, in lines for people."""
-    where = "an embedded provider on this machine" if profile.embedded else profile.url
-    load_of = (
-        f"closed loop, {plan.concurrency:,} user{'s' if plan.concurrency != 1 else ''}"
-        if plan.mode == "closed"
-        else f"open loop, {plan.arrivals} {plan.rate:g}/s"
-    )
-    spans = [f"for {plan.duration_s:g} s" if plan.duration_s is not None else "until its requests are done"]
-    if plan.budget_time_s is not None:
-        spans.append(f"over after {plan.budget_time_s:g} s")
     caps = {"requests": plan.budget_requests, "tokens": plan.budget_tokens, "cost": plan.budget_cost}
     budget = ", ".join(f"{value:,.6g} {name}" for name, value in caps.items() if value is not None)
-    key = profile.auth.env
-    lines = [
-        f"target   {where}",
-        *([f"key      ${key}{'' if os.environ.get(key) else ', which is not set'}"] if key else []),
-        f"model    {plan.model}",
-        f"load     {load_of} {', '.join(spans)}, {plan.stream_share:.0%} streamed, workload {plan.workload}",
-        f"tokens   {forecast(profile, plan).line()}",
+    lines = [line for arm, profile in zip(plan.arms, profiles, strict=True) for line in _whom(plan, arm, profile)]
+    lines += [
+        f"load     {load_phrase(plan)}, {plan.streamed:.0%} streamed",
+        *[f"workload {line}" for line in plan.source().words()],
+        f"tokens   {forecast(profiles, plan).line()}",
     ]
     return [*lines, f"budget   {budget}"] if budget else lines
+
+
+def _whom(plan: Plan, arm: Arm, profile: Profile) -> list[str]:
+    where = "an embedded provider on this machine" if profile.embedded else profile.url
+    key = profile.auth.env
+    return [
+        *([f"arm      {arm.name}"] if len(plan.arms) > 1 else []),
+        f"target   {where}",
+        *([f"key      ${key}{'' if os.environ.get(key) else ', which is not set'}"] if key else []),
+        f"model    {arm.model}",
+    ]
+
+
+def load_phrase(plan: Plan) -> str:
+    """The load in words."""
+    words = [_closed_phrase(plan) if plan.mode == "closed" else _open_phrase(plan)]
+    if plan.max_in_flight is not None:
+        words.append(f"at most {plan.max_in_flight} in flight")
+    if plan.hold:
+        words.append("held until all is over")
+    if plan.interleaved:
+        words.append(f"{len(plan.arms)} arms by turns, {plan.blocks} blocks each")
+    elif len(plan.arms) > 1:
+        words.append(f"{len(plan.arms)} arms together")
+    if plan.budget_time_s is not None:
+        words.append(f"over after {plan.budget_time_s:g} s")
+    return ", ".join(words)
+
+
+def _open_phrase(plan: Plan) -> str:
+    made = plan.open_schedule()
+    kind = plan.arrivals.rpartition("/")[2] if plan.arrivals.startswith("trace:") else plan.arrivals
+    rate = f" {plan.rate:g}/s" if plan.rate is not None else ""
+    stages = f" along {len(plan.stages)} stages" if plan.stages else ""
+    speed = f" at {plan.trace_speed:g} times its speed" if plan.trace_speed != 1 else ""
+    what = f"trace {kind}{speed}" if plan.arrivals.startswith("trace:") else f"{kind}{rate}{stages}"
+    length = f" in {made.length_s:.6g} s" if made.length_s else " at once"
+    return f"open loop, {what}: {made.requests:,} requests{length}"
+
+
+def _closed_phrase(plan: Plan) -> str:
+    users = plan.closed_schedule().users
+    words = f"closed loop, {'up to ' if plan.stages else ''}{users:,} user{'s' if users != 1 else ''}"
+    if plan.stages:
+        words += f" along {len(plan.stages)} stages"
+    if plan.ramp_s:
+        words += f" that come within {plan.ramp_s:g} s"
+    thinking = plan.thinking()
+    if thinking is not None:
+        words += f" thinking {thinking.words()}"
+    if plan.duration_s is not None:
+        return f"{words} for {plan.duration_s:g} s"
+    return words + (" until its requests are done" if plan.requests is not None else "")

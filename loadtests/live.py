@@ -51,8 +51,8 @@ class Tally:
         return {
             "worker": engine.worker,
             "t_s": engine.receiver.now_ns() / 1e9 if engine.began else 0.0,
-            "issued": engine.issued,
-            "in_flight": engine.in_flight,
+            "issued": engine.flight.issued,
+            "in_flight": engine.flight.in_flight,
             "ok": self.ok,
             "errors": self.errors,
             "cancelled": self.cancelled,
@@ -61,6 +61,7 @@ class Tally:
             "kinds": self.kinds,
             "output_tokens": self.output_tokens,
             "ttft_us": ttft[::step],
-            "paused_until_ns": engine.conduct.paused_until_ns,
+            "paused_until_ns": {arm: conduct.paused_until_ns for arm, conduct in engine.conducts.items()},
+            "slot": engine.course.slot and engine.course.slot.number,
             "stopping": engine.stopping and [*engine.stopping],
         }

@@ -27,6 +27,7 @@ from loadtests.guard import masked
 from loadtests.live import Tally
 from loadtests.locust_tab import tab_rows
 from loadtests.mock import process as mock_process
+from loadtests.plan import TRACE
 from loadtests.record import PARTS
 from loadtests.run import TRUTH, reach
 from loadtests.rundir import Setup, create, describe, point_latest
@@ -91,7 +92,7 @@ class LocustRun:
             if not profile.embedded:
                 reach(profile)
             out = Path(self.environment.parsed_options.out)  # type: ignore[union-attr]
-            self._begin(Setup(plan, profile, out, profile.name, [masked(word) for word in sys.argv]))
+            self._begin(Setup(plan, [profile], out, profile.name, [masked(word) for word in sys.argv]))
         except (ValueError, OSError, mock_process.MockError) as error:
             logger.error("%s", error)  # noqa: TRY400 - a user's mistake has no traceback
             self._code = 2
@@ -131,9 +132,10 @@ class LocustRun:
             if profile.embedded:
                 mock = mock_process.start(["--seed", str(setup.plan.seed)], path / TRUTH)
                 profile = profile.with_overrides(base_url=mock.base_url)
+            about = describe(setup, path, [profile])
             tally = Tally()
             engine = Engine(
-                setup.plan, profile, path / PARTS, worker=0, environ=os.environ,
+                setup.plan, [profile], path / PARTS, worker=0, environ=os.environ,
                 on_record=lambda record: self._on_record(tally, record),
             )  # fmt: skip
         except BaseException:
@@ -141,8 +143,9 @@ class LocustRun:
                 mock.stop()
             shutil.rmtree(path, ignore_errors=True)
             raise
+        engine.course.on_reached = lambda number: engine.go(number + 1, engine.receiver.now_ns())
+        engine.places.open_ended = self.environment.shape_class is not None
         zero_ns = clock.monotonic_ns()
-        about = describe(setup, path, profile)
         manifest.write(path, about | {"started_unix_ns": zero_ns + clock.measure_offset().offset_ns})
         point_latest(setup.out, path.name)
         self.answered.clear()
@@ -223,5 +226,8 @@ def _shorten(test: Test) -> None:
         return
     if engine.last_due_ns < engine.schedule.offsets_ns[-1]:
         plan = replace(plan, duration_s=(engine.last_due_ns + 1) / 1e9)
-        planned = len(plan.open_schedule())
+        inputs = test.path / PARTS
+        if plan.arrivals.startswith("trace:"):
+            plan.open_schedule().save(inputs / TRACE)
+        planned = plan.open_schedule(inputs, engine.workload).requests
         manifest.write(test.path, manifest.read(test.path) | {"plan": plan.to_json(), "planned": planned})

@@ -50,6 +50,23 @@ def read(run_dir: Path) -> dict[str, Any]:
     return value
 
 
+def arms(about: dict[str, Any]) -> list[dict[str, Any]]:
+    """
+    The arms of a run: name, model, params, new_connections and profile of each.
+
+    Args:
+        about: A manifest; that of a run from before there were several has one.
+    """
+    found: list[dict[str, Any]] | None = about.get("arms")
+    if found:
+        return found
+    plan = about["plan"]
+    return [{
+        "name": plan.get("arm", "default"), "model": plan.get("model", ""), "params": plan.get("params", {}),
+        "new_connections": plan.get("new_connections", False), "profile": about["profile"],
+    }]  # fmt: skip
+
+
 def write(run_dir: Path, value: dict[str, Any]) -> None:
     """Write the manifest whole or not at all."""
     path = run_dir / MANIFEST

@@ -1,5 +1,5 @@
 """
-Options as a plan: contradictions refused, defaults chosen, one line per mistake.
+Options as a plan: defaults chosen, one line per mistake.
 
 Shared by `firsttoken run` and by plain Locust's command line; how an option is spelt and read is theirs.
 """
@@ -8,36 +8,23 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from loadtests import tokens
-from loadtests.dialect import asked_choices
-from loadtests.plan import Plan
+from loadtests import draws, schedule, workload
+from loadtests.contradictions import OptionError, checked, refuse
+from loadtests.defaults import load_of
+from loadtests.plan import BLOCKS, Arm, Plan
 from loadtests.profiles import OWNED, ProfileError, check_request
 from loadtests.redact import looks_secret, secret_places
-from loadtests.targets import is_local
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from loadtests.arms import Asked
     from loadtests.profiles import Profile
-
-DEMO_RATE: Final = 8.0
-DEMO_DURATION_S: Final = 20.0
-DEMO_STREAM_SHARE: Final = 0.8
-REMOTE_REQUESTS: Final = 10
-REMOTE_OUTPUT_TOKENS: Final = 64
-REMOTE_DURATION_S: Final = 120.0
-REMOTE_GRACE_S: Final = 60.0
-"""After its schedule, a remote run's answers have so long unless `--budget-time` says otherwise."""
-
-LOCAL_DURATION_S: Final = 60.0
-
-
-class OptionError(ValueError):
-    """Options that cannot stand together, or a value that cannot be used: one line with the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +33,10 @@ class Given:
     What was asked for; None where nothing was.
 
     Attributes:
-        params: `KEY=JSON` pairs.
+        stages: File of the load over time.
         stream: True or False: streamed answers only, or none.
     """
 
-    model: str | None = None
-    params: Sequence[str] = ()
     workload: str = "chat"
     output_tokens: int | None = None
     stream: bool | None = None
@@ -59,12 +44,20 @@ class Given:
     rate: float | None = None
     concurrency: int | None = None
     arrivals: str | None = None
+    stages: str | None = None
+    trace_speed: float | None = None
+    trace_start: float | None = None
     duration: float | None = None
     requests: int | None = None
+    max_in_flight: int | None = None
+    hold: bool = False
+    ramp: float | None = None
+    think: str | None = None
+    blocks: int | None = None
+    together: bool = False
     warmup: float | None = None
     seed: int = 1
     workers: int = 1
-    new_connections: bool = False
     budget_requests: int | None = None
     budget_tokens: int | None = None
     budget_cost: float | None = None
@@ -75,74 +68,106 @@ class Given:
     tokenizer: str | None = None
 
 
-def warnings_of(profile: Profile, plan: Plan) -> list[str]:
+def warnings_of(profiles: Sequence[Profile], plan: Plan) -> list[str]:
     """
-    What this provider will not do with a plan, and what is not as usual, one line each.
+    What providers will not do with a plan, and what is not as usual, one line each.
+
+    Args:
+        profiles: Of the plan's arms, in their order.
+        plan: Of the run.
 
     Raises:
-        ProfileError: It would refuse a parameter.
+        ProfileError: One would refuse a parameter.
     """
-    params = {**plan.source().extra, **plan.params}
-    streamed, plain = plan.stream_share > 0, plan.stream_share < 1
-    try:
-        notes = check_request(profile, params, streamed=streamed, plain=plain, output_cap=plan.output_tokens)
-    except ProfileError as error:
-        raise ProfileError(_placed(plan, str(error))) from None
-    notes = [_placed(plan, note) for note in notes]
-    if profile.proxy is not None:
-        notes.append(f"requests go through the proxy {profile.proxy}; times are this process' own (user clock)")
-    if profile.http_version == "2":
-        notes.append("requests are HTTP/2, a connection for each in flight; times are this process' own (user clock)")
+    notes = []
+    extra = plan.source().extra
+    for arm, profile in zip(plan.arms, profiles, strict=True):
+        of_arm = f"arm {arm.name}: " if len(plan.arms) > 1 else ""
+        try:
+            found = check_request(
+                profile, {**extra, **arm.params}, streamed=plan.streamed > 0, plain=plan.streamed < 1,
+                output_cap=plan.output_tokens,
+            )  # fmt: skip
+        except ProfileError as error:
+            raise ProfileError(of_arm + _placed(plan, extra, str(error))) from None
+        notes += [of_arm + _placed(plan, extra, note) for note in found]
+        if profile.proxy is not None:
+            notes.append(
+                f"{of_arm}requests go through the proxy {profile.proxy}; times are this process' own (user clock)"
+            )
+        if profile.http_version == "2":
+            notes.append(
+                f"{of_arm}requests are HTTP/2, a connection for each in flight; times are this process' own (user"
+                " clock)"
+            )
     return notes
 
 
-def _placed(plan: Plan, text: str) -> str:
+def _placed(plan: Plan, extra: Mapping[str, Any], text: str) -> str:
     """A text about a parameter, naming what asks for it."""
-    for key in plan.source().extra:
+    for key in extra:
         text = text.replace(f"--param {key}", f"--workload {plan.workload}: {key}", 1)
     return text
 
 
-def plan_of(profile: Profile, given: Given) -> Plan:
+def arm_of(one: Asked, profile: Profile) -> Arm:
+    """
+    One side of a run from how it was asked for.
+
+    Raises:
+        OptionError: No model, or a parameter that cannot be used.
+    """
+    model = one.model if one.model is not None else profile.default_model
+    if not model or not model.strip():
+        default = f"leave it out for {profile.default_model}" if profile.default_model else "there is no default"
+        wrong = f"--model {one.model!r} is empty" if one.model is not None else f"profile {profile.name} has no model"
+        raise OptionError(f"{wrong}; name one with --model NAME ({default})")
+    return Arm(one.name, model, _params(one.params), one.new_connections)
+
+
+def plan_of(arms: Sequence[Arm], profiles: Sequence[Profile], given: Given) -> Plan:
     """
     The plan that the options ask for.
 
     Args:
-        profile: Of the provider.
+        arms: Whom it goes to.
+        profiles: Of the arms, in their order.
         given: What was asked for.
 
     Raises:
-        OptionError: Options that contradict each other or the profile.
+        OptionError: Options that contradict each other or a profile.
+        ScheduleError, WorkloadError: A value or a file that no schedule or no workload can be made from.
     """
-    _refuse(given)
-    model = given.model if given.model is not None else profile.default_model
-    if not model or not model.strip():
-        default = f"leave it out for {profile.default_model}" if profile.default_model else "there is no default"
-        wrong = (
-            f"--model {given.model!r} is empty" if given.model is not None else f"profile {profile.name} has no model"
-        )
-        raise OptionError(f"{wrong}; name one with --model NAME ({default})")
-    params = _params(given.params)
-    load_of = _demo if profile.embedded else (_local if is_local(profile) else _remote)
-    chosen = load_of(given)
-    concurrency = chosen["concurrency"]
+    refuse(given, len(arms))
+    chosen = load_of(profiles, given)
+    stages = schedule.read_stages(Path(given.stages)) if given.stages is not None else ()
+    closed = chosen["concurrency"] is not None or any(stage.kind == "concurrency" for stage in stages)
+    definitions = tuple(workload.definitions(given.workload))
     plan = Plan(
-        model=model,
-        mode="closed" if concurrency is not None else "open",
-        arrivals=given.arrivals or "poisson",
+        arms=tuple(arms),
+        mode="closed" if closed else "open",
+        arrivals=_arrivals(given),
         rate=chosen["rate"],
-        concurrency=concurrency,
+        concurrency=chosen["concurrency"],
         duration_s=chosen["duration"],
         requests=chosen["requests"],
-        stream_share=_share(given, chosen),
+        stages=tuple(stage.to_json() for stage in stages),
+        trace_speed=given.trace_speed or 1.0,
+        trace_start_s=given.trace_start or 0.0,
+        max_in_flight=given.max_in_flight,
+        hold=given.hold,
+        ramp_s=given.ramp or 0.0,
+        think=None if given.think is None else draws.law_of(given.think, "s").to_json(),
+        blocks=given.blocks or BLOCKS,
+        together=given.together,
+        stream_share=_share(given, chosen, definitions),
         output_tokens=chosen["output_tokens"],
         workload=given.workload,
-        params=params,
+        definitions=definitions,
         seed=given.seed,
         salt=secrets.token_hex(4),
         workers=given.workers,
         warmup_s=given.warmup or 0.0,
-        new_connections=given.new_connections,
         budget_requests=given.budget_requests,
         budget_tokens=given.budget_tokens,
         budget_cost=given.budget_cost,
@@ -152,57 +177,24 @@ def plan_of(profile: Profile, given: Given) -> Plan:
         keep_bodies=given.keep_bodies,
         tokenizer=given.tokenizer,
     )
-    _check(plan, given)
-    if not 0 <= plan.keep_bodies <= 1:
-        raise OptionError(f"--keep-bodies {plan.keep_bodies} isn't a number in [0, 1]")
-    if plan.budget_cost is not None and profile.prices is None:
-        raise OptionError(
-            f"--budget-cost {plan.budget_cost:g}: profile {profile.name} has no prices;"
-            " give them in a profile of your own ([prices]), or use --budget-tokens"
-        )
-    return plan
+    return checked(plan, given, profiles)
 
 
-def _refuse(given: Given) -> None:
-    """Options that cannot stand together."""
-    if given.rate is not None and given.concurrency is not None:
-        raise OptionError("--rate (open loop) and --concurrency (closed loop) exclude each other; give one")
-    if given.concurrency is not None and given.arrivals is not None:
-        raise OptionError("--arrivals says how an open loop's requests are spaced; give --rate, not --concurrency")
-    if given.stream is not None and given.stream_share is not None:
-        raise OptionError("--stream/--no-stream and --stream-share exclude each other; give one")
+def _arrivals(given: Given) -> str:
+    """The law, a trace by its whole path: workers look for it from elsewhere."""
+    law, colon, name = (given.arrivals or "poisson").partition(":")
+    return f"{law}:{Path(name).resolve()}" if law == "trace" and name else law + colon + name
 
 
-def _check(plan: Plan, given: Given) -> None:
-    """Build what the plan names once, so that a bad value is said before anything is made."""
-    plan.source()
-    if plan.tokenizer is not None:
-        tokens.load(plan.tokenizer)
-    if plan.mode == "open":
-        last_s = plan.open_schedule().offsets_ns[-1] / 1e9
-        if plan.duration_s is None and plan.warmup_s > last_s:
-            raise OptionError(
-                f"--warmup {plan.warmup_s:g}s is longer than the {plan.requests} requests last; make it shorter"
-            )
-    else:
-        plan.closed_schedule()
-    if plan.duration_s is not None and plan.warmup_s >= plan.duration_s:
-        raise OptionError(
-            f"--warmup {plan.warmup_s:g}s leaves nothing of --duration {plan.duration_s:g}s to measure; make it shorter"
-        )
-    if plan.mode == "closed" and given.arrivals is not None:
-        raise OptionError(f"--arrivals {given.arrivals} says how an open loop's requests are spaced; give --rate too")
-    if plan.concurrency is not None and plan.workers > plan.concurrency:
-        raise OptionError(
-            f"--workers {plan.workers} are more than --concurrency {plan.concurrency}; a worker would have no user"
-        )
-
-
-def _share(given: Given, chosen: dict[str, Any]) -> float:
+def _share(given: Given, chosen: dict[str, Any], definitions: Sequence[dict[str, Any]]) -> float | None:
+    """The share of streamed answers; None: each workload says its own."""
     if given.stream is not None:
         return 1.0 if given.stream else 0.0
-    share: float = chosen["stream_share"]
-    return share
+    own = any(definition.get("stream_share") is not None for definition in definitions)
+    if given.stream_share is None and own:
+        return None
+    share: float | None = chosen["stream_share"]
+    return 1.0 if share is None else share
 
 
 def _params(pairs: Sequence[str]) -> dict[str, Any]:
@@ -225,63 +217,3 @@ def _params(pairs: Sequence[str]) -> dict[str, Any]:
                 f"--param {pair!r}: {raw!r} is not JSON; a string needs quotes: '{key}=\"{raw}\"'"
             ) from None
     return params
-
-
-# What a load is where nothing was said.
-
-
-def _given(given: Given, **defaults: Any) -> dict[str, Any]:
-    names = ("rate", "concurrency", "duration", "requests", "output_tokens", "stream_share")
-    return {name: defaults.get(name) if getattr(given, name) is None else getattr(given, name) for name in names}
-
-
-def _loads(given: Given) -> bool:
-    """Whether anything was said of how much load."""
-    return given.rate is not None or given.concurrency is not None
-
-
-def _bounds(given: Given, duration_s: float) -> dict[str, float]:
-    """A duration where neither it nor a number of requests was said."""
-    return {} if given.requests is not None else {"duration": duration_s}
-
-
-def _demo(given: Given) -> dict[str, Any]:
-    rate = {} if _loads(given) else {"rate": DEMO_RATE}
-    return _given(given, stream_share=DEMO_STREAM_SHARE, **rate, **_bounds(given, DEMO_DURATION_S))
-
-
-def _local(given: Given) -> dict[str, Any]:
-    load_of = {} if _loads(given) else {"concurrency": 1}
-    return _given(given, stream_share=1.0, **load_of, **_bounds(given, LOCAL_DURATION_S))
-
-
-def _remote(given: Given) -> dict[str, Any]:
-    """Somebody else's machine and somebody's money: little, unless asked for more and confirmed."""
-    load_of = {} if _loads(given) else {"concurrency": 1}
-    bounds = {} if given.duration is not None else {"requests": REMOTE_REQUESTS}
-    chosen = _given(
-        given, stream_share=1.0, output_tokens=REMOTE_OUTPUT_TOKENS, duration=REMOTE_DURATION_S, **bounds, **load_of
-    )
-    return chosen | {"budget_time": chosen["duration"] + REMOTE_GRACE_S}
-
-
-def beyond_defaults(profile: Profile, plan: Plan) -> list[str]:
-    """In what a plan asks a remote provider for more than the careful defaults."""
-    more = []
-    bounds = [bound for bound in (plan.requests, plan.budget_requests) if bound is not None]
-    if plan.mode == "open":
-        bounds.append(len(plan.open_schedule()))
-    if not bounds or min(bounds) > REMOTE_REQUESTS:
-        more.append(f"{min(bounds) if bounds else 'unbounded'} requests (default {REMOTE_REQUESTS})")
-    if (plan.concurrency or 1) > 1:
-        more.append(f"concurrency {plan.concurrency} (default 1)")
-    if plan.rate is not None:
-        more.append(f"an open loop of {plan.rate:g}/s (default: concurrency 1)")
-    most = (asked_choices(profile, plan.params, {}) or 1) * (plan.output_tokens or 0)
-    if not most or most > REMOTE_OUTPUT_TOKENS:
-        more.append(f"up to {most or 'unbounded'} output tokens (default {REMOTE_OUTPUT_TOKENS})")
-    if profile.output_cap_param == "none" and plan.stream_share < 1:
-        more.append("whole answers, which this provider caps nowhere and which can't be cut")
-    if (plan.duration_s or 0) > REMOTE_DURATION_S:
-        more.append(f"{plan.duration_s:g} s (default {REMOTE_DURATION_S:g})")
-    return more

@@ -1,4 +1,4 @@
-"""Sentences for synthetic prompts, in English and German: invented for this project, nobody in them."""
+"""Sentences for synthetic prompts in English and German, and code: invented for this project, nobody in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ class Phrases:
     """
     What one language has: the system message, the tasks that open a prompt, sentence templates, values of the slots.
 
-    {place} and {time} are adverbials, {thing} a plural without an article, {n} a number from 2 to 59.
+    {place} and {time} are adverbials, {thing} a plural without an article, {n} a number from 2 to 59; in code they are
+    parts of names. `glue` stands between two sentences.
     """
 
     system: str
@@ -20,6 +21,7 @@ class Phrases:
     places: tuple[str, ...]
     times: tuple[str, ...]
     things: tuple[str, ...]
+    glue: str = " "
 
 
 ENGLISH: Final = Phrases(
@@ -98,4 +100,73 @@ GERMAN: Final = Phrases(
     places=("am Hafen", "in der Bücherei", "hinter dem Bahnhof", "im zweiten Stock", "bei der alten Mühle"),
     times=("am Montag", "im frühen Frühjahr", "in der letzten Woche", "am Vormittag", "zum Monatsende", "in der Nacht"),
     things=("Stühle", "Karten", "Laternen", "Samentüten", "Holzkisten", "Fahrradklingeln", "Schraubgläser"),
+)  # fmt: skip
+
+_MODULE: Final = """
+def count_{thing}(rows):
+    total = 0
+    for row in rows:
+        if row["{place}"] > {n}:
+            total += row["{thing}"]
+    return total
+----
+def {time}_{thing}(values, limit={n}):
+    kept = [value for value in values if value < limit]
+    return sorted(kept)[-{n}:]
+----
+class {thing}_of_{place}:
+    def __init__(self, size={n}):
+        self.size = size
+        self.{thing} = []
+
+    def add(self, item):
+        self.{thing}.append(item)
+        return len(self.{thing}) > self.size
+----
+def {time}_{place}(path):
+    with open(path) as lines:
+        return [line.split(",")[:{n}] for line in lines]
+----
+{thing}_limit = {n}
+{place}_names = {{name: index for index, name in enumerate({thing}_list)}}
+----
+def merge_{thing}(left, right):
+    merged = dict(left)
+    for key, value in right.items():
+        merged[key] = merged.get(key, {n}) + value
+    return merged
+----
+def wait_for_{place}(check, tries={n}):
+    for number in range(tries):
+        if check(number):
+            return number
+    raise RuntimeError("no {place} {time}")
+----
+def mean_{thing}(samples):
+    # {time}: at most {n} samples
+    samples = samples[:{n}]
+    return sum(samples) / len(samples) if samples else None
+----
+assert {time}_{thing}([1, 2, {n}]) == [1, 2]
+assert merge_{thing}({{}}, {{"{place}": 1}})["{place}"] == {n}
+----
+while {thing}:
+    item = {thing}.pop()
+    if item.{place} is None or item.{time} > {n}:
+        continue
+    results.append(item)
+"""
+
+CODE: Final = Phrases(
+    system="Answer with code.",
+    tasks=(
+        "Find the mistake in this module:", "Write tests for this module:", "Explain what this module does:",
+        "Add type hints to this module:", "Make this module faster:", "Split this module into smaller functions:",
+        "Write the docstrings of this module:", "Continue this module:",
+    ),
+    templates=tuple(_MODULE.strip().split("\n----\n")),
+    places=("harbour", "library", "station", "upstairs", "mill"),
+    times=("early", "late", "first", "daily", "final", "nightly"),
+    things=("chairs", "maps", "lanterns", "seeds", "crates", "bells", "jars"),
+    glue="\n\n",
 )  # fmt: skip

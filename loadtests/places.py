@@ -1,4 +1,9 @@
-"""The users of a closed loop in one process: their places in the schedule, who holds one, and what each asks next."""
+"""
+The users of a closed loop in one process: their places, who holds one, and what each asks next.
+
+A place is a user of one arm; where arms play together each has as many users as were asked for, else all users serve
+the arm whose turn it is.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +11,62 @@ from collections import Counter
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from loadtests.arrival import Conversation
+from loadtests.draws import draw, unit
 from loadtests.plan import BEYOND
 
 if TYPE_CHECKING:
     from loadtests.plan import Plan
+    from loadtests.slots import Slot
+    from loadtests.workload import Workload
 
 
 class Places:
     """
+    Places of one worker.
+
     Args:
         plan: Of the run.
         worker: Number of this process.
 
     Attributes:
-        schedule: The closed loop's; None in open loop.
+        schedule: The closed loop's, of one arm; None in open loop.
         users: The Locust users of this process by their place.
-    """  # noqa: D205 - the module says what it is
+        open_ended: Users come and go as somebody else decides; the loop is not over when the last has gone.
+    """
 
-    def __init__(self, plan: Plan, worker: int) -> None:
+    def __init__(self, plan: Plan, worker: int, workload: Workload) -> None:
         self.schedule = plan.closed_schedule() if plan.mode == "closed" else None
         self.users: dict[int, Any] = {}
-        self._plan, self._worker = plan, worker
+        self.open_ended = bool(plan.stages)
+        self._plan, self._worker, self._workload = plan, worker, workload
+        self._think = plan.thinking()
         self._beyond = count(BEYOND + worker, plan.workers)
         self._entered = 0
-        self._turns: Counter[int] = Counter()
+        self._asked: Counter[tuple[int, int]] = Counter()
+        self._given: Counter[int] = Counter()
+        self._out: set[int] = set()
+        self._talks: dict[tuple[int, int], Conversation] = {}
+
+    # Who is there.
+
+    def mine(self, users: int | None = None) -> range:
+        """
+        The places of this worker that are to be taken.
+
+        Args:
+            users: At a moment at which so many are wanted of an arm; None: at the most.
+        """
+        schedule = self.schedule
+        assert schedule is not None
+        wanted = schedule.users if users is None else users
+        if schedule.requests is not None and not self._plan.hold:
+            wanted = min(wanted, schedule.requests)
+        return range(self._worker, wanted * self._sides, self._plan.workers)
+
+    @property
+    def _sides(self) -> int:
+        return len(self._plan.arms) if self._plan.together else 1
 
     def enter(self, user: Any) -> int:
         """A user comes: the lowest free place among this worker's users."""
@@ -38,25 +75,87 @@ class Places:
         self.users[place] = user
         return place
 
-    def leave(self, place: int, issued: int) -> bool:
+    def leave(self, place: int) -> bool:
         """A user goes; True where all who were to come have gone, so that the loop is over."""
         self.users.pop(place, None)
         if self.schedule is None or self.users:
             return False
-        all_came = self._entered >= len(self.schedule.users_of(self._worker, self._plan.workers))
-        return all_came or self._handed_out(issued)
+        all_came = not self.open_ended and self._entered >= len(self.mine())
+        return all_came or self._handed_out(0)
 
-    def _handed_out(self, issued: int) -> bool:
+    def _handed_out(self, arm: int) -> bool:
         """Every request that a bounded closed loop may make has been made; known where one process has all users."""
         most = self._plan.requests
-        return self._plan.workers == 1 and most is not None and issued >= most
+        return self._plan.workers == 1 and most is not None and not self._plan.hold and self._given[arm] >= most
 
-    def next_seq(self, place: int, issued: int) -> int | None:
-        """The seq of the next request of whoever holds a place; None where there is none."""
-        if self.schedule is None or self._handed_out(issued):
+    # What is asked.
+
+    def side(self, place: int, slot: Slot) -> tuple[int, int]:
+        """The arm that a place serves in a slot, by its place in the plan, and its number among that arm's users."""
+        arm = slot.arms[place % len(slot.arms)]
+        return arm, place // len(slot.arms)
+
+    def next_seq(self, place: int, slot: Slot, *, tail: bool) -> int | None:
+        """
+        The seq of the next request of whoever holds a place; None where the slot has none for it.
+
+        Args:
+            place: Of the user.
+            slot: The one at hand.
+            tail: Behind the planned end, where the number of requests is no bound any more.
+        """
+        arm, user = self.side(place, slot)
+        if self.schedule is None or self._handed_out(arm):
             return None
-        if place >= self.schedule.users:
+        if user >= self.schedule.users:
+            self._given[arm] += 1
             return next(self._beyond)
-        seq = self.schedule.seq(place, self._turns[place])
-        self._turns[place] += 1  # of the place: who takes it over goes on from there
-        return seq if self.schedule.allows(seq) else None
+        seq = self.schedule.seq(user, self._asked[arm, user])
+        if not tail and slot.last is not None and seq >= slot.last:
+            return None
+        self._asked[arm, user] += 1  # of the place: who takes it over goes on from there
+        self._given[arm] += 1
+        return seq
+
+    def give_back(self, place: int, slot: Slot) -> None:
+        """The request that was just handed out has not been made."""
+        arm, user = self.side(place, slot)
+        self._given[arm] -= 1
+        if self.schedule is not None and user < self.schedule.users:
+            self._asked[arm, user] -= 1
+
+    def out(self, place: int) -> bool:
+        """A user has nothing more to ask in the slot at hand; True where nobody here has."""
+        self._out.add(place)
+        return self._out >= self.users.keys()
+
+    def begin(self) -> None:
+        """A slot begins."""
+        self._out.clear()
+
+    # Conversations and pauses.
+
+    def talk(self, place: int, slot: Slot) -> Conversation:
+        """The conversation that a place has with an arm: the one at hand, or a new one."""
+        arm, user = self.side(place, slot)
+        talk = self._talks.get((arm, user))
+        if talk is None:
+            assert self.schedule is not None
+            number = self.schedule.seq(user, self._asked[arm, user] - 1)  # no two begin with the same request
+            talk = self._talks[arm, user] = Conversation(number, self._workload.turns(number))
+        return talk
+
+    def hang_up(self, place: int, slot: Slot) -> None:
+        """That conversation is over."""
+        self._talks.pop(self.side(place, slot), None)
+
+    def pause_s(self, place: int, slot: Slot | None) -> float:
+        """How long whoever holds a place thinks before the next request; the same until that is asked."""
+        side = (0, place) if slot is None else self.side(place, slot)
+        talk = self._talks.get(side)
+        if talk is not None and talk.turn:
+            return self._workload.think_s(talk.number, talk.turn)
+        if self._think is None:
+            return 0.0
+        word = draw(f"think {self._plan.seed} {side[1]} {self._asked[side]}")
+        return self._think.at(unit(int.from_bytes(word[:8], "little")))

@@ -20,20 +20,27 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from locust import events
 from locust.runners import LocalRunner
 
+from loadtests import schedule
+from loadtests.arms import Asked
 from loadtests.budget import BudgetError
+from loadtests.contradictions import OptionError
+from loadtests.defaults import ENDS_ITSELF, beyond_defaults
+from loadtests.draws import LawError
 from loadtests.forecast import check_budget
 from loadtests.guard import guard, masked, masking
 from loadtests.locust_run import LocustRun
+from loadtests.locust_shape import Stages
 from loadtests.locust_tab import add_tab
-from loadtests.options import Given, OptionError, beyond_defaults, plan_of, warnings_of
+from loadtests.options import Given, arm_of, plan_of, warnings_of
 from loadtests.profiles import ProfileError
 from loadtests.schedule import ScheduleError
-from loadtests.targets import TargetError, is_local, profile_of
+from loadtests.targets import TargetError, is_local
 from loadtests.units import UnitError, per_second, seconds
 from loadtests.users import ChatUser, MixedUser, PlainUser, StreamingUser, has_tasks
 from loadtests.watch import GRACE_S
@@ -46,7 +53,9 @@ if TYPE_CHECKING:
 __all__ = ["ChatUser", "MixedUser", "PlainUser", "StreamingUser"]
 
 logger = logging.getLogger("firsttoken")
-_MISTAKES: Final = (BudgetError, OptionError, ProfileError, ScheduleError, TargetError, UnitError, WorkloadError)
+_MISTAKES: Final = (
+    BudgetError, LawError, OptionError, ProfileError, ScheduleError, TargetError, UnitError, WorkloadError,
+)  # fmt: skip
 
 
 def add_options(parser: LocustArgumentParser) -> None:
@@ -59,11 +68,16 @@ def add_options(parser: LocustArgumentParser) -> None:
     add("--proxy", default="", env_var="FIRSTTOKEN_PROXY", help="a proxy's URL; empty: HTTPS_PROXY and its like")
     add("--http2", action="store_true", help="speak HTTP/2 (needs the extra http2)")
     add("--model", default="", env_var="FIRSTTOKEN_MODEL", help="the model to ask for; empty: the profile's")
-    add("--workload", default="chat", help="what is asked where a task brings no messages")
+    add("--workload", default="chat", help="what is asked where a task brings no messages: preset, TOML file or mix")
     add("--output-tokens", type=int, default=0, help="the output cap sent; 0: drawn per request")
     add("--stream-share", type=float, default=1.0, help="share of streamed answers, 0 to 1")
     add("--rate", default="", help="open loop: arrivals per second (8, 8/s, 90/m); empty: closed loop")
-    add("--arrivals", default="poisson", help="open loop: poisson or constant")
+    add("--arrivals", default="", help="open loop: poisson, constant, gamma:CV, burst:N or trace:FILE")
+    add("--stages", default="", help="the load over time: TOML stages of rate, or of concurrency instead of -u and -r")
+    add("--trace-speed", type=float, default=0.0, help="play a trace so many times as fast; 0: as it is")
+    add("--trace-start", default="", help="leave out so much of a trace's beginning")
+    add("--max-in-flight", type=int, default=0, help="open loop: who would be more waits; 0: no cap")
+    add("--think", default="", help="closed loop: a user's pause where the class has no wait_time, like exponential:2s")
     add("--duration", default="", help="open loop: length of the schedule (90, 90s, 5m); empty: --run-time, else 1h")
     add("--requests", type=int, default=0, help="at most so many requests; 0: as the profile's place allows")
     add("--var", action="append", default=[], help="NAME=VALUE, fills {NAME} in the profile's URL; repeatable")
@@ -84,13 +98,19 @@ def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> Non
     if not isinstance(runner, LocalRunner):
         _exit("plain Locust's --master, --worker and --processes are not supported; use firsttoken run --workers N")
     try:
-        for note in warnings_of(*planned(environment, 1)):
+        profile, plan = planned(environment, 1)
+        for note in warnings_of([profile], plan):
             logger.info("note: %s", note)
     except _MISTAKES as error:
         _exit(str(error).replace("--profile ", "--provider "))
     if not environment.stop_timeout:
         environment.stop_timeout = GRACE_S  # Locust's default kills requests in flight
     runner.log_exception = masking(runner.log_exception)  # the web UI shows what users' tasks raise
+    if plan.mode == "closed" and plan.stages:
+        if environment.shape_class is not None:
+            _exit("--stages and a LoadTestShape both say how many users there are; drop one of the two")
+        environment.shape_class = Stages(plan.closed_schedule())
+        environment.shape_class.runner = runner
     run = LocustRun(environment, planned)
     on: Any = environment.events
     on.test_start.add_listener(run.on_start)
@@ -104,50 +124,81 @@ def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> Non
 def planned(environment: Environment, users: int) -> tuple[Any, Any]:
     """The profile and the plan that Locust's options ask for, as they stand now (the web UI can change them)."""
     options: Any = environment.parsed_options
-    profile = profile_of(
-        options.provider, options.base_url or None, proxy=options.proxy or None, http2=options.http2,
-        variables=options.var, allow_insecure_http=options.allow_insecure_http,
+    asked = Asked(
+        name="default", profile=options.provider, base_url=options.base_url or None, proxy=options.proxy or None,
+        http2=options.http2, model=options.model or None, variables=tuple(options.var),
     )  # fmt: skip
-    rate = per_second(options.rate) if options.rate else None
-    own = [user.__name__ for user in environment.user_classes if issubclass(user, ChatUser) and has_tasks(user)]
-    if rate is not None and own:
-        raise OptionError(
-            f"--rate {options.rate} is an open loop, in which the schedule sends, but {', '.join(own)} has @task"
-            " methods, which are a closed loop; drop one of the two"
-        )
-    if rate is None and options.duration:
-        raise OptionError(
-            f"--duration {options.duration} is the length of an open loop's schedule; give --rate, or use -t"
-        )
-    plan = plan_of(
-        profile,
-        Given(
-            model=options.model or None,
-            workload=options.workload,
-            output_tokens=min(options.output_tokens, 2**31 - 1) or None,
-            stream_share=options.stream_share,
-            rate=rate,
-            concurrency=None if rate is not None else max(1, users),
-            arrivals=options.arrivals if rate is not None else None,
-            duration=_duration(options) if rate is not None else None,
-            requests=options.requests or None,
-            seed=options.seed,
-            budget_requests=options.budget_requests or None,
-            budget_tokens=options.budget_tokens or None,
-            budget_cost=options.budget_cost or None,
-            accept_throttling=options.accept_throttling,
-            accept_errors=options.accept_errors,
-        ),
-    )
-    check_budget(profile, plan)
+    profile = asked.provider(allow_insecure_http=options.allow_insecure_http)
+    given = _given(options, users)
+    is_open = _refuse(environment, given)
+    plan = plan_of([arm_of(asked, profile)], [profile], given)
+    check_budget([profile], plan)
     if is_local(profile):
-        # Locust says when to stop; only a schedule has a length of its own.
-        plan = replace(plan, duration_s=plan.duration_s if rate is not None else None)
-    elif (more := beyond_defaults(profile, plan)) and not options.yes:
+        # Locust says when to stop; only a schedule, or stages, have a length of their own.
+        plan = plan if is_open or plan.stages else replace(plan, duration_s=None)
+    elif (more := beyond_defaults([profile], plan)) and not options.yes:
         raise OptionError(
             f"{profile.base_url} is remote, and this asks for {', '.join(more)}; add --yes if that is meant"
         )
     return profile, plan
+
+
+def _given(options: Any, users: int) -> Given:
+    """Locust's options as ours."""
+    rate = per_second(options.rate) if options.rate else None
+    stages = options.stages or None
+    alone = (options.arrivals or "").startswith(ENDS_ITSELF)
+    closed = rate is None and stages is None and not alone
+    return Given(
+        workload=options.workload,
+        output_tokens=min(options.output_tokens, 2**31 - 1) or None,
+        stream_share=options.stream_share,
+        rate=rate,
+        concurrency=max(1, users) if closed else None,
+        arrivals=options.arrivals or None,
+        stages=stages,
+        trace_speed=options.trace_speed or None,
+        trace_start=seconds(options.trace_start) if options.trace_start else None,
+        duration=_duration(options) if rate is not None or (alone and options.duration) else None,
+        requests=options.requests or None,
+        max_in_flight=options.max_in_flight or None,
+        think=options.think or None,
+        seed=options.seed,
+        budget_requests=options.budget_requests or None,
+        budget_tokens=options.budget_tokens or None,
+        budget_cost=options.budget_cost or None,
+        accept_throttling=options.accept_throttling,
+        accept_errors=options.accept_errors,
+    )
+
+
+def _refuse(environment: Environment, given: Given) -> bool:
+    """
+    Refuse what Locust's users and a schedule of ours cannot do together.
+
+    Returns:
+        Whether a schedule sends.
+
+    Raises:
+        OptionError: They contradict each other.
+    """
+    options: Any = environment.parsed_options
+    stages = schedule.read_stages(Path(given.stages)) if given.stages else ()
+    is_open = given.concurrency is None and not any(stage.kind == "concurrency" for stage in stages)
+    own = [user.__name__ for user in environment.user_classes if issubclass(user, ChatUser) and has_tasks(user)]
+    if is_open and own:
+        what = next(
+            f"--{name} {getattr(options, name)}" for name in ("rate", "stages", "arrivals") if getattr(options, name)
+        )
+        raise OptionError(
+            f"{what} is an open loop, in which the schedule sends, but {', '.join(own)} has @task"
+            " methods, which are a closed loop; drop one of the two"
+        )
+    if not is_open and options.duration:
+        raise OptionError(
+            f"--duration {options.duration} is the length of an open loop's schedule; give --rate, or use -t"
+        )
+    return is_open
 
 
 def _duration(options: Any) -> float:

@@ -37,9 +37,9 @@ ERROR_KINDS: Final = (
     "throttled", "overloaded", "upstream", "other_status",
 )  # fmt: skip
 FLAGS: Final = (
-    "no_done", "not_streamed", "buffered", "unterminated", "paused", "budget", "user_cancel", "run_end", "cut_at_cap",
-    "model_differs", "streamed_unasked", "content_filter", "refusal", "not_sse", "compressed", "bad_utf8",
-    "bare_message",
+    "no_done", "not_streamed", "buffered", "unterminated", "paused", "budget", "in_flight_cap", "turn_failed",
+    "gave_up", "user_cancel", "run_end", "cut_at_cap", "model_differs", "streamed_unasked", "content_filter", "refusal",
+    "not_sse", "compressed", "bad_utf8", "bare_message",
 )  # fmt: skip
 CONTENT: Final = 1
 REASONING: Final = 2
@@ -94,8 +94,8 @@ REQUEST_COLUMNS: Final[tuple[Column, ...]] = (
     Column("seq", pa.int64(), "", "place in the schedule, unique in the arm; closed loop: k * users + user"),
     _word("phase", "measure, warmup (only under --warmup SECONDS) or drain (only under --hold)"),
     _n("user", "", "closed-loop user; null in open loop"),
-    _n("conversation", "", "conversation; null where there is none"),
-    _n("turn", "", "turn of the conversation; null where there is none"),
+    _n("conversation", "", "conversation, by its place among the arrivals; null where there is none"),
+    _n("turn", "", "turn of the conversation, from 0; null where there is none"),
     Column("stream", pa.bool_(), "", "a streamed answer was asked for"),
     _ns("scheduled_ns", "meant to go out; closed loop: ready to send"),
     _ns("started_ns", "picked up by the client"),
@@ -180,8 +180,8 @@ DERIVED: Final = frozenset({
 })  # fmt: skip
 """Columns that follow from the others; parts do not carry them."""
 
-RUN_WIDE: Final = frozenset({"run_id", "profile", "model"})
-"""Columns that are the same for all rows of a worker's part and come from the manifest; parts do not carry them."""
+ARM_WIDE: Final = frozenset({"run_id", "profile", "model"})
+"""Columns that are the same for all rows of an arm and come from the manifest; parts do not carry them."""
 
 
 def requests_schema() -> pa.Schema:
@@ -198,7 +198,7 @@ def client_schema() -> pa.Schema:
 
 def part_schema() -> pa.Schema:
     """The schema of a worker's part: the raw columns, plain strings, and the stamps of the chunks."""
-    raw = [c for c in REQUEST_COLUMNS if c.name not in DERIVED and c.name not in RUN_WIDE]
+    raw = [c for c in REQUEST_COLUMNS if c.name not in DERIVED and c.name not in ARM_WIDE]
     fields = [pa.field(c.name, pa.string() if c.type == DICTIONARY else c.type) for c in raw]
     return pa.schema([*fields, pa.field("chunk_ns", pa.list_(pa.int64()))])
 

@@ -17,22 +17,19 @@ from typing import TYPE_CHECKING, Final
 from loadtests import clock, manifest, proxies, record
 from loadtests.errors import of_exception
 from loadtests.finish import Finished, finish
-from loadtests.fleet import Fleet, FleetError, total
+from loadtests.fleet import LEAD_NS, Fleet, FleetError, total
 from loadtests.guard import guard
 from loadtests.mock import process as mock_process
 from loadtests.rundir import NoRoomError, RunError, Setup, create, describe, point_latest
-from loadtests.send import address_of
 from loadtests.sink import DISK_FULL, DiskFullError
 from loadtests.stop import Stop
+from loadtests.targets import address_of
 from loadtests.watch import INTERRUPT, Interrupts, View, watch
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from loadtests.profiles import Profile
-
-LEAD_NS: Final = 50_000_000
-"""Between the start command and the run's zero, so that every worker has heard it."""
 
 TRUTH: Final = "mock.truth"
 """The embedded provider's own log, beside the run's files."""
@@ -94,11 +91,11 @@ def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
         RunError: It cannot begin.
         StoppedError: Somebody stopped it before its first request.
     """
-    profile = setup.profile
-    guard(profile.secrets(os.environ))
-    profile.api_key(os.environ)  # a missing key is said at once
-    if not profile.embedded:
-        reach(profile)
+    guard([secret for profile in setup.profiles for secret in profile.secrets(os.environ)])
+    for profile in setup.profiles:
+        profile.api_key(os.environ)  # a missing key is said at once
+        if not profile.embedded:
+            reach(profile)
     path = create(setup)
     with ExitStack() as stack:
         fleet = _start(setup, path, stack, interrupts)
@@ -112,13 +109,9 @@ def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
 
 def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts) -> Fleet:
     """Provider, manifest, workers, and the moment of the start; where that fails, nothing is left behind."""
-    profile = setup.profile
     try:
-        if profile.embedded:
-            mock = mock_process.start(["--seed", str(setup.plan.seed)], path / TRUTH)
-            stack.callback(mock.stop)
-            profile = profile.with_overrides(base_url=mock.base_url)
-        about = describe(setup, path, profile)
+        profiles = [_provider(setup, place, path, stack) for place in range(len(setup.profiles))]
+        about = describe(setup, path, profiles)
         manifest.write(path, about)
         fleet = Fleet(path, path / record.PARTS, setup.plan.workers)
         stack.callback(fleet.close)
@@ -140,9 +133,21 @@ def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts) -
     return fleet
 
 
+def _provider(setup: Setup, place: int, path: Path, stack: ExitStack) -> Profile:
+    """The profile of an arm; where it is the embedded provider, with one of its own started for it."""
+    profile = setup.profiles[place]
+    if not profile.embedded:
+        return profile
+    log = path / (TRUTH if len(setup.profiles) == 1 else f"{setup.plan.arms[place].name}.{TRUTH}")
+    mock = mock_process.start(["--seed", str(setup.plan.seed)], log)
+    stack.callback(mock.stop)
+    return profile.with_overrides(base_url=mock.base_url)
+
+
 def _conclude(path: Path, fleet: Fleet, interrupts: Interrupts) -> Result:
     stop = _why(fleet, interrupts)
-    planned = manifest.read(path)["planned"]
+    about = manifest.read(path)
+    planned = about["planned"] and about["planned"] * len(about["arms"])
     answered, ok, issued = (total(fleet.members, key) for key in ("answered", "ok", "issued"))
     finished: Finished | None = None
     try:

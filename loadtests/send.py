@@ -13,20 +13,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
-import httpx
 
 from loadtests import clock, columns, proxies
+from loadtests.arrival import Arrival, GaveUpError
 from loadtests.dialect import Answer, asked_choices, body_of, head
 from loadtests.errors import Failure
 from loadtests.reader import Reader
 from loadtests.record import Record
 from loadtests.redact import masker
+from loadtests.targets import origin_of
 from loadtests.wire import through_httpx
-from loadtests.wire.connection import Origin
 from loadtests.wire.exchange import Exchange
 from loadtests.wire.httpx_exchange import HttpxExchange
 from loadtests.wire.pool import Pool
-from loadtests.wire.tls import trusting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,19 +56,6 @@ class Target:
     arm: str = "default"
     new_connections: bool = False
     counter: Callable[[str], int] | None = None
-
-
-@dataclass(slots=True)
-class Arrival:
-    """One request and its place in the run; stamps in ns since the run's start."""
-
-    request: Request
-    scheduled_ns: int
-    data: bytes
-    phase: str = "measure"
-    block: int | None = None
-    user: int | None = None
-    body_bytes: int = 0
 
 
 class Sender:
@@ -118,15 +104,16 @@ class Sender:
         """The bytes of a request, made before its moment comes."""
         content = body_of(self.target.profile, self.target.model, self.target.params, request)
         data = b"%b%d\r\n\r\n%b" % (self._heads[request.stream], len(content), content)
-        return Arrival(request, scheduled_ns, data, body_bytes=len(content), **place)
+        return Arrival(request, scheduled_ns, data, self.target.arm, body_bytes=len(content), **place)
 
     def send(self, arrival: Arrival) -> Record:
         """Send a request and wait for its answer; the record is kept even where this greenlet is killed meanwhile."""
         self._receiver.look()
         record = self.record(arrival)
         record.started_ns = self._receiver.now_ns()
-        reader = self._new_reader(arrival.request)
+        reader = self._new_reader(arrival)
         exchange = self._new_exchange(reader, record.started_ns)
+        patience = self._patience_of(arrival)
         try:
             if isinstance(exchange, HttpxExchange):
                 self._exchange_through_httpx(arrival, record, exchange)
@@ -136,15 +123,41 @@ class Sender:
             # Without its traceback: that would tie frame and exchange into a cycle that nobody collects.
             exchange.fail(failure.bare(), self._receiver.now_ns())
             self._conclude(arrival, record, exchange, reader)
+        except GaveUpError:
+            self._cancelled(record, exchange, reader, "gave_up")
         except BaseException:
-            exchange.fail(Failure("reset", "cancelled"), self._receiver.now_ns())
-            self._read(record, exchange, reader)
-            columns.cancel(record, self.cancel_flag)
-            self._keep(record)
+            self._cancelled(record, exchange, reader, self.cancel_flag)
             raise
         else:
             self._conclude(arrival, record, exchange, reader)
+        finally:
+            if patience is not None:
+                patience.close()
+        self._say(arrival, record, reader)
         return record
+
+    def _patience_of(self, arrival: Arrival) -> gevent.Timeout | None:
+        """Where whoever asks is going to give up: the timer that ends the request then."""
+        after_s = arrival.request.cancel_after_s
+        if after_s is None:
+            return None
+        left_s = arrival.scheduled_ns / 1e9 + after_s - self._receiver.now_ns() / 1e9
+        return gevent.Timeout.start_new(max(left_s, 0.0), GaveUpError)
+
+    def _cancelled(self, record: Record, exchange: Exchange, reader: Reader, flag: str) -> None:
+        """It was ended by us: keep what it had reached."""
+        exchange.fail(Failure("reset", "cancelled"), self._receiver.now_ns())
+        self._read(record, exchange, reader)
+        columns.cancel(record, flag)
+        self._keep(record)
+
+    @staticmethod
+    def _say(arrival: Arrival, record: Record, reader: Reader) -> None:
+        """What the arrival's next turn rests on."""
+        arrival.over_ns = record.scheduled_ns if record.end_ns is None else record.end_ns
+        arrival.went_well = record.outcome == "ok"
+        if arrival.keep_text:
+            arrival.text = reader.answer.choices.content
 
     def record(self, arrival: Arrival) -> Record:
         """The record of an arrival of which nothing has happened yet."""
@@ -159,6 +172,9 @@ class Sender:
             scheduled_ns=arrival.scheduled_ns,
             block=arrival.block,
             user=arrival.user,
+            conversation=None if arrival.conversation is None else arrival.conversation.number,
+            turn=arrival.turn,
+            flags=list(arrival.flags) or None,
             prompt_hash=request.prompt_hash,
             output_cap=None if self._cuts and not request.stream else request.output_cap,
             input_chars=request.input_chars,
@@ -175,10 +191,13 @@ class Sender:
         """The provider takes no cap: this side ends a stream that has reached it."""
         return self.target.profile.output_cap_param == "none"
 
-    def _new_reader(self, request: Request) -> Reader:
+    def _new_reader(self, arrival: Arrival) -> Reader:
+        request = arrival.request
         n = asked_choices(self.target.profile, self.target.params, request.extra)
         cut_at = request.output_cap if self._cuts and request.stream else None
-        answer = Answer(self.target.profile, n=n, cut_at=cut_at, counter=self.target.counter)
+        answer = Answer(
+            self.target.profile, n=n, cut_at=cut_at, counter=self.target.counter, keep_text=arrival.keep_text
+        )
         return Reader(answer, keep_body=self._bodies is not None and self._bodies.wants(request.seq))
 
     # The timed path.
@@ -264,18 +283,3 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - a flaw of ours: it is shown, and the row says so
             gevent.get_hub().handle_error(self, *sys.exc_info())
             columns.outcome(record, Failure("protocol", f"firsttoken failed to read this answer: {error!r}"), [], [])
-
-
-# Where requests go.
-
-
-def address_of(profile: Profile) -> tuple[str, int]:
-    """Host and port of a profile's URL."""
-    url = httpx.URL(profile.url)
-    return url.host, url.port or (443 if url.scheme == "https" else 80)
-
-
-def origin_of(profile: Profile) -> Origin:
-    """Host, port and TLS of a profile's URL."""
-    tls = trusting() if httpx.URL(profile.url).scheme == "https" else None
-    return Origin(*address_of(profile), tls)

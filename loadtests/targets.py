@@ -12,6 +12,7 @@ import httpx
 from loadtests import proxies
 from loadtests.guard import know
 from loadtests.profiles import Profile, ProfileError, load
+from loadtests.wire.connection import Origin
 from loadtests.wire.tls import TrustError, trusting
 
 if TYPE_CHECKING:
@@ -108,3 +109,15 @@ def is_local(profile: Profile) -> bool:
     except ValueError:
         return "." not in host  # a name without a domain is this network's: a container, a host next door
     return address.is_loopback or address.is_private
+
+
+def address_of(profile: Profile) -> tuple[str, int]:
+    """Host and port of a profile's URL."""
+    url = httpx.URL(profile.url)
+    return url.host, url.port or (443 if url.scheme == "https" else 80)
+
+
+def origin_of(profile: Profile) -> Origin:
+    """Host, port and TLS of a profile's URL."""
+    tls = trusting() if httpx.URL(profile.url).scheme == "https" else None
+    return Origin(*address_of(profile), tls)

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
     from locust.env import Environment
 
+    from loadtests.arrival import Arrival, Conversation
     from loadtests.engine import Engine
     from loadtests.record import Record
-    from loadtests.send import Arrival
+    from loadtests.slots import Slot
 
 
 IDLE_S: Final = 0.2
@@ -74,8 +75,8 @@ class ChatUser(User):
         self.index = self.engine.places.enter(self)
 
     def wait_time(self) -> float:
-        """The plan's think time; a subclass may set Locust's `wait_time` as usual."""
-        return self.engine.plan.think_s
+        """The plan's think time, or the conversation's; a subclass may set Locust's `wait_time` as usual."""
+        return self.engine.places.pause_s(self.index, self.engine.course.slot)
 
     def on_stop(self) -> None:
         """Give the place back, so that a user who comes later can have it."""
@@ -110,24 +111,20 @@ class ChatUser(User):
         Raises:
             StopUser: The run offers no more load.
         """
-        rest(self.engine)
-        seq = self.engine.next_seq(self.index)
-        if seq is None:
-            raise StopUser
-        if messages is None:
-            request = self.engine.workload.request(seq)
-            name = name or request.workload
-        else:
-            request = _request(seq, tuple(messages), self.engine.plan.output_tokens)
-        request = _as_wanted(request, name or "task", self.stream if stream is None else stream, output_tokens)
-        if fields:
-            for taken in sorted(OWNED.keys() & fields):
-                raise TypeError(f"complete() takes no {taken}=: it comes from {OWNED[taken]}")
-            request = replace(request, extra={**request.extra, **fields})
-        arrival = turn(self.engine, request, self.index)
-        if arrival is None:
-            raise StopUser
-        return self.engine.send(arrival)
+        stream = self.stream if stream is None else stream
+        while (taken := take(self.engine, self.index)) is not None:
+            slot, seq = taken
+            if messages is None:
+                request, talk = asked(self.engine, self.index, slot, seq)
+            else:
+                request, talk = _request(seq, tuple(messages), self.engine.plan.output_tokens), None
+            label = name or (request.workload if messages is None else "task")
+            request = _as_wanted(request, label, stream, output_tokens, fields)
+            arrival = turn(self.engine, request, self.index, slot)
+            if arrival is not None:
+                return converse(self.engine, arrival, talk, self.index, slot)
+            self.engine.places.give_back(self.index, slot)
+        raise StopUser
 
 
 class StreamingUser(ChatUser):
@@ -148,13 +145,40 @@ class MixedUser(ChatUser):
     """Streams as often as the run's `--stream-share` says; what `firsttoken run` uses."""
 
 
-def rest(engine: Engine) -> None:
+def take(engine: Engine, place: int) -> tuple[Slot, int] | None:
+    """
+    Wait until a user may ask.
+
+    Returns:
+        The slot at hand and the seq of the user's next request; None where the run offers no more.
+    """
+    course = engine.course
+    while engine.offering:
+        slot = course.slot
+        if slot is None or (course.offered and not course.is_last):
+            course.wait(IDLE_S)
+            continue
+        rest(engine, engine.arm_of(place, slot))
+        if course.slot is not slot or not engine.offering:
+            continue
+        seq = engine.places.next_seq(place, slot, tail=course.offered)
+        if seq is not None:
+            return slot, seq
+        if course.is_final:
+            return None
+        if engine.places.out(place):
+            engine.offered()
+        course.wait(IDLE_S)
+    return None
+
+
+def rest(engine: Engine, arm: str) -> None:
     """
     Wait while the provider asks for a pause, and a moment where nothing could even be connected.
 
     After a pause users come back one by one, and look again before they do. Returns early where the run offers no more.
     """
-    conduct = engine.conduct
+    conduct = engine.conducts[arm]
     while engine.offering:
         now_ns = engine.receiver.now_ns()
         paused = conduct.paused_until_ns > now_ns
@@ -166,23 +190,44 @@ def rest(engine: Engine) -> None:
             gevent.sleep(random.random() * RESUME_S)
 
 
-def turn(engine: Engine, request: workload.Request, user: int) -> Arrival | None:
+def asked(engine: Engine, place: int, slot: Slot, seq: int) -> tuple[workload.Request, Conversation | None]:
+    """What the workload has a user ask next, and the conversation it belongs to, if there are any."""
+    if not engine.plan.has_conversations:
+        return engine.workload.request(seq), None
+    talk = engine.places.talk(place, slot)
+    return talk.ask(engine.workload, seq), talk
+
+
+def turn(engine: Engine, request: workload.Request, place: int, slot: Slot) -> Arrival | None:
     """
     A user's request once it may go out; its moment is then, since no wait of ours is the provider's latency.
 
     Returns:
-        None where the budget has no room for it, or the run offers no more.
+        None where the budget has no room for it, its slot is over, or the run offers no more.
     """
-    arrival = engine.arrival(request, engine.receiver.now_ns(), user=user)
+    arm, user = engine.arm_of(place, slot), engine.places.side(place, slot)[1]
+    arrival = engine.arrivals.make(request, engine.receiver.now_ns(), arm=arm, user=user)
     if not engine.admit(arrival):
         return None
-    rest(engine)
-    if not engine.offering:
+    rest(engine, arm)
+    if not engine.offering or engine.course.slot is not slot:
         engine.release(arrival)
         return None
-    arrival.scheduled_ns = engine.receiver.now_ns()
-    arrival.phase = engine.plan.phase(arrival.scheduled_ns)
+    engine.arrivals.place(arrival, engine.receiver.now_ns())
     return arrival
+
+
+def converse(engine: Engine, arrival: Arrival, talk: Conversation | None, place: int, slot: Slot) -> Record:
+    """Send a user's request, as a turn of a conversation where it is one."""
+    if talk is None:
+        return engine.send(arrival)
+    arrival.conversation, arrival.turn, arrival.keep_text = talk, talk.turn, not talk.is_last
+    record = engine.send(arrival)
+    if arrival.went_well and not talk.is_last:
+        talk.answered(arrival.request, arrival.text)
+    else:
+        engine.places.hang_up(place, slot)
+    return record
 
 
 def _request(seq: int, messages: tuple[dict[str, Any], ...], output_cap: int | None) -> workload.Request:
@@ -200,9 +245,11 @@ def _request(seq: int, messages: tuple[dict[str, Any], ...], output_cap: int | N
 
 
 def _as_wanted(
-    request: workload.Request, name: str, stream: bool | None, output_tokens: int | None
+    request: workload.Request, name: str, stream: bool | None, output_tokens: int | None, fields: dict[str, Any]
 ) -> workload.Request:
     """The request with what the caller wants changed."""
+    for taken in sorted(OWNED.keys() & fields):
+        raise TypeError(f"complete() takes no {taken}=: it comes from {OWNED[taken]}")
     changes: dict[str, Any] = {}
     if name != request.workload:
         changes["workload"] = name
@@ -210,6 +257,8 @@ def _as_wanted(
         changes["stream"] = stream
     if output_tokens is not None:
         changes["output_cap"] = output_tokens
+    if fields:
+        changes["extra"] = {**request.extra, **fields}
     return replace(request, **changes) if changes else request
 
 

@@ -73,14 +73,19 @@ class Interrupts:
 def watch(fleet: Fleet, view: View, interrupts: Interrupts) -> None:
     """Show the run and pass on what stops it, until every worker is over."""
     stopping = Stopping(fleet, view, interrupts)
-    paused_ns = -1
+    paused: dict[str, int] = {}
+    reached = -1
     while not fleet.done:
         fleet.listen(0.1)
         with suppress(OSError):  # whoever looked on may have gone
             view.update(fleet, fleet.elapsed_s())
-        if fleet.paused_until_ns() > paused_ns:
-            paused_ns = fleet.paused_until_ns()
-            fleet.pause(paused_ns)
+        for arm, until_ns in fleet.paused_until_ns().items():
+            if until_ns > paused.get(arm, -1):
+                paused[arm] = until_ns
+                fleet.pause(arm, until_ns)
+        if fleet.reached() > reached:
+            reached = fleet.reached()
+            fleet.go(reached + 1)
         stopping.look(clock.monotonic_ns())
     fleet.listen(0)
     with suppress(OSError):

@@ -23,7 +23,7 @@ import orjson
 from locust.env import Environment
 
 from loadtests import manifest
-from loadtests.dispatch import offer
+from loadtests.dispatch import drive, offer
 from loadtests.engine import Engine
 from loadtests.guard import guard
 from loadtests.live import Tally
@@ -36,6 +36,8 @@ from loadtests.users import MixedUser, deliver_to
 
 STATUS_S: Final = 0.5
 ORPHAN_GRACE_S: Final = 30.0
+PATIENCE_S: Final = 3600
+"""How long Locust waits for users that it has asked to stop: each is to finish what it has begun."""
 
 
 class Link:
@@ -94,17 +96,18 @@ class Worker:
 
     def __init__(self, run_dir: Path, number: int, link: Link) -> None:
         facts = manifest.read(run_dir)
-        self.plan = Plan.from_json(facts["plan"])
-        profile = Profile.model_validate(facts["profile"])
-        guard(profile.secrets(os.environ))
+        self.plan = Plan.from_manifest(facts)
+        profiles = [Profile.model_validate(side["profile"]) for side in manifest.arms(facts)]
+        guard([secret for profile in profiles for secret in profile.secrets(os.environ)])
         self.link = link
         self.tally = Tally()
-        self.environment = Environment(user_classes=[MixedUser])
+        self.environment = Environment(user_classes=[MixedUser], stop_timeout=PATIENCE_S)
         self.runner: Any = self.environment.create_local_runner()
         self.engine = Engine(
-            self.plan, profile, run_dir / PARTS, worker=number, environ=os.environ, on_record=self.tally.add
+            self.plan, profiles, run_dir / PARTS, worker=number, environ=os.environ, on_record=self.tally.add
         )
         self.engine.on_pause = self._say
+        self.engine.course.on_reached = self._reached
         self.environment.firsttoken = self.engine  # type: ignore[attr-defined]
 
     def run(self) -> int:
@@ -123,21 +126,20 @@ class Worker:
         return self._end()
 
     def _offer(self) -> None:
-        users = 1
         if self.plan.mode == "closed":
-            users = len(self.plan.closed_schedule().users_of(self.engine.worker, self.plan.workers))
-        if not users:
-            self.engine.exhausted()
+            gevent.spawn(drive, self.engine, lambda users: self.runner.start(users, spawn_rate=users))
             return
         self.engine.receiver.sleep_until(0)
         if not self.engine.offering:
             return  # stopped before it began
-        self.runner.start(users, spawn_rate=users)
-        if self.plan.mode == "open":
-            while self.engine.offering and not self.engine.places.users:
-                gevent.sleep(0.001)
-            present = list(self.engine.places.users.values())
-            gevent.spawn(offer, self.engine, deliver_to(lambda: present))
+        self.runner.start(1, spawn_rate=1)
+        while self.engine.offering and not self.engine.places.users:
+            gevent.sleep(0.001)
+        present = list(self.engine.places.users.values())
+        gevent.spawn(offer, self.engine, deliver_to(lambda: present))
+
+    def _reached(self, number: int) -> None:
+        self.link.tell("reached", worker=self.engine.worker, slot=number)
 
     def _end(self) -> int:
         full = None
@@ -172,7 +174,9 @@ class Worker:
             elif command["do"] == "cancel":
                 self.engine.cancel(command["flag"])
             elif command["do"] == "pause":
-                self.engine.conduct.pause(command["until_ns"])
+                self.engine.conducts[command["arm"]].pause(command["until_ns"])
+            elif command["do"] == "go":
+                self.engine.go(command["slot"], command["start_ns"])
 
 
 class WithoutPandas(MetaPathFinder):

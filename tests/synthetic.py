@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,12 +53,76 @@ def write(folder: Path, recipe: Recipe | None = None, rows: list[record.Record] 
     recipe = recipe or Recipe()
     folder.mkdir(parents=True, exist_ok=True)
     records = records_of(recipe) if rows is None else rows
-    pq.write_table(derive(table(records), WIDE), folder / record.REQUESTS)
+    whole = derive(table(records), dict.fromkeys({one.arm for one in records}, WIDE))
+    pq.write_table(whole, folder / record.REQUESTS)
     if recipe.with_client:
         pq.write_table(client(max(2, int(len(records) / recipe.rate))), folder / record.CLIENT)
     manifest = manifest_of(recipe, len(records)) | recipe.manifest
     (folder / record.MANIFEST).write_text(json.dumps(manifest))
     return folder
+
+
+def write_arms(folder: Path, arms: dict[str, Recipe], blocks: int = 8, rest_s: float = 1.0) -> Path:
+    """
+    Write a run of several arms whose blocks alternate, A B B A A B B A, with a rest after each.
+
+    Each recipe's arrivals are those of the schedule's own axis; `warm` and `change` see them there.
+    """
+    names, first = list(arms), next(iter(arms.values()))
+    length_ns = int(1e9 * first.n / first.rate / blocks)
+    played = {name: records_of(recipe) for name, recipe in arms.items()}
+    for place, name in enumerate(names):
+        for row in played[name]:
+            row.arm, row.block = name, min(row.scheduled_ns // length_ns, blocks - 1)
+            row.model_answered = row.model_answered and f"tiny-{place + 1}"
+    rows, slots, now_ns = [], [], 0
+    for block in range(blocks):
+        for name in names if block % 2 == 0 else names[::-1]:
+            first_ns = block * length_ns
+            mine = [row for row in played[name] if row.block == block]
+            for row in mine:
+                move(row, now_ns - first_ns)
+            slots.append(slot([name], block, now_ns, first_ns, length_ns))
+            now_ns = max([row.end_ns or 0 for row in mine], default=now_ns + length_ns) + int(1e9 * rest_s)
+            rows += mine
+    path = write(folder, replace(first, manifest=first.manifest | arms_of(first, names, slots)), rows)
+    pq.write_table(client(now_ns // 10**9 + 1), path / record.CLIENT)
+    return path
+
+
+def talk(turns: int, step_s: float = 2.0) -> Any:
+    """A `change` that makes so many rows at 8/s constant one conversation: turn t comes t steps after the first."""
+
+    def change(row: record.Record, _: np.random.Generator) -> None:
+        row.conversation, row.turn = divmod(row.seq, turns)
+        move(row, row.turn * (int(1e9 * step_s) - 125 * MS))
+
+    return change
+
+
+def slot(arms: list[str], block: int | None, start_ns: int | None, first_ns: int, length_ns: int) -> dict[str, Any]:
+    """A slot as the manifest has it."""
+    named = {"arms": arms, "block": block, "start_ns": start_ns, "first_ns": first_ns, "length_ns": length_ns}
+    return named | {"first_seq": None, "last_seq": None}
+
+
+def arms_of(recipe: Recipe, names: list[str], slots: list[dict[str, Any]]) -> dict[str, Any]:
+    """The keys that a manifest has for several arms; their models are tiny-1, tiny-2, ..."""
+    own = {"params": {}, "new_connections": False}
+    told = [{"name": name, "model": f"tiny-{i + 1}", **own} for i, name in enumerate(names)]
+    profile = {"name": "mock", "base_url": "http://127.0.0.1:8091/v1"}
+    plan = manifest_of(recipe, recipe.n)["plan"] | {"arms": told, "blocks": len({s["block"] for s in slots})}
+    return {"arms": [arm | {"profile": profile} for arm in told], "slots": slots, "plan": plan, "planned": recipe.n}
+
+
+def move(row: record.Record, by_ns: int) -> None:
+    """Every stamp of a row later by so much."""
+    for name in (f.name for f in fields(record.Record) if f.name.endswith("_ns")):
+        value = getattr(row, name)
+        if isinstance(value, list):
+            setattr(row, name, [stamp + by_ns for stamp in value])
+        elif value is not None:
+            setattr(row, name, value + by_ns)
 
 
 def table(records: list[record.Record]) -> pa.Table:

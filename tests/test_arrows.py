@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 HOME = Path(__file__).resolve().parent.parent
 LAYERS = [
     {"loadtests", "loadtests.child", "loadtests.clock", "loadtests.redact", "loadtests.stop", "loadtests.units"},
-    {"loadtests.guard", "loadtests.proxies"},
+    {"loadtests.draws", "loadtests.guard", "loadtests.proxies"},
     {"loadtests.record", "loadtests.formats", "loadtests.phrases", "loadtests.tokens"},
     {
         "loadtests.bodies",
@@ -20,7 +21,6 @@ LAYERS = [
         "loadtests.errors",
         "loadtests.sse",
         "loadtests.schedule",
-        "loadtests.workload",
     },
     {
         "loadtests.coding",
@@ -31,6 +31,7 @@ LAYERS = [
         "loadtests.mock",
     },
     {"loadtests.parts", "loadtests.profiles", "loadtests.calibration"},
+    {"loadtests.workload"},
     {"loadtests.dialect", "loadtests.headroom", "loadtests.targets"},
     {"loadtests.reader"},
     {"loadtests.columns"},
@@ -51,6 +52,7 @@ LAYERS = [
 OF_LOADTESTS_FOR_ANALYSIS = {"loadtests.record"}
 
 
+@cache
 def modules(package: str) -> dict[str, set[str]]:
     """Every module of a package with what it imports of ours."""
     found: dict[str, set[str]] = {}
@@ -125,7 +127,7 @@ def test_only_the_command_line_knows_both_sides() -> None:
         ("locust", {"loadtests.users", "loadtests.worker", "loadtests.plugin", "loadtests.locust_run"}),
         ("httpcore", {"loadtests.wire"}),
         ("httptools", {"loadtests.wire", "loadtests.mock"}),
-        ("pydantic", {"loadtests.profiles"}),
+        ("pydantic", {"loadtests.profiles", "loadtests.workload"}),
         ("click", {"loadtests.cli"}),
         ("rich", {"loadtests.cli"}),
         ("flask", {"loadtests.locust_tab"}),

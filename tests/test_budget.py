@@ -30,7 +30,7 @@ def request(seq: int = 0, cap: int | None = 8, *, stream: bool = True) -> Reques
 
 
 def budget(tmp_path: Path, **caps: Any) -> Budget:
-    return Budget(Plan("m", mode="closed", concurrency=1, **caps), VLLM, tmp_path / "budget")
+    return Budget(Plan.single("m", mode="closed", concurrency=1, **caps), [VLLM], tmp_path / "budget")
 
 
 def record(tokens: tuple[int, int] | None, **facts: Any) -> Record:
@@ -74,10 +74,11 @@ def test_each_of_n_answers_is_reserved() -> None:
 def test_requests_are_counted_before_they_are_sent(tmp_path: Path) -> None:
     made = budget(tmp_path, budget_requests=2)
 
-    assert [made.reserve(request(seq=seq), 30) for seq in range(3)] == ["", "", WAIT]
-    made.settle(0, record((10, 8)))
-    made.settle(1, record((10, 8)))
-    assert made.reserve(request(seq=2), 30) == "--budget-requests 2 is spent: the next request may take it to 3"
+    assert [made.reserve("default", request(seq=seq), 30) for seq in range(3)] == ["", "", WAIT]
+    made.settle("default", 0, record((10, 8)))
+    made.settle("default", 1, record((10, 8)))
+    reached = made.reserve("default", request(seq=2), 30)
+    assert reached == "--budget-requests 2 is spent: the next request may take it to 3"
     made.close()
 
 
@@ -85,21 +86,21 @@ def test_a_reservation_is_settled_with_what_the_provider_counted_and_once(tmp_pa
     """40 tokens: two worst cases of 18 fit, a third doesn't; at 4 tokens in truth, 4 + 18 + 18 fit."""
     made = budget(tmp_path, budget_tokens=40)
 
-    assert [made.reserve(request(seq=seq), 30) for seq in range(3)] == ["", "", WAIT]
+    assert [made.reserve("default", request(seq=seq), 30) for seq in range(3)] == ["", "", WAIT]
     for _ in range(3):
-        made.settle(0, record((3, 1)))
-    assert made.reserve(request(seq=2), 30) == ""
-    assert made.reserve(request(seq=3), 30) == WAIT
+        made.settle("default", 0, record((3, 1)))
+    assert made.reserve("default", request(seq=2), 30) == ""
+    assert made.reserve("default", request(seq=3), 30) == WAIT
     made.close()
 
 
 def test_what_was_not_sent_gives_its_room_back(tmp_path: Path) -> None:
     made = budget(tmp_path, budget_requests=1)
 
-    assert made.reserve(request(seq=0), 30) == ""
-    made.release(0)
-    made.release(0)
-    assert made.reserve(request(seq=1), 30) == ""
+    assert made.reserve("default", request(seq=0), 30) == ""
+    made.release("default", 0)
+    made.release("default", 0)
+    assert made.reserve("default", request(seq=1), 30) == ""
     made.close()
 
 
@@ -118,11 +119,11 @@ def test_what_was_not_sent_gives_its_room_back(tmp_path: Path) -> None:
 )
 def test_what_a_request_took(tmp_path: Path, seen: Record | None, tokens: int) -> None:
     made = budget(tmp_path, budget_tokens=18 + tokens)
-    assert made.reserve(request(seq=0), 30) == ""
-    made.settle(0, seen)
+    assert made.reserve("default", request(seq=0), 30) == ""
+    made.settle("default", 0, seen)
 
-    assert made.reserve(request(seq=1), 30) == ""  # exactly what is left
-    assert made.reserve(request(seq=2, cap=1), 1) != ""
+    assert made.reserve("default", request(seq=1), 30) == ""  # exactly what is left
+    assert made.reserve("default", request(seq=2, cap=1), 1) != ""
     made.close()
 
 
@@ -130,7 +131,7 @@ def test_money_is_held_to_the_profiles_prices(tmp_path: Path) -> None:
     """90e-6 each: two fit 200e-6."""
     made = budget(tmp_path, budget_cost=200e-6)
 
-    assert [made.reserve(request(seq=seq), 30) for seq in range(3)] == ["", "", WAIT]
+    assert [made.reserve("default", request(seq=seq), 30) for seq in range(3)] == ["", "", WAIT]
     made.close()
 
 
@@ -139,9 +140,9 @@ def test_processes_share_one_budget(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom loadtests import profiles\n"
         "from loadtests.budget import Budget\nfrom loadtests.plan import Plan\n"
-        "plan = Plan('m', mode='closed', concurrency=1, budget_requests=1000)\n"
-        "made = Budget(plan, profiles.load('vllm'), Path(sys.argv[1]))\n"
-        "print(sum(not made.reserve(plan.source().request(seq), 9) for seq in range(400)))"
+        "plan = Plan.single('m', mode='closed', concurrency=1, budget_requests=1000)\n"
+        "made = Budget(plan, [profiles.load('vllm')], Path(sys.argv[1]))\n"
+        "print(sum(not made.reserve('default', plan.source().request(seq), 9) for seq in range(400)))"
     )
     workers = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "budget")], stdout=subprocess.PIPE)

@@ -23,6 +23,13 @@ def draw(path: Path, chunks: bool = True) -> list[charts.Chart]:
     return charts.draw(run, summary.summarise(run))
 
 
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[charts.Chart]]:
+    """A sound run and its charts."""
+    path = synthetic.write(tmp_path_factory.mktemp("healthy") / "r")
+    return path, draw(path)
+
+
 def break_all(row: record.Record, _: np.random.Generator) -> None:
     row.outcome, row.error_kind = "error", "connect"
     row.first_token_ns = row.last_token_ns = row.chunks = row.chunk_ns = row.chunk_kind = row.chunk_chars = None
@@ -33,8 +40,8 @@ def reason_first(row: record.Record, _: np.random.Generator) -> None:
         row.chunk_kind = [record.REASONING] * 5 + [record.CONTENT] * (len(row.chunk_kind) - 5)
 
 
-def test_a_healthy_run_fills_all_six(tmp_path: Path) -> None:
-    drawn = draw(synthetic.write(tmp_path / "r"))
+def test_a_healthy_run_fills_all_six(healthy: tuple[Path, list[charts.Chart]]) -> None:
+    _, drawn = healthy
 
     assert [chart.name for chart in drawn] == ["ttft", "percentiles", "timeline", "gaps", "tokens", "prompt"]
     for chart in drawn:
@@ -47,18 +54,18 @@ def test_a_healthy_run_fills_all_six(tmp_path: Path) -> None:
         assert len(chart.svg) < 300_000
 
 
-def test_charts_are_self_contained_and_undated(tmp_path: Path) -> None:
-    for chart in draw(synthetic.write(tmp_path / "r")):
+def test_charts_are_self_contained_and_undated(healthy: tuple[Path, list[charts.Chart]]) -> None:
+    for chart in healthy[1]:
         links = re.findall(r'(?:href|src)="([^"]*)"', chart.svg)
         assert all(link.startswith(("#", "data:")) for link in links)
         assert "<dc:date>" not in chart.svg
         assert "Roboto" in chart.svg
 
 
-def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
-    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=60))
+def test_the_same_run_gives_the_same_bytes(healthy: tuple[Path, list[charts.Chart]]) -> None:
+    path, drawn = healthy
 
-    assert draw(path) == draw(path)
+    assert draw(path) == drawn
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 import synthetic
 from rich.console import Console
 
-from analysis import runs, summary, table
-from analysis.compare import Line, compare
+from analysis import arms, runs, sides, summary, table
+from analysis.compare import Comparison, Line, compare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,3 +123,87 @@ def test_one_run_a_side_gives_no_verdict_and_says_so(tmp_path: Path) -> None:
     assert "no verdict" in plain["note"]
     assert "no verdict" in out.getvalue()
     assert all(len(text) <= 100 for text in out.getvalue().splitlines())
+
+
+# Arms whose blocks are paired.
+
+BLOCKS = 8
+
+
+def drifting(factor: float, seed: int, start: int = 0) -> synthetic.Recipe:
+    """20 s at 8/s, every 2.5 s slower by 3 %; 1 % of noise in each request, of its own seed."""
+    return synthetic.Recipe(
+        seed=seed, stream_share=1.0, ttft_s=0.2 * factor, spread=0.01, poisson=False, tokens=5,
+        warm=lambda t: 1.03 ** (start + min(int(t / 2.5), BLOCKS - 1)),
+    )  # fmt: skip
+
+
+def paired_arms(path: Path, *recipes: synthetic.Recipe, blocks: int = BLOCKS) -> Comparison:
+    named = dict(zip("abc", recipes, strict=False))
+    return sides.within(map(summary.judge, arms.arms(runs.load(synthetic.write_arms(path, named, blocks)))))[0]
+
+
+def test_interleaved_arms_find_what_two_runs_one_after_the_other_do_not(tmp_path: Path) -> None:
+    """
+    B is 5 % slower, and everything gets 3 % slower every block.
+
+    Paired: 1.05 within 0.01. In two runs B plays the blocks 9 to 16 of the drift: 1.05 * 1.03 ** 8 = 1.33.
+    """
+    found = paired_arms(tmp_path / "r", drifting(1.0, 1), drifting(1.05, 2))
+    interleaved = line(found.lines, "ttft_s", "p50")
+    a, b = judge(tmp_path / "a", drifting(1.0, 1)), judge(tmp_path / "b", drifting(1.05, 2, start=BLOCKS))
+    one_after_the_other = line(compare(a, b).lines, "ttft_s", "p50")
+
+    assert interleaved.paired is not None
+    assert interleaved.paired.n == BLOCKS
+    assert interleaved.ratio == pytest.approx(1.05, abs=0.01)
+    assert 1.04 < interleaved.paired.lo < interleaved.paired.hi < 1.06
+    assert one_after_the_other.paired is None
+    assert one_after_the_other.ratio == pytest.approx(1.33, abs=0.02)
+
+
+def test_the_table_says_what_is_paired_over_what(tmp_path: Path) -> None:
+    """
+    Of 20 requests a block p95 can be told and p99 cannot; nobody failed, so errors have no ratio.
+
+    The first block has 19: arrivals are at 0.125, 0.25, ... 2.375 s, and that at 2.5 is the next one's.
+    """
+    found = paired_arms(tmp_path / "r", drifting(1.0, 1), drifting(1.05, 2))
+    out = io.StringIO()
+    table.render_comparison(found, Console(file=out, width=100))
+    lines = out.getvalue().splitlines()
+    plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
+
+    assert (found.a.name, found.b.name, found.replicates) == ("r · a", "r · b", "blocks")
+    assert line(found.lines, "ttft_s", "p95").paired is not None
+    assert line(found.lines, "ttft_s", "p99").paired is None
+    assert line(found.lines, "error_rate", "", "run").ratio is None
+    assert any("paired over 8 blocks" in text for text in lines)
+    assert any("paired over 7 blocks" in text for text in lines)
+    assert any("TTFT" in text and "1.05" in text and "\N{EN DASH}" in text for text in lines)
+    assert all(len(text) <= 100 for text in lines)
+    assert plain["replicates"] == "blocks"
+    assert plain["verdict"] is None
+    assert {d["name"] for d in plain["settings"]} == {"model"}
+
+
+def test_two_blocks_are_not_paired(tmp_path: Path) -> None:
+    found = paired_arms(tmp_path / "r", drifting(1.0, 1), drifting(1.05, 2), blocks=2)
+
+    assert found.replicates == ""
+    assert all(x.paired is None for x in found.lines)
+
+
+def test_an_arm_that_lacks_a_block_is_paired_over_the_others(tmp_path: Path) -> None:
+    """B's last block never began."""
+    path = synthetic.write_arms(tmp_path / "r", {"a": drifting(1.0, 1), "b": drifting(1.05, 2)})
+    manifest = json.loads((path / "run.json").read_text())
+    gone = next(slot for slot in manifest["slots"] if (slot["arms"], slot["block"]) == (["b"], BLOCKS - 1))
+    gone["start_ns"] = None
+    (path / "run.json").write_text(json.dumps(manifest))
+    found = sides.within(map(summary.judge, arms.arms(runs.load(path))))[0]
+
+    pair = line(found.lines, "ttft_from_send_s", "p50").paired
+
+    assert pair is not None
+    assert pair.n == BLOCKS - 1

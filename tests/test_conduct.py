@@ -43,7 +43,7 @@ def clock() -> Clock:
 
 
 def conduct(clock: Clock, *, strict_model: bool = False, **plan: Any) -> Conduct:
-    return Conduct(Plan("m", concurrency=1, mode="closed", **plan), strict_model=strict_model, now_ns=clock)
+    return Conduct(Plan.single("m", concurrency=1, mode="closed", **plan), strict_model=strict_model, now_ns=clock)
 
 
 def test_a_good_answer_changes_nothing(clock: Clock) -> None:

@@ -44,7 +44,7 @@ def whole(seq: int = 0, **values: Any) -> record.Record:
 
 
 def derived(*rows: record.Record) -> list[dict[str, Any]]:
-    table = derive(synthetic.table(list(rows)), synthetic.WIDE)
+    table = derive(synthetic.table(list(rows)), dict.fromkeys(("", "a", "b", "default"), synthetic.WIDE))
     assert table.schema.equals(record.requests_schema(), check_metadata=True)
     rows_out: list[dict[str, Any]] = table.to_pylist()
     return rows_out
@@ -136,7 +136,7 @@ def test_rows_come_out_in_order_of_the_schedule_whatever_the_parts_were() -> Non
         synthetic.table([streamed(3, scheduled_ns=3 * S, sent_ns=None), streamed(1)]),
         synthetic.table([whole(2, scheduled_ns=2 * S), streamed(0, scheduled_ns=0, chunk_chars=[2, 2, 2, 2])]),
     ]
-    table = derive(pa.concat_tables(parts), synthetic.WIDE)
+    table = derive(pa.concat_tables(parts), dict.fromkeys(("", "a", "b", "default"), synthetic.WIDE))
 
     assert table.column("seq").to_pylist() == [0, 1, 2, 3]
     assert [len(gaps or ()) for gaps in table.column("chunk_gap_us").to_pylist()] == [4, 4, 0, 4]
@@ -157,7 +157,7 @@ def test_no_rows_are_a_table_all_the_same() -> None:
 def test_run_wide_columns_come_from_the_manifest() -> None:
     (row,) = derived(streamed())
 
-    assert {name: row[name] for name in record.RUN_WIDE} == synthetic.WIDE
+    assert {name: row[name] for name in record.ARM_WIDE} == synthetic.WIDE
 
 
 def test_every_raw_column_is_a_field_of_the_record() -> None:

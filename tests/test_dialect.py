@@ -186,7 +186,8 @@ def test_counts_come_from_usage_then_its_stand_ins_then_a_tokenizer_then_the_est
     told.event((1, chunk({"content": "one two "}), b""))
     told.event((2, chunk({"reasoning": "three"}), b""))
 
-    assert told.choices.text == ["one two ", "three"]
+    assert told.choices.text == "one two three"
+    assert told.choices.content == "one two "
     assert told.counted_tokens() == 3
     assert told.output_tokens(told.counted_tokens()) == (3, "tokenizer")
     told.event((3, chunk(timings={"predicted_n": 5}), b""))
@@ -194,7 +195,7 @@ def test_counts_come_from_usage_then_its_stand_ins_then_a_tokenizer_then_the_est
     told.event((4, chunk(usage={"completion_tokens": 6}), b""))
     assert told.output_tokens(told.counted_tokens()) == (6, "usage")
     assert dialect.Answer(profile, counter=len).counted_tokens() is None
-    assert answer(chunk({"content": "x"})).choices.text is None
+    assert answer(chunk({"content": "x"})).choices.pieces is None
 
 
 # Cutting at the cap.

@@ -50,7 +50,7 @@ def engine(tmp_path: Path, serve: Any) -> Iterator[Callable[..., Engine]]:
         worker: int = 0,
     ) -> Engine:  # fmt: skip
         profile = profiles.load("vllm").with_overrides(base_url=f"http://127.0.0.1:{serve(handler).port}/v1")
-        made.append(Engine(plan, profile, tmp_path, worker=worker, environ={}, on_record=on_record))
+        made.append(Engine(plan, [profile], tmp_path, worker=worker, environ={}, on_record=on_record))
         return made[-1]
 
     yield make
@@ -68,7 +68,7 @@ def play(engine: Engine) -> None:
 
 
 def open_plan(**more: Any) -> Plan:
-    return Plan("m", arrivals="constant", stream_share=0.0, **({"rate": 50.0, "duration_s": 1.0} | more))
+    return Plan.single("m", arrivals="constant", stream_share=0.0, **({"rate": 50.0, "duration_s": 1.0} | more))
 
 
 def test_every_arrival_is_sent_at_its_moment_however_slow_the_answers(engine: Any, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_refusal_stops_the_offer(engine: Any) -> None:
 
     assert made.stopping.word == "refused"
     assert made.stopping.text.startswith("HTTP 403")
-    assert made.issued < 25  # of 50; a few are launched before the first answer is there
+    assert made.flight.issued < 25  # of 50; a few are launched before the first answer is there
 
 
 def test_cancel_records_what_is_in_flight(engine: Any, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_cancel_records_what_is_in_flight(engine: Any, tmp_path: Path) -> None:
     made.begin(clock.monotonic_ns())
     gevent.spawn(offer, made, made.send)
     gevent.sleep(0.4)
-    assert made.in_flight == 10
+    assert made.flight.in_flight == 10
     made.cancel("run_end")
     assert made.wait(2)
     made.close()
@@ -163,15 +163,18 @@ def test_the_clients_own_health_is_sampled(engine: Any, tmp_path: Path) -> None:
 
 
 def test_places_of_closed_loop_users_are_given_back(engine: Any) -> None:
-    made = engine(Plan("m", mode="closed", concurrency=4, workers=2, requests=8), answering(), worker=1)
+    made = engine(Plan.single("m", mode="closed", concurrency=4, workers=2, requests=8), answering(), worker=1)
     places = [made.places.enter(object()) for _ in range(2)]
 
+    def seq(place: int) -> Any:
+        return made.places.next_seq(place, made.course.slots[0], tail=False)
+
     assert places == [1, 3]
-    assert made.next_seq(1) == 1
+    assert seq(1) == 1
     made.leave(1)
     assert made.places.enter(object()) == 1
-    assert made.next_seq(1) == 5  # the place's next turn, whoever holds it
-    assert [made.next_seq(3) for _ in range(3)] == [3, 7, None]  # 11 is beyond the 8 requests asked for
+    assert seq(1) == 5  # the place's next turn, whoever holds it
+    assert [seq(3) for _ in range(3)] == [3, 7, None]  # 11 is beyond the 8 requests asked for
     made.leave(1)
     assert made.offering
     made.leave(3)
@@ -181,12 +184,14 @@ def test_places_of_closed_loop_users_are_given_back(engine: Any) -> None:
 def test_an_arrival_that_was_launched_and_not_sent_is_cancelled_too(engine: Any, tmp_path: Path) -> None:
     made = engine(open_plan(duration_s=0.2, budget_requests=50), answering())
     made.begin(clock.monotonic_ns())
-    assert made.admit(made.prepare(0, 0))
-    made.launch(made.send, made.prepare(0, 0))
+    assert made.admit(made.arrivals.of_schedule(0, 0, 0))
+    made.launch(made.send, made.arrivals.of_schedule(0, 0, 0))
     made.cancel("run_end")
     made.exhausted()
     assert made.wait(2)
-    assert [made.admit(made.prepare(seq, 0)) for seq in range(51)] == [True] * 50 + [False]  # its room is free again
+    assert [made.admit(made.arrivals.of_schedule(seq, 0, 0)) for seq in range(51)] == [True] * 50 + [
+        False
+    ]  # its room is free again
     made.close()
 
     rows = read_part(tmp_path / "requests-0.arrows").to_pylist()

@@ -47,7 +47,7 @@ def outcomes(path: Path) -> dict[int, str]:
     return {row["seq"]: row["outcome"] for row in table.to_pylist()}
 
 
-TEN = Plan("m", arrivals="constant", rate=10.0, duration_s=1.0)
+TEN = Plan.single("m", arrivals="constant", rate=10.0, duration_s=1.0)
 
 
 def test_a_complete_run_is_its_rows(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_complete_run_is_its_rows(tmp_path: Path) -> None:
 
 def test_arrivals_that_nobody_recorded_are_added_from_the_schedule(tmp_path: Path) -> None:
     """Two workers: 0 has the even seqs, 1 the odd ones. Worker 1 had picked up 3 (1, 3, 5) and recorded only seq 3."""
-    plan = Plan("m", arrivals="constant", rate=10.0, duration_s=1.0, workers=2)
+    plan = Plan.single("m", arrivals="constant", rate=10.0, duration_s=1.0, workers=2)
     path = run_dir(tmp_path, plan, {0: [0, 2, 4, 6, 8], 1: [3]}, {0: 5, 1: 3}, clean=False)
 
     assert finish(path) == Finished(10, 6, 2, 2)
@@ -104,14 +104,14 @@ def test_a_run_that_is_on_is_nobody_elses(tmp_path: Path) -> None:
 
 
 def test_a_closed_loop_misses_nothing(tmp_path: Path) -> None:
-    path = run_dir(tmp_path, Plan("m", mode="closed", concurrency=2, requests=9), {0: [0, 1, 2]}, {0: 3})
+    path = run_dir(tmp_path, Plan.single("m", mode="closed", concurrency=2, requests=9), {0: [0, 1, 2]}, {0: 3})
 
     assert finish(path) == Finished(3, 3, 0, 0)
 
 
 def test_a_killed_worker_of_a_closed_loop_lost_each_users_next_turn(tmp_path: Path) -> None:
     """Three users; 0 had answered turns 0 and 1 (seqs 0, 3), 1 turn 0 (seq 1), 2 none: lost are seqs 6, 4 and 2."""
-    plan = Plan("m", mode="closed", concurrency=3, duration_s=60)
+    plan = Plan.single("m", mode="closed", concurrency=3, duration_s=60)
     path = run_dir(tmp_path, plan, {0: [0, 1, 3]}, {0: 6}, clean=False)
 
     assert finish(path) == Finished(6, 3, 0, 3)

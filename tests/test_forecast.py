@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from planning import planned
 
 from loadtests import profiles
 from loadtests.budget import BudgetError
 from loadtests.forecast import check_budget, forecast, outline
-from loadtests.options import Given, plan_of
 from loadtests.profiles.tables import Prices
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ OPENAI = profiles.load("openai").model_copy(update={"prices": PRICES})
 
 
 def plan(profile: Profile = OPENAI, **given: Any) -> Any:
-    return plan_of(profile, Given(**given))
+    return planned(profile, **given)
 
 
 def sizes(made: Any, number: int) -> list[int]:
@@ -42,7 +42,7 @@ def test_ten_requests_are_ten_caps_and_their_bodies() -> None:
     """10 * 64 output tokens; 2 and 10 EUR a million."""
     made = plan()
     fresh = sum(sizes(made, 10))
-    found = forecast(OPENAI, made)
+    found = forecast([OPENAI], made)
 
     assert (found.requests, found.input_tokens, found.output_tokens, found.capped) == (10, fresh, 640, True)
     assert found.cost == (2 * fresh + 10 * 640) / 1e6
@@ -51,17 +51,17 @@ def test_ten_requests_are_ten_caps_and_their_bodies() -> None:
 
 
 def test_n_answers_are_n_caps() -> None:
-    assert forecast(OPENAI, plan(params=["n=8"])).output_tokens == 10 * 8 * 64
+    assert forecast([OPENAI], plan(params=["n=8"])).output_tokens == 10 * 8 * 64
 
 
 def test_tools_are_part_of_the_body() -> None:
     """The two functions are a few hundred tokens of every request."""
-    assert forecast(OPENAI, plan(workload="tools")).input_tokens > forecast(OPENAI, plan()).input_tokens + 10 * 200
+    assert forecast([OPENAI], plan(workload="tools")).input_tokens > forecast([OPENAI], plan()).input_tokens + 10 * 200
 
 
 def test_the_smallest_bound_on_requests_counts() -> None:
-    assert forecast(OPENAI, plan(rate=100.0, duration=10.0, requests=50, budget_requests=20)).requests == 20
-    assert forecast(OPENAI, plan(rate=5.0, arrivals="constant", duration=4.0, requests=90)).requests == 20
+    assert forecast([OPENAI], plan(rate=100.0, duration=10.0, requests=50, budget_requests=20)).requests == 20
+    assert forecast([OPENAI], plan(rate=5.0, arrivals="constant", duration=4.0, requests=90)).requests == 20
 
 
 def test_a_long_run_is_bounded_by_its_largest_prompts() -> None:
@@ -69,12 +69,12 @@ def test_a_long_run_is_bounded_by_its_largest_prompts() -> None:
     made = plan(requests=2500)
     known = sizes(made, 2000)
 
-    assert forecast(OPENAI, made).input_tokens == sum(known) + 500 * max(known)
+    assert forecast([OPENAI], made).input_tokens == sum(known) + 500 * max(known)
 
 
 def test_where_only_time_bounds_the_requests_one_of_them_is_told() -> None:
     vllm = profiles.load("vllm")
-    found = forecast(vllm, plan(vllm, model="m", concurrency=4, duration=60.0, output_tokens=32))
+    found = forecast([vllm], plan(vllm, model="m", concurrency=4, duration=60.0, output_tokens=32))
 
     assert (found.requests, found.output_tokens, found.cost) == (None, 32, None)
     assert "as many requests as the time allows, each" in found.line()
@@ -83,7 +83,7 @@ def test_where_only_time_bounds_the_requests_one_of_them_is_told() -> None:
 def test_a_provider_that_keeps_no_cap_is_reserved_at_its_worst_case() -> None:
     """Caps are ignored by meinGPT; what the client cuts off may be made and billed all the same."""
     meingpt = profiles.load("meingpt")
-    found = forecast(meingpt, plan(meingpt, requests=4))
+    found = forecast([meingpt], plan(meingpt, requests=4))
 
     assert (found.output_tokens, found.capped) == (4 * meingpt.worst_case_output_tokens, False)
     assert "keeps no cap" in found.line()
@@ -94,15 +94,15 @@ def test_a_budget_without_room_for_one_request_is_a_mistake() -> None:
     made = plan()
     need = sizes(made, 1)[0] + 64
 
-    check_budget(OPENAI, plan(budget_tokens=need))
+    check_budget([OPENAI], plan(budget_tokens=need))
     with pytest.raises(BudgetError, match=f"--budget-tokens {need - 1} has no room for one request"):
-        check_budget(OPENAI, plan(budget_tokens=need - 1))
+        check_budget([OPENAI], plan(budget_tokens=need - 1))
     with pytest.raises(BudgetError, match="--budget-cost"):
-        check_budget(OPENAI, plan(budget_cost=1e-9))
+        check_budget([OPENAI], plan(budget_cost=1e-9))
 
 
 def test_the_outline_names_target_load_and_budget() -> None:
-    text = "\n".join(outline(OPENAI, plan(budget_tokens=50_000)))
+    text = "\n".join(outline([OPENAI], plan(budget_tokens=50_000)))
 
     assert "https://api.openai.com/v1/chat/completions" in text
     assert "closed loop, 1 user for 120 s, over after 180 s" in text

@@ -9,6 +9,7 @@ import sys
 import time
 from array import array
 from contextlib import closing, contextmanager
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -414,10 +415,21 @@ def receive_exactly(sock: socket.socket) -> Any:
 
 def failing(fault: str, *, stream: bool = True) -> tuple[_Response, Exception | None]:
     """The answer under a fault with four chunks' room, and what the socket raised."""
+    return failed_both_ways(fault)[stream]
+
+
+@cache
+def failed_both_ways(fault: str) -> dict[bool, tuple[_Response, Exception | None]]:
+    """The same of a streamed and of a whole answer, by one mock."""
     options = ("--error-rate", "1", "--fault", fault, "--output-tokens", "9", "--usage", "always")
-    with start((*FAST, *options)) as mock, connected(mock) as sock:
-        sock.sendall(request_bytes(ask(stream=stream, max_tokens=4)))
-        response = _Response()
+    with start((*FAST, *options)) as mock:
+        return {stream: broken_off(mock, request_bytes(ask(stream=stream, max_tokens=4))) for stream in (True, False)}
+
+
+def broken_off(mock: MockProcess, data: bytes) -> tuple[_Response, Exception | None]:
+    response = _Response()
+    with connected(mock) as sock:
+        sock.sendall(data)
         try:
             while not response.is_complete and (data := sock.recv(65536)):
                 response.parser.feed_data(data)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
+import orjson
 import pytest
+from planning import planned
 
 from loadtests import profiles
-from loadtests.options import Given, OptionError, beyond_defaults, plan_of, warnings_of
+from loadtests.contradictions import OptionError
+from loadtests.defaults import beyond_defaults
+from loadtests.options import warnings_of
 from loadtests.plan import Plan
 from loadtests.schedule import ScheduleError
 from loadtests.workload import WorkloadError
@@ -18,7 +23,7 @@ REMOTE = profiles.load("openai")
 
 
 def test_nothing_said_is_the_demo() -> None:
-    plan = plan_of(MOCK, Given())
+    plan = planned(MOCK)
 
     assert (plan.mode, plan.rate, plan.duration_s, plan.stream_share, plan.arrivals) == (
         "open",
@@ -30,16 +35,16 @@ def test_nothing_said_is_the_demo() -> None:
 
 
 def test_a_server_of_ones_own_gets_one_user_for_a_minute() -> None:
-    plan = plan_of(LOCAL, Given())
+    plan = planned(LOCAL)
 
     assert (plan.mode, plan.concurrency, plan.duration_s, plan.stream_share) == ("closed", 1, 60.0, 1.0)
 
 
 def test_a_remote_provider_gets_little_unless_asked_for_more() -> None:
-    plan = plan_of(REMOTE, Given())
+    plan = planned(REMOTE)
 
     assert (plan.concurrency, plan.requests, plan.output_tokens, plan.duration_s) == (1, 10, 64, 120.0)
-    assert beyond_defaults(REMOTE, plan) == []
+    assert beyond_defaults([REMOTE], plan) == []
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ def test_a_remote_provider_gets_little_unless_asked_for_more() -> None:
     ],
 )
 def test_what_is_more_than_little_is_named(more: dict[str, Any], named: str) -> None:
-    assert any(named in line for line in beyond_defaults(REMOTE, plan_of(REMOTE, Given(**more))))
+    assert any(named in line for line in beyond_defaults([REMOTE], planned(REMOTE, **more)))
 
 
 @pytest.mark.parametrize(
@@ -80,19 +85,19 @@ def test_what_is_more_than_little_is_named(more: dict[str, Any], named: str) -> 
 )
 def test_a_contradiction_is_one_line(profile: profiles.Profile, given: dict[str, Any], says: str) -> None:
     with pytest.raises(OptionError, match=says) as caught:
-        plan_of(profile, Given(**given))
+        planned(profile, **given)
     assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_workload_or_law_is_said_with_the_known_ones() -> None:
     with pytest.raises(WorkloadError, match="chat"):
-        plan_of(MOCK, Given(workload="chta"))
+        planned(MOCK, workload="chta")
     with pytest.raises(ScheduleError, match="constant"):
-        plan_of(MOCK, Given(arrivals="poison"))
+        planned(MOCK, arrivals="poison")
 
 
 def test_requests_without_a_duration_have_none() -> None:
-    plan = plan_of(MOCK, Given(requests=5))
+    plan = planned(MOCK, requests=5)
 
     assert (plan.requests, plan.duration_s) == (5, None)
     assert len(plan.open_schedule()) == 5
@@ -100,55 +105,57 @@ def test_requests_without_a_duration_have_none() -> None:
 
 def test_a_cap_that_a_provider_ignores_is_noted() -> None:
     profile = profiles.load("meingpt")
-    notes = warnings_of(profile, plan_of(profile, Given()))
+    notes = warnings_of([profile], planned(profile))
 
     assert any("cut" in note and "cap" in note for note in notes)
 
 
 def test_a_remote_run_is_over_a_minute_after_its_schedule_unless_said() -> None:
-    assert plan_of(REMOTE, Given()).budget_time_s == 180.0
-    assert plan_of(REMOTE, Given(duration=30.0)).budget_time_s == 90.0
-    assert plan_of(REMOTE, Given(budget_time=7.0)).budget_time_s == 7.0
-    assert plan_of(LOCAL, Given()).budget_time_s is None
+    assert planned(REMOTE).budget_time_s == 180.0
+    assert planned(REMOTE, duration=30.0).budget_time_s == 90.0
+    assert planned(REMOTE, budget_time=7.0).budget_time_s == 7.0
+    assert planned(LOCAL).budget_time_s is None
 
 
 def test_a_budget_in_requests_is_a_bound_like_any_other() -> None:
-    assert beyond_defaults(REMOTE, plan_of(REMOTE, Given(requests=99, budget_requests=10))) == []
+    assert beyond_defaults([REMOTE], planned(REMOTE, requests=99, budget_requests=10)) == []
 
 
 def test_whole_answers_of_a_provider_without_caps_are_asked_about() -> None:
     meingpt = profiles.load("meingpt")
 
-    assert beyond_defaults(meingpt, plan_of(meingpt, Given())) == []
-    assert any("whole answers" in line for line in beyond_defaults(meingpt, plan_of(meingpt, Given(stream=False))))
+    assert beyond_defaults([meingpt], planned(meingpt)) == []
+    assert any("whole answers" in line for line in beyond_defaults([meingpt], planned(meingpt, stream=False)))
 
 
 def test_a_parameter_of_the_run_wins_over_the_workloads_own() -> None:
-    plan = plan_of(MOCK, Given(workload="json", params=['response_format={"type":"text"}']))
+    plan = planned(MOCK, workload="json", params=['response_format={"type":"text"}'])
 
     assert not plan.source().extra
-    assert plan_of(MOCK, Given(workload="json")).source().request(0).extra
+    assert planned(MOCK, workload="json").source().request(0).extra
 
 
 def test_money_needs_prices() -> None:
     with pytest.raises(OptionError, match=r"--budget-cost 1: profile openai has no prices.*--budget-tokens"):
-        plan_of(REMOTE, Given(budget_cost=1.0))
+        planned(REMOTE, budget_cost=1.0)
 
 
 def test_what_the_workload_asks_for_is_held_against_the_provider() -> None:
     """Morpheus calls tools only in streams."""
     morpheus = profiles.load("morpheus")
 
-    warnings_of(morpheus, plan_of(morpheus, Given(workload="tools")))
+    warnings_of([morpheus], planned(morpheus, workload="tools"))
     with pytest.raises(profiles.ProfileError, match="stream"):
-        warnings_of(morpheus, plan_of(morpheus, Given(workload="tools", stream=False)))
+        warnings_of([morpheus], planned(morpheus, workload="tools", stream=False))
 
 
 def test_a_plan_survives_the_manifest() -> None:
-    plan = plan_of(MOCK, Given(params=["temperature=0"], seed=7))
+    plan = planned(MOCK, REMOTE, params=["temperature=0"], seed=7, think=None, blocks=3)
+    sides = [{**asdict(arm), "profile": {}} for arm in plan.arms]
+    kept = orjson.loads(orjson.dumps({"plan": plan.to_json() | {"of_a_later_version": 1}, "arms": sides}))
 
-    assert Plan.from_json(plan.to_json() | {"of_a_later_version": 1}) == plan
+    assert Plan.from_manifest(kept) == plan
 
 
 def test_every_plan_has_nonces_of_its_own() -> None:
-    assert plan_of(MOCK, Given()).salt != plan_of(MOCK, Given()).salt
+    assert planned(MOCK).salt != planned(MOCK).salt

@@ -6,9 +6,10 @@ import sys
 from typing import Any
 
 import pytest
+from planning import planned
 
 from loadtests import proxies
-from loadtests.options import Given, plan_of, warnings_of
+from loadtests.options import warnings_of
 from loadtests.profiles import ProfileError
 from loadtests.targets import TargetError, profile_of
 
@@ -47,7 +48,7 @@ def test_the_environment_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_it_is_said_before_the_run() -> None:
     profile = profile_of("vllm", "https://far.invalid/v1", proxy="http://p.invalid:1/", http2=True)
-    notes = warnings_of(profile, plan_of(profile, Given(model="m")))
+    notes = warnings_of([profile], planned(profile, model="m"))
 
     assert any("the proxy http://p.invalid:1;" in note for note in notes)
     assert any("HTTP/2" in note for note in notes)

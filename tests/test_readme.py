@@ -104,7 +104,7 @@ def test_the_locustfile_of_the_readme_makes_a_run(tmp_path: Path) -> None:
     block = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)[-1]
     (tmp_path / "mine.py").write_text(block.replace("between(1, 3)", "between(0.1, 0.2)"))
     done = subprocess.run(
-        [sys.executable, "-m", "locust", "-f", "mine.py", "--provider", "mock", "--headless", "-u", "2", "-t", "3s"],
+        [sys.executable, "-m", "locust", "-f", "mine.py", "--provider", "mock", "--headless", "-u", "2", "-t", "2s"],
         cwd=tmp_path, env={"PYTHONPATH": str(HOME), "PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path)},
         capture_output=True, text=True, check=False, timeout=90,
     )  # fmt: skip

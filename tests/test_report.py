@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import synthetic
 
-from analysis import files, metrics, report, runs, summary
+from analysis import arms, files, metrics, report, runs, summary
 from loadtests import record
 
 if TYPE_CHECKING:
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 def write(path: Path) -> str:
     run = runs.load(path)
-    return report.write(run, summary.summarise(run)).read_text(encoding="utf-8")
+    return report.write([summary.judge(run)]).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A sound run with its report."""
+    path = synthetic.write(tmp_path_factory.mktemp("report") / "r")
+    return path, write(path)
 
 
 class Nesting(HTMLParser):
@@ -43,9 +50,8 @@ class Nesting(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_everything_is_written_and_nothing_is_left_over(tmp_path: Path) -> None:
-    path = synthetic.write(tmp_path / "r")
-    write(path)
+def test_everything_is_written_and_nothing_is_left_over(written: tuple[Path, str]) -> None:
+    path, _ = written
 
     assert sorted(p.name for p in path.iterdir()) == [
         "charts", "client.parquet", "quantiles.parquet", "report.html", "requests.parquet", "run.json", "validity.json",
@@ -55,8 +61,8 @@ def test_everything_is_written_and_nothing_is_left_over(tmp_path: Path) -> None:
     assert pq.read_table(path / record.QUANTILES).num_rows > 100
 
 
-def test_the_page_needs_no_network(tmp_path: Path) -> None:
-    page = write(synthetic.write(tmp_path / "r"))
+def test_the_page_needs_no_network(written: tuple[Path, str]) -> None:
+    _, page = written
 
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert len(sources) == 6
@@ -65,8 +71,8 @@ def test_the_page_needs_no_network(tmp_path: Path) -> None:
     assert "url(" not in page
 
 
-def test_the_verdict_comes_first_and_the_method_is_there(tmp_path: Path) -> None:
-    page = write(synthetic.write(tmp_path / "r"))
+def test_the_verdict_comes_first_and_the_method_is_there(written: tuple[Path, str]) -> None:
+    _, page = written
     parser = Nesting()
     parser.feed(page)
 
@@ -98,16 +104,16 @@ def test_hardly_any_data_is_a_report_too(tmp_path: Path, options: dict[str, Any]
     assert "How to reproduce" in page
 
 
-def test_writing_again_replaces(tmp_path: Path) -> None:
-    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=10))
+def test_writing_again_replaces(written: tuple[Path, str]) -> None:
+    path, page = written
 
-    assert write(path) == write(path)
+    assert write(path) == page
 
 
 def test_a_gate_s_files_need_no_drawing(tmp_path: Path) -> None:
     path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=10))
     run = runs.load(path)
-    files.write_judgement(run, summary.summarise(run))
+    files.write_judgement([summary.judge(run)])
 
     assert json.loads((path / record.VALIDITY).read_text())["schema_version"] == 1
     assert not (path / record.REPORT).exists()
@@ -121,3 +127,23 @@ def test_a_failed_write_leaves_no_half_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         files.place(tmp_path / "report.html", fail)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_arms_stand_in_one_report_after_their_comparison(tmp_path: Path) -> None:
+    """Charts and checks of each by its name; a name that is no file's name becomes one."""
+    recipe = synthetic.Recipe(n=80, tokens=5)
+    path = synthetic.write_arms(tmp_path / "r", {"a": recipe, "b/2": recipe}, blocks=4)
+    page = report.write([summary.judge(run) for run in arms.arms(runs.load(path))]).read_text(encoding="utf-8")
+    stored = json.loads((path / record.VALIDITY).read_text())
+    quantiles = pq.read_table(path / record.QUANTILES)
+    parser = Nesting()
+    parser.feed(page)
+
+    assert parser.open == []
+    assert page.index("r · b/2 against r · a") < page.index("requests/s done")
+    assert "paired over 4 blocks" in page
+    assert len(list((path / record.CHARTS).glob("a-*.svg"))) == len(list((path / record.CHARTS).glob("b_2-*.svg"))) == 6
+    assert page.count("<figure>") == 12
+    assert list(stored["arms"]) == ["a", "b/2"]
+    assert stored["verdict"] == "valid", stored
+    assert set(quantiles.column("arm").to_pylist()) == {"a", "b/2"}

@@ -65,14 +65,14 @@ def answering(reply: Callable[[int], bytes], seen: list[float]) -> Any:
 def test_two_workers_never_send_more_requests_than_the_budget(serve: Any, tmp_path: Path) -> None:
     seen: list[float] = []
     port = serve(answering(lambda _: OK, seen)).port
-    done = run(port, "--rate", "40", "--arrivals", "constant", "--duration", "2s", "--workers", "2",
+    done = run(port, "--rate", "40", "--arrivals", "constant", "--duration", "1s", "--workers", "2",
                "--budget-requests", "10", cwd=tmp_path)  # fmt: skip
 
     assert len(seen) == 10
     assert done.returncode == 3
     assert "--budget-requests 10 is spent" in done.stderr
     found = rows(tmp_path)
-    assert len(found) == 80
+    assert len(found) == 40
     assert [row["outcome"] for row in found].count("ok") == 10
     assert any(row["flags"] == ["budget"] for row in found if row["outcome"] == "unsent")
     assert stop(tmp_path)["reason"] == "budget"
@@ -120,7 +120,7 @@ def test_every_worker_keeps_a_pause_that_one_was_asked_for(serve: Any, tmp_path:
     """One 429 with Retry-After 2 at the start: from 0.5 s on, nobody sends before 2 s."""
     seen: list[float] = []
     port = serve(answering(lambda number: THROTTLED % b"2" if number == 1 else OK, seen)).port
-    run(port, "--rate", "30", "--arrivals", "constant", "--duration", "3s", "--workers", "2", cwd=tmp_path)
+    run(port, "--rate", "30", "--arrivals", "constant", "--duration", "2600ms", "--workers", "2", cwd=tmp_path)
 
     found = rows(tmp_path)
     sent = [row for row in found if row["outcome"] != "unsent"]

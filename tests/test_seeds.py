@@ -138,7 +138,8 @@ def test_fifty_requests_keep_to_the_document_and_are_answered(
     journal = Journal(tmp_path / "log")
     front = Front(SCRIPT, SEEDS[name].key, Cast(PROVIDERS[name]), journal)
     sender = Sender(Target(profile, profile.default_model or ""), receiver, key=SEEDS[name].key, worker=0, keep=print)
-    made = workload.load(work.partition(" ")[0])(3, 1.0 if "only" in work else 0.5)
+    share = 1.0 if "only" in work else 0.5
+    made = workload.make(workload.definitions(work.partition(" ")[0]), seed=3, stream_share=share)
 
     for number in range(50):
         request = made.request(number)
@@ -164,7 +165,7 @@ def test_an_answer_of_8080_in_one_write_has_no_gaps_and_its_own_time(receiver: R
     """The seconds that its usage tells are those until the first token."""
     profile = there("8080", 1)
     sender = Sender(Target(profile, profile.default_model or ""), receiver, key="k", worker=0, keep=print)
-    request = workload.Chat(3, 1.0, 20).request(0)
+    request = workload.make(workload.definitions("chat"), seed=3, output_tokens=20).request(0)
     (read,) = RequestReader().feed(sender.prepare(request, 0).data)
     answer, _ = Front(SCRIPT, None, Cast(PROVIDERS["8080"])).answer(read, 1_700_000_000)
     (write,) = [data for data in answer.writes if data]
@@ -182,7 +183,7 @@ def test_a_stream_of_meingpt_is_cut_at_the_cap_that_it_does_not_take(receiver: R
     """40 tokens would come; the row is good, and says that it was cut."""
     profile = there("meingpt", 1)
     sender = Sender(Target(profile, "gpt-4o-mini"), receiver, key=SEEDS["meingpt"].key, worker=0, keep=print)
-    request = workload.Chat(3, 1.0, 8).request(0)
+    request = workload.make(workload.definitions("chat"), seed=3, output_tokens=8).request(0)
     (read,) = RequestReader().feed(sender.prepare(request, 0).data)
     answer, _ = Front(SCRIPT, None, Cast(PROVIDERS["meingpt"])).answer(read, 1_700_000_000)
     reads = list(enumerate((data for data in answer.writes if data), 1))
@@ -337,7 +338,7 @@ def run(name: str, mock: process.MockProcess, folder: Path, *more: str) -> list[
     profile = there(name, mock.port)
     done = subprocess.run(
         [sys.executable, "-m", "loadtests.cli", "run", "--profile", name, "--base-url", profile.base_url,
-         "--requests", "50", "--concurrency", "5", "--seed", "3", *(more or ("--stream-share", "0.5"))],
+         "--requests", "50", "--concurrency", "5", "--seed", "3", "--no-report", *(more or ("--stream-share", "0.5"))],
         cwd=folder, env=os.environ | {"PYTHONPATH": str(HOME), str(profile.auth.env): SEEDS[name].key},
         capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL,
     )  # fmt: skip

@@ -254,9 +254,9 @@ def test_tokens_in_one_read_are_counted_as_shared(ask: Any) -> None:
 def test_a_server_that_never_reads_is_a_timeout_and_not_a_reset(ask: Any) -> None:
     def handler(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        time.sleep(1.5)
+        time.sleep(1.0)
 
-    row = ask(handler, patience={"total": 0.5}, content="x" * (16 << 20))
+    row = ask(handler, patience={"total": 0.4}, content="x" * (16 << 20))
     assert (row.outcome, row.error_kind) == ("error", "timeout_total")
 
 
@@ -288,14 +288,14 @@ def test_a_key_never_reaches_the_record(ask: Any) -> None:
      ({"total": 0.1}, STREAM, "timeout_total")],
 )  # fmt: skip
 def test_a_timeout_is_a_row(ask: Any, patience: dict[str, float], written: bytes, kind: str) -> None:
-    row = ask(writing(written, pause_s=1.0), patience=patience)
+    row = ask(writing(written, pause_s=0.5), patience=patience)
 
     assert (row.outcome, row.error_kind) == ("error", kind)
     assert row.sent_ns is not None
 
 
 def test_a_killed_request_is_a_cancelled_row_with_what_it_reached(receiver: Receiver, serve: Any) -> None:
-    server = serve(writing(STREAM + b"%x\r\n%b\r\n" % (len(HELLO), HELLO), pause_s=1.0))
+    server = serve(writing(STREAM + b"%x\r\n%b\r\n" % (len(HELLO), HELLO), pause_s=0.6))
     profile = profiles.load("vllm").with_overrides(base_url=f"http://127.0.0.1:{server.port}/v1")
     kept: list[Record] = []
     sender = Sender(Target(profile, "m"), receiver, key=None, worker=0, keep=kept.append)

@@ -152,7 +152,7 @@ def test_the_reserve_is_there_while_running_and_gone_after_a_clean_end(tmp_path:
 
 
 def test_parquet_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    table = derive(read_rows([streamed(0), row(1)], tmp_path), dict.fromkeys(record.RUN_WIDE, "x"))
+    table = derive(read_rows([streamed(0), row(1)], tmp_path), {"default": dict.fromkeys(record.ARM_WIDE, "x")})
     write_parquet(table, tmp_path / "requests.parquet")
 
     back = pq.read_table(tmp_path / "requests.parquet")

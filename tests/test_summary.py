@@ -14,7 +14,7 @@ import pytest
 import synthetic
 from rich.console import Console
 
-from analysis import facts, runs, summary, table, units
+from analysis import load, runs, summary, table, units
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,9 @@ def test_json_is_plain_and_its_keys_stand(tmp_path: Path) -> None:
     assert list(plain) == [
         "schema_version", "verdict", "run", "counts", "window", "rates", "metrics", "validity",
     ]  # fmt: skip
-    assert list(plain["metrics"][0]) == ["metric", "label", "unit", "group", "tokens", "partial", "n", "cells"]
+    assert list(plain["metrics"][0]) == [
+        "metric", "label", "unit", "group", "by", "tokens", "partial", "n", "cells",
+    ]  # fmt: skip
     assert list(plain["metrics"][0]["cells"][0]) == ["p", "value", "lo", "hi", "mark", "reason"]
     assert list(plain["rates"]["requests_per_s"]) == ["value", "unit"]
     assert list(plain["rates"]["tokens_per_s"]["by_source"]) == ["usage"]
@@ -222,16 +224,46 @@ def test_a_manifest_with_nothing_in_it_is_enough(tmp_path: Path) -> None:
     assert "VALID" in text_of(found)
 
 
+STAGES = [
+    {"kind": "rate", "start": 0, "end": 20, "duration_s": 60, "n": None},
+    {"kind": "rate", "start": 20, "end": 20, "duration_s": 60, "n": None},
+    {"kind": "burst", "start": None, "end": None, "duration_s": 0, "n": 50},
+    {"kind": "rate", "start": 20, "end": 0, "duration_s": 60, "n": None},
+]
+USERS = [{"kind": "concurrency", "start": 1, "end": 10, "duration_s": 60, "n": None}]
+THINK = {"law": "lognormal", "median": 2, "sigma": 0.8}
+
+
 @pytest.mark.parametrize(
     ("plan", "phrase"),
     [
         ({"mode": "open", "arrivals": "poisson", "rate": 8, "duration_s": 20}, "open loop, poisson 8/s for 20 s"),
         ({"mode": "closed", "concurrency": 4, "requests": 1000}, "closed loop, 4 at once, 1,000 requests"),
         ({}, "open loop, schedule"),
+        ({"arrivals": "gamma:2", "rate": 8, "duration_s": 20}, "open loop, gamma (CV 2) 8/s for 20 s"),
+        ({"arrivals": "burst:100"}, "open loop, burst of 100"),
+        ({"arrivals": "burst:10", "rate": 5, "duration_s": 7200}, "open loop, bursts of 10 5/s for 2 h"),
+        ({"arrivals": "trace:/data/azure.csv", "trace_speed": 2.0}, "open loop, trace azure.csv x2"),
+        (
+            {"arrivals": "trace:a.jsonl", "trace_start_s": 60, "duration_s": 90},
+            "open loop, trace a.jsonl from 60 s for 90 s",
+        ),
+        ({"arrivals": "poisson", "stages": STAGES}, "open loop, stages (4, 0-20/s, burst of 50) for 3 min"),
+        ({"arrivals": "constant", "stages": STAGES[:1]}, "open loop, constant, stages (1, 0-20/s) for 60 s"),
+        ({"mode": "closed", "stages": USERS, "concurrency": 10}, "closed loop, 1-10 users over 60 s"),
+        (
+            {"mode": "closed", "concurrency": 4, "duration_s": 20, "think": THINK, "ramp_s": 10},
+            "closed loop, 4 at once for 20 s, think time lognormal (median 2 s), ramp 10 s",
+        ),
+        ({"mode": "closed", "concurrency": 1, "think_s": 1.5}, "closed loop, 1 at once, think time 1.5 s"),
+        (
+            {"rate": 10, "arrivals": "constant", "requests": 8, "max_in_flight": 1, "hold": True},
+            "open loop, constant 10/s, 8 requests, at most 1 in flight, held to the end",
+        ),
     ],
 )
 def test_the_load_is_a_phrase(plan: dict[str, object], phrase: str) -> None:
-    assert facts.load_phrase(plan) == phrase
+    assert load.phrase(plan) == phrase
 
 
 @pytest.mark.parametrize(
@@ -245,9 +277,92 @@ def test_numbers_have_three_digits(value: float, text: str) -> None:
     assert units.digits(value) == text
 
 
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        ({}, ""),
+        ({"workload": "rag"}, "rag"),
+        ({"workload": "my.toml", "definitions": [{"name": "mine", "weight": 1}]}, "mine"),
+        ({"definitions": [{"name": "chat", "weight": 7}, {"name": "rag", "weight": 3}]}, "chat 70 %, rag 30 %"),
+    ],
+)
+def test_what_was_asked_is_a_phrase(plan: dict[str, object], words: str) -> None:
+    assert load.workload(plan) == words
+
+
+# What some runs have: a mix of workloads, conversations, clients who give up.
+
+
+def test_workloads_of_a_mix_stand_apart_too(tmp_path: Path) -> None:
+    """Of 160 requests every fourth is `rag`; only TTFT and latency are told apart."""
+
+    def mix(row: record.Record, _: np.random.Generator) -> None:
+        row.workload = "rag" if row.seq % 4 == 0 else "chat"
+
+    found = judge(synthetic.write(tmp_path / "r", synthetic.Recipe(change=mix)))
+    apart = [row for row in found.rows if row.by]
+    text = text_of(found)
+
+    assert [(row.metric, row.label, row.by) for row in apart] == [
+        ("ttft_s", "TTFT, chat", "workload"), ("ttft_s", "TTFT, rag", "workload"),
+        ("latency_s", "latency, chat", "workload"), ("latency_s", "latency, rag", "workload"),
+    ]  # fmt: skip
+    assert [row.n for row in apart[2:]] == [120, 40]
+    assert sum(row.n for row in apart[:2]) == 131
+    assert re.search(r"^latency, rag +40 ", text, re.MULTILINE)
+    assert all(row.by is None for row in judge(synthetic.write(tmp_path / "s")).rows)
+
+
+def test_turns_stand_apart_up_to_the_eighth(tmp_path: Path) -> None:
+    """16 conversations of 10 turns within the window: 16 each, and the last two are one group; TTFT grows by turn."""
+
+    def talk(row: record.Record, _: np.random.Generator) -> None:
+        row.conversation, row.turn = divmod(row.seq, 10)
+        assert row.first_token_ns is not None
+        row.first_token_ns += row.turn * synthetic.MS
+
+    recipe = synthetic.Recipe(stream_share=1.0, spread=1e-9, poisson=False, change=talk)
+    rows = [row for row in judge(synthetic.write(tmp_path / "r", recipe)).rows if row.metric == "ttft_s" and row.by]
+
+    assert [row.group for row in rows] == [*(f"turn {n}" for n in range(1, 9)), "turn 9+"]
+    assert [row.n for row in rows][1:7] == [16] * 6
+    medians = [row.cell(0.5).value or 0 for row in rows]
+    assert medians[:8] == pytest.approx([0.2 + 0.001 * turn for turn in range(8)], abs=0.0005)
+    assert medians[8] == pytest.approx(0.2 + 0.0085, abs=0.001)
+
+
+def test_who_gave_up_is_counted_and_no_failure(tmp_path: Path) -> None:
+    """Every tenth client goes after 0.1 s, before the first token, and breaks its connection."""
+
+    def give_up(row: record.Record, _: np.random.Generator) -> None:
+        if row.seq % 10 == 3:
+            row.outcome, row.flags, row.first_token_ns, row.chunks = "cancelled", ["gave_up"], None, None
+            row.end_ns = row.scheduled_ns + 100 * synthetic.MS
+        row.conn_reused = row.conn_reused and row.seq % 10 != 4
+
+    found = judge(synthetic.write(tmp_path / "r", synthetic.Recipe(change=give_up)))
+
+    assert (found.counts.gave_up, found.counts.cancelled, found.counts.error) == (16, 16, 0)
+    assert found.rate("error_rate") == 0.0
+    assert "144 ok · 0 failed · 16 gave up" in text_of(found)
+    assert "cancelled" not in text_of(found)
+    assert found.validity.verdict == "valid", found.validity.faults
+
+
+def test_rows_that_held_the_load_are_told_from_the_planned(tmp_path: Path) -> None:
+    def hold(row: record.Record, _: np.random.Generator) -> None:
+        row.phase = "drain" if row.seq >= 140 else "measure"
+
+    recipe = synthetic.Recipe(change=hold, manifest={"planned": 140})
+    found = judge(synthetic.write(tmp_path / "r", recipe))
+
+    assert "140 planned · 160 recorded (20 to hold the load) · 160 ok" in text_of(found)
+    assert next(check.value for check in found.validity.checks if check.number == 28) == "140 of 140"
+
+
 def test_the_summary_needs_no_matplotlib() -> None:
     """A verdict in CI should not wait for a plotting library, nor analysis for the load's."""
-    imports = "import sys, analysis.summary, analysis.table, analysis.compare"
+    imports = "import sys, analysis.campaign, analysis.table, analysis.sides"
     code = f"{imports}; print(*sorted(name.split('.')[0] for name in sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ended.stdout.split())

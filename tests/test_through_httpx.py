@@ -735,7 +735,7 @@ def test_a_run_through_a_proxy_is_a_run(tmp_path: Path, serve: Any) -> None:
     address = f"http://127.0.0.1:{serve(proxy).port}"
     with process.start() as mock:
         done = firsttoken(
-            "run", "--base-url", mock.base_url, "--proxy", address, "--rate", "20", "--duration", "2s", "--no-report",
+            "run", "--base-url", mock.base_url, "--proxy", address, "--rate", "20", "--duration", "1s", "--no-report",
             cwd=tmp_path, ALL_PROXY=address.replace("//", f"//me:{PASSWORD}@"),
         )  # fmt: skip
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import pytest
 from conftest import read_request
+from planning import planned
 
 from loadtests import profiles, tokens
-from loadtests.options import Given, plan_of
-from loadtests.plan import Plan
+from loadtests.plan import Plan, target_of
 from loadtests.send import Sender
 from loadtests.workload import Request
 
@@ -106,7 +106,9 @@ def test_an_answer_is_counted_and_the_count_stands_in_for_usage(
         sock.sendall(body)
 
     profile = profiles.load("vllm").with_overrides(base_url=f"http://127.0.0.1:{serve(handler).port}/v1")
-    sender = Sender(Plan("m", tokenizer=str(path)).target(profile), receiver, key=None, worker=0, keep=lambda _: None)
+    plan = Plan.single("m", tokenizer=str(path))
+    target = target_of(plan, plan.arms[0], profile)
+    sender = Sender(target, receiver, key=None, worker=0, keep=lambda _: None)
     request = Request(7, "chat", ({"role": "user", "content": "Hi"},), False, 16, 99, 2)
     row = sender.send(sender.prepare(request, receiver.now_ns()))
     sender.close()
@@ -116,7 +118,7 @@ def test_an_answer_is_counted_and_the_count_stands_in_for_usage(
 
 def test_a_run_with_a_bad_tokenizer_is_refused_before_it_begins(tmp_path: Path) -> None:
     with pytest.raises(tokens.TokensError):
-        plan_of(profiles.load("mock"), Given(tokenizer=str(tmp_path)))
+        planned(profiles.load("mock"), tokenizer=str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,10 @@ def test_a_few_late_wakeups_of_a_busy_machine_are_no_fault(tmp_path: Path) -> No
         (21, "doubtful", change_of(0.18, conn_reused=False, connect_s=0.04)),
         (21, "invalid", change_of(1, conn_reused=False, connect_s=0.04)),
         (23, "invalid", change_of(0.02, outcome="error", error_kind="throttled", status=429)),
+        (3, "invalid", change_of(0.02, outcome="unsent", flags=["turn_failed"])),
         (25, "invalid", change_of(0.02, outcome="unsent", flags=["budget"])),
+        (25, "doubtful", change_of(0.01, flags=["in_flight_cap"])),
+        (25, "invalid", change_of(0.02, flags=["in_flight_cap"])),
         (28, "doubtful", change_of(0.01, outcome="lost")),
         (29, "doubtful", change_of(0.2, flags=["buffered"])),
         (29, "invalid", change_of(1, flags=["buffered"])),
@@ -215,6 +218,83 @@ def test_new_connections_that_cost_next_to_nothing_are_no_fault(tmp_path: Path) 
     assert found[21] == "ok"
 
 
+def test_waiting_for_a_cap_is_not_the_clients_lateness(tmp_path: Path) -> None:
+    """Every second arrival waits half a second for --max-in-flight: that is check 25's to say, and nobody else's."""
+
+    def wait(row: record.Record, rng: np.random.Generator) -> None:
+        if row.seq % 2:
+            late_by(500, lambda _: True)(row, rng)
+            row.flags = ["in_flight_cap"]
+
+    found = examine(synthetic.write(tmp_path / "r", synthetic.Recipe(change=wait)))
+
+    assert [check.number for check in found.faults] == [25]
+    assert "--max-in-flight was reached" in found.faults[0].why
+    assert statuses(found)[4] == "not_judged"
+
+
+@pytest.mark.parametrize(
+    ("plan", "status"),
+    [
+        ({"definitions": [{"name": "chat", "cache": "cold"}]}, "invalid"),
+        ({"definitions": [{"name": "chat", "cache": "warm"}]}, "not_judged"),
+        ({"definitions": [{"name": "chat", "prefix": {"share": 0.5, "tokens": 100}}]}, "not_judged"),
+        ({"definitions": [{"name": "chat"}, {"name": "rag", "cache": "warm"}]}, "invalid"),
+        ({"arrivals": "trace:a.jsonl"}, "not_judged"),
+    ],
+)
+def test_cached_prompts_are_a_fault_only_where_they_were_meant_to_be_new(
+    tmp_path: Path, plan: dict[str, Any], status: str
+) -> None:
+    recipe = synthetic.Recipe(change=change_of(1, cached_tokens=50, input_tokens=100))
+    recipe.manifest = {"plan": synthetic.manifest_of(recipe, 160)["plan"] | plan}
+
+    assert statuses(examine(synthetic.write(tmp_path / "r", recipe)))[17] == status
+
+
+def test_the_history_of_a_conversation_may_be_cached(tmp_path: Path) -> None:
+    def talk(row: record.Record, _: np.random.Generator) -> None:
+        row.conversation, row.turn = divmod(row.seq, 4)
+        row.input_tokens, row.cached_tokens = 100, 90 if row.turn else 0
+
+    assert statuses(examine(synthetic.write(tmp_path / "r", synthetic.Recipe(change=talk))))[17] == "ok"
+
+
+def test_a_conversations_later_turns_are_not_the_schedules(tmp_path: Path) -> None:
+    """Their rate follows the answers; those that never came since one failed are unsent, and the rate was kept."""
+
+    def fail(row: record.Record, rng: np.random.Generator) -> None:
+        synthetic.talk(4)(row, rng)
+        if row.conversation == 5 and row.turn:
+            unsent(row)
+            row.flags = ["turn_failed"]
+
+    found = examine(synthetic.write(tmp_path / "r", synthetic.Recipe(poisson=False, change=fail)))
+
+    assert statuses(found)[3] == "invalid"
+    assert statuses(found)[4] == "ok"
+    assert "an earlier turn failed" in next(check.why for check in found.checks if check.number == 3)
+
+
+def test_a_burst_and_a_changing_load_are_not_held_against_a_steady_rate(tmp_path: Path) -> None:
+    def at_once(row: record.Record, _: np.random.Generator) -> None:
+        row.scheduled_ns = 0
+        synthetic.move(row, -(row.started_ns or 0))
+        synthetic.move(row, 20_000 * row.seq)
+        row.scheduled_ns = 0
+
+    for name, plan, change in (
+        ("burst", {"arrivals": "burst:160", "rate": None}, at_once),
+        ("stages", {"stages": [{"kind": "rate", "start": 1, "end": 20, "duration_s": 20}]}, None),
+    ):
+        recipe = synthetic.Recipe(change=change)
+        recipe.manifest = {"plan": synthetic.manifest_of(recipe, 160)["plan"] | plan}
+        found = examine(synthetic.write(tmp_path / name, recipe))
+
+        assert not [check for check in found.faults if check.number in {2, 4, 11, 12}]
+        assert "planned to change" in next(check.why for check in found.checks if check.number == 12)
+
+
 def test_missing_rows_without_a_reason_are_invalid(tmp_path: Path) -> None:
     path = synthetic.write(tmp_path / "r", synthetic.Recipe(manifest={"planned": 161}))
 
@@ -278,7 +358,7 @@ def test_a_dated_or_shortened_name_is_the_model_asked_for(tmp_path: Path, asked:
 
 def test_validity_json_holds_every_check(tmp_path: Path) -> None:
     run = runs.load(synthetic.write(tmp_path / "r"))
-    files.write_judgement(run, summary.summarise(run))
+    files.write_judgement([summary.judge(run)])
     stored = json.loads((tmp_path / "r" / record.VALIDITY).read_text())
 
     assert stored["verdict"] == "valid"

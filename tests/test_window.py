@@ -10,7 +10,7 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import runs, series, window
+from analysis import metrics, runs, series, window
 from loadtests import record
 
 if TYPE_CHECKING:
@@ -107,11 +107,92 @@ def test_an_open_loop_window_ends_a_mean_gap_after_its_last_arrival(tmp_path: Pa
     assert found.length_s == pytest.approx(20.0)
 
 
-def test_a_closed_loop_window_is_the_planned_duration(tmp_path: Path) -> None:
-    plan = {"plan": {"mode": "closed", "concurrency": 4, "duration_s": 10}}
+@pytest.mark.parametrize(
+    "length",
+    [{"duration_s": 10}, {"stages": [{"kind": "concurrency", "start": 1, "end": 4, "duration_s": 5}] * 2}],
+)
+def test_a_closed_loop_window_is_the_planned_duration(tmp_path: Path, length: dict[str, object]) -> None:
+    plan = {"plan": {"mode": "closed", "concurrency": 4, **length}}
     found = window.find(runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(manifest=plan, poisson=False))))
 
     assert found.length_s == pytest.approx(10.0)
+
+
+def write_plan(path: Path, recipe: synthetic.Recipe, **plan: object) -> runs.Run:
+    """A run of the recipe with these keys in its plan."""
+    recipe.manifest = {"plan": synthetic.manifest_of(recipe, recipe.n)["plan"] | plan}
+    return runs.load(synthetic.write(path, recipe))
+
+
+def test_later_turns_do_not_stretch_the_window(tmp_path: Path) -> None:
+    """
+    40 conversations of 4 turns, one every half second from 0.125 s on: 20 s.
+
+    The turns come 2.1, 4.2 and 6.3 s after the first, so those of the last 4, 8 and 12 conversations come behind
+    20.125 s: 24.
+    """
+    run = write_plan(tmp_path / "r", synthetic.Recipe(poisson=False, change=synthetic.talk(4, step_s=2.1)))
+    found = window.find(run)
+
+    assert (found.start_s, found.end_s) == pytest.approx((0.125, 20.125))
+    assert len(found.rows(run.requests)) == 160 - 24
+    assert found.reason.endswith("; 24 later turns behind its end are not judged")
+    assert metrics.arrivals_per_s(run.requests, found) == pytest.approx(2.0)
+
+
+def test_a_burst_is_judged_to_its_last_end_and_has_no_arrival_rate(tmp_path: Path) -> None:
+    def at_once(row: record.Record, _: np.random.Generator) -> None:
+        row.scheduled_ns = 0
+
+    run = write_plan(tmp_path / "r", synthetic.Recipe(n=20, change=at_once), arrivals="burst:20", rate=None)
+    found = window.find(run)
+
+    assert (found.start_s, found.end_s) == (0.0, runs.seconds(run.requests, "end_ns").max())
+    assert "no rate of arrivals" in found.reason
+    assert metrics.arrivals_per_s(run.requests, found) is None
+    assert len(found.rows(run.requests)) == 20
+
+
+def test_groups_at_one_instant_are_one_moment_of_the_window(tmp_path: Path) -> None:
+    """Groups of 8 every second from 0 to 19 s: one more second makes 20, and 8/s."""
+
+    def grouped(row: record.Record, _: np.random.Generator) -> None:
+        synthetic.move(row, (row.seq // 8) * 10**9 - row.scheduled_ns)
+
+    run = write_plan(tmp_path / "r", synthetic.Recipe(change=grouped), arrivals="burst:8")
+    found = window.find(run)
+
+    assert found.length_s == pytest.approx(20.0)
+    assert metrics.arrivals_per_s(run.requests, found) == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize("plan", [{"stages": [{"kind": "rate", "start": 1, "end": 40}]}, {"arrivals": "trace:a.csv"}])
+def test_a_load_that_was_planned_to_change_is_not_searched_for_a_steady_part(
+    tmp_path: Path, plan: dict[str, object]
+) -> None:
+    """The same rows are refused where the load was to hold still."""
+    slower = synthetic.Recipe(n=1600, rate=20, tokens=6, warm=lambda t: 1 + t / 5)
+    meant = window.find(write_plan(tmp_path / "r", slower, **plan))
+    not_meant = window.find(write_plan(tmp_path / "s", slower))
+
+    assert (meant.steady, meant.cut, not_meant.steady) == (None, False, False)
+    assert "the load was planned to change" in meant.reason
+
+
+def test_what_holds_the_load_is_load_and_never_judged(tmp_path: Path) -> None:
+    """The last 40 of 1,600 arrivals at 20/s are `drain`: no row of the window, but in flight beside its last ones."""
+
+    def hold(row: record.Record, _: np.random.Generator) -> None:
+        row.phase = "drain" if row.seq >= 1560 else "measure"
+
+    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=1600, rate=20, poisson=False, change=hold)))
+    found = window.find(run)
+    behind = np.array([found.end_s, found.end_s + 1])
+
+    assert found.end_s == pytest.approx(78.05)
+    assert found.rows(run.requests)["seq"].max() == 1559
+    assert series.in_flight(run.requests, behind)[0] > series.in_flight(found.rows(run.requests), behind)[0] + 2
+    assert metrics.arrivals_per_s(run.requests, found) == pytest.approx(20.0, rel=0.01)
 
 
 def test_an_empty_run_has_an_empty_window(tmp_path: Path) -> None:

@@ -101,12 +101,17 @@ class Canvas:
 
 def draw_one(name: str, chart: Callable[[Canvas, Run, Summary], None], run: Run, summary: Summary) -> Chart:
     """Run one chart's function and save what it drew."""
+    return drawn(name, lambda canvas: chart(canvas, run, summary), summary.footer())
+
+
+def drawn(name: str, chart: Callable[[Canvas], None], footer: str) -> Chart:
+    """A chart of anything that its function draws, with a line of small print below."""
     with mpl.rc_context(LOOK):
         canvas = Canvas(Figure())
-        chart(canvas, run, summary)
+        chart(canvas)
         height = float(canvas.figure.get_figheight())
-        footer = textwrap.fill(summary.footer(), 128)
-        canvas.figure.text(0.15 / WIDTH, 0.1 / height, footer, size=7, color=GREY, va="bottom", linespacing=1.3)
+        small = textwrap.fill(footer, 128)
+        canvas.figure.text(0.15 / WIDTH, 0.1 / height, small, size=7, color=GREY, va="bottom", linespacing=1.3)
         return Chart(name, canvas.title, canvas.alt, _svg(canvas))
 
 

@@ -69,11 +69,11 @@ def measure(rung: Rung, interrupts: Interrupts) -> Seen:
 
 def _setup(rung: Rung, base_url: str, out: Path, duration_s: float) -> Setup:
     """As `firsttoken run --profile vllm --base-url URL --model mock --concurrency N --duration S` makes it."""
-    plan = Plan(
+    plan = Plan.single(
         "mock", mode="closed", concurrency=rung.users, duration_s=duration_s, salt=secrets.token_hex(4),
         stream_share=1.0 if rung.kind == "stream" else 0.0, output_tokens=rung.play.tokens, accept_errors=True,
     )  # fmt: skip
-    return Setup(plan, profiles.load("vllm").with_overrides(base_url=base_url), out, "calibrate", ["calibrate"])
+    return Setup(plan, [profiles.load("vllm").with_overrides(base_url=base_url)], out, "calibrate", ["calibrate"])
 
 
 @contextmanager

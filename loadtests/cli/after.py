@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from analysis.summary import Summary
     from loadtests.profiles import Profile
     from loadtests.run import Result
     from loadtests.rundir import Setup
@@ -18,8 +19,8 @@ GONE = ["connect", "reset", "timeout_connect", "dns", "tls"]
 GONE_AFTER = 5
 
 
-def judge(setup: Setup, result: Result, *, report: bool, as_json: bool) -> int:
-    """Summary, report and the exit code; a run with nothing in it is said in one line."""
+def judge(setup: Setup, result: Result, *, report: bool, as_json: bool, quiet: bool = False) -> int:
+    """Summary (a line of it where `quiet`), report and the exit code; a run with nothing in it is said in one line."""
     stop = result.stop
     if stop is not None and stop.word == "refused" and result.ok == 0:
         hint = _key_hint(setup.profile, stop.text)
@@ -29,7 +30,7 @@ def judge(setup: Setup, result: Result, *, report: bool, as_json: bool) -> int:
     if result.issued and result.answered == 0 and (stop is None or stop.word == "failing"):
         where = setup.profile.proxy or setup.profile.base_url or "the embedded provider"
         return fail(f"nothing reached at {where}: {_first_error(result.path)}; {_kept(result)}", 2)
-    code = _show(result.path, report=report, as_json=as_json)
+    code = _show(result.path, report=report, as_json=as_json, quiet=quiet)
     gone = _gone(result.path) if stop is None or stop.word == "failing" else ""
     if text := gone or (stop.text if stop else ""):
         click.echo(f"firsttoken: {text}", err=True)
@@ -80,25 +81,34 @@ def _first_error(path: Path) -> str:
     return f"{told[0]['error_kind']}: {told[0]['error']}" if told else "no request was answered"
 
 
-def _show(path: Path, *, report: bool, as_json: bool) -> int:
-    """Print the summary and write what analysis writes; 3 where the run is not valid."""
-    from analysis.runs import load
-    from analysis.summary import summarise
-    from loadtests.cli.judge import dump, show, write_all
+def _show(path: Path, *, report: bool, as_json: bool, quiet: bool) -> int:
+    """Print the summary, or a line of it, and write what analysis writes; 3 where the run is not valid."""
+    from loadtests.cli.judge import dump, is_invalid, judged_of, plain, show, write_all
 
-    run_ = load(path, chunks=report)
-    summary = summarise(run_)
+    judged = judged_of(path, chunks=report)
     try:
-        written = write_all(run_, summary, report=report)
+        written = write_all(judged, report=report)
     except OSError as error:
         safe = f"the rows are safe, write the report later: `firsttoken report {path}`"
         return fail(f"{path}: {error.strerror or error}; {safe}", 3)
-    if as_json:
-        dump(summary.to_json())
+    if quiet:
+        for one in judged:
+            click.echo(_line(one.summary), err=True)
+    elif as_json:
+        dump(plain([one.summary.to_json() for one in judged]))
     else:
-        show(summary)
-    click.echo(f"{'report' if report else 'run'}: {os.path.relpath(written)}", err=as_json)
-    return 3 if summary.validity.verdict == "invalid" else 0
+        show(judged)
+    for place in written:
+        click.echo(f"{'report' if report else 'run'}: {os.path.relpath(place)}", err=as_json or quiet)
+    return 3 if is_invalid(judged) else 0
+
+
+def _line(summary: Summary) -> str:
+    """A run in one line."""
+    counts, row = summary.counts, summary.row("ttft_s") or summary.row("latency_s")
+    cell = None if row is None else row.cell(0.5)
+    told = f", {row.label} p50 {1000 * cell.value:,.1f} ms" if row and cell and cell.value is not None else ""
+    return f"  {summary.validity.verdict}: {counts.ok:,} of {counts.recorded:,} ok{told}"
 
 
 def fail(text: str, code: int) -> int:

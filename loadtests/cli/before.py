@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from loadtests.plan import Plan
     from loadtests.profiles import Profile
 
 
-def confirm(profile: Profile, plan: Plan, *, yes: bool) -> None:
+def confirm(profiles: Sequence[Profile], plan: Plan, *, yes: bool, repeats: int = 1) -> None:
     """Show the plan of a remote run; ask before more than the careful defaults is sent."""
+    from loadtests.defaults import beyond_defaults
     from loadtests.forecast import outline
-    from loadtests.options import beyond_defaults
+    from loadtests.targets import is_local
 
-    for line in outline(profile, plan):
+    for line in outline(profiles, plan):
         click.echo(line, err=True)
-    more = beyond_defaults(profile, plan)
+    more = beyond_defaults(profiles, plan)
+    if repeats > 1:
+        more.append(f"{repeats} repeats of all that")
     if more and not yes:
-        ask(f"{profile.base_url} is remote, and this asks for {', '.join(more)}", "Send it?")
+        where = ", ".join(profile.base_url for profile in profiles if not is_local(profile))
+        ask(f"{where} is remote, and this asks for {', '.join(more)}", "Send it?")
 
 
 def ask(text: str, question: str) -> None:
@@ -41,38 +48,41 @@ def ask(text: str, question: str) -> None:
     click.confirm(question, abort=True, err=True)
 
 
-def rehearse(profile: Profile, plan: Plan, *, as_json: bool) -> None:
-    """What a run would do and send, without sending anything."""
+def rehearse(profiles: Sequence[Profile], plan: Plan, out: Path, *, as_json: bool) -> None:
+    """What a run would do and send, and its schedule as a picture, without sending anything."""
+    from loadtests.cli.drawing import draw
     from loadtests.cli.judge import dump
     from loadtests.forecast import forecast, outline
 
-    examples = _examples(profile, plan)
+    examples = _examples(profiles[0], plan)
+    drawn, sketched = draw(plan, out)
     if as_json:
         dump({
-            "profile": profile.model_dump(mode="json"), "plan": plan.to_json(),
-            "worst_case": forecast(profile, plan).to_json(), "examples": examples,
+            "profiles": [profile.model_dump(mode="json") for profile in profiles],
+            "arms": [asdict(arm) for arm in plan.arms], "plan": plan.to_json(),
+            "worst_case": forecast(profiles, plan).to_json(), "examples": examples, "drawn": str(drawn),
         })  # fmt: skip
         return
-    for line in outline(profile, plan):
+    for line in [*outline(profiles, plan), "", *sketched]:
         click.echo(line)
     for kind, body in examples.items():
         click.echo(f"\n{kind} request, for example:\n{_pretty(body)}")
-    click.echo("\nnothing was sent (--dry-run)")
+    click.echo(f"\nthe schedule as a picture: {os.path.relpath(drawn)}\nnothing was sent (--dry-run)")
 
 
 def _examples(profile: Profile, plan: Plan) -> dict[str, Any]:
-    """The body of the first streamed and of the first plain request, as it would go out."""
+    """The body of the first streamed and of the first plain request, as it would go out to the first arm."""
     import orjson
 
     from loadtests.dialect import body_of
 
-    source = plan.source()
+    source, arm = plan.source(), plan.arms[0]
     found: dict[str, Any] = {}
     for seq in range(100):
         request = source.request(seq)
         kind = "streamed" if request.stream else "plain"
         if kind not in found:
-            found[kind] = orjson.loads(body_of(profile, plan.model, plan.params, request))
+            found[kind] = orjson.loads(body_of(profile, arm.model, arm.params, request))
     return found
 
 
@@ -94,12 +104,12 @@ def argv() -> list[str]:
     return ["firsttoken", *map(masked, sys.argv[1:])]
 
 
-def refuse_key(profile: Profile, words: Mapping[str, Iterable[str | None]]) -> None:
+def refuse_key(profiles: Sequence[Profile], words: Mapping[str, Iterable[str | None]]) -> None:
     """
     Refuse a secret where run.json would keep it.
 
     Args:
-        profile: The one asked, whose secrets the guard knows.
+        profiles: Those asked, whose secrets the guard knows.
         words: What was given, by its option.
 
     Raises:
@@ -109,7 +119,8 @@ def refuse_key(profile: Profile, words: Mapping[str, Iterable[str | None]]) -> N
 
     for option, given in words.items():
         if any(leaks(word) for word in given if word):
-            whose = f"the key in {profile.auth.env} or of the proxy's password" if profile.auth.env else "a password"
+            keys = ", ".join(profile.auth.env for profile in profiles if profile.auth.env)
+            whose = f"the key in {keys} or of the proxy's password" if keys else "a password"
             raise click.UsageError(f"{option} ...: holds a part of {whose}, and run.json would keep it; leave it out")
 
 

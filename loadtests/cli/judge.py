@@ -11,31 +11,62 @@ import click
 import orjson
 
 if TYPE_CHECKING:
-    from analysis.runs import Run
-    from analysis.summary import Summary
+    from analysis.summary import Judged
 
 RUN = click.argument("run", type=click.Path(path_type=Path), default=Path("results/latest"), metavar="[RUN]")
 
 
-def show(summary: Summary) -> None:
-    """Print a summary's table on stdout; colours only on a terminal."""
+def judged_of(path: Path, *, chunks: bool = False) -> list[Judged]:
+    """Everything that a RUN argument stands for, judged: a run, each of its arms, each run of a campaign."""
+    from analysis.campaign import runs_of
+    from analysis.summary import judge
+
+    return [judge(run) for run in runs_of(path, chunks)]
+
+
+def show(judged: list[Judged]) -> None:
+    """Print tables on stdout, one after another, and how arms compare; colours only on a terminal."""
     from rich.console import Console
 
-    from analysis.table import render
+    from analysis.sides import within
+    from analysis.table import render, render_comparison
 
-    render(summary, Console(width=None if sys.stdout.isatty() else 100))
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    for place, one in enumerate(judged):
+        if place:
+            console.print()
+        render(one.summary, console)
+    for comparison in within(judged):
+        console.print()
+        render_comparison(comparison, console)
 
 
-def write_all(run: Run, summary: Summary, *, report: bool) -> Path:
-    """Write what analysis keeps in a run directory; returns the report's path, or the directory's without one."""
+def write_all(judged: list[Judged], *, report: bool) -> list[Path]:
+    """Write what analysis keeps in each run directory; returns the reports' paths, or the directories' without."""
+    from itertools import groupby
+
+    return [_write(list(arms), report=report) for _, arms in groupby(judged, key=lambda one: one.run.path)]
+
+
+def _write(arms: list[Judged], *, report: bool) -> Path:
     if report:
         from analysis.report import write
 
-        return write(run, summary)
+        return write(arms)
     from analysis.files import write_judgement
 
-    write_judgement(run, summary)
-    return run.path
+    write_judgement(arms)
+    return arms[0].run.path
+
+
+def plain(values: list[Any]) -> Any:
+    """As JSON has it: one object for one run, a list for several."""
+    return values[0] if len(values) == 1 else values
+
+
+def is_invalid(judged: list[Judged]) -> bool:
+    """Whether a run among them is not valid."""
+    return any(one.summary.validity.verdict == "invalid" for one in judged)
 
 
 def dump(value: Any) -> None:
@@ -45,59 +76,71 @@ def dump(value: Any) -> None:
 
 @click.command()
 @click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
-@click.option("--json", "as_json", is_flag=True, help="As JSON: one object for one run, a list for several.")
+@click.option(
+    "--json", "as_json", is_flag=True,
+    help="As JSON: one object for one run, a list for several runs or arms.",
+)  # fmt: skip
 def summary(runs: tuple[Path, ...], *, as_json: bool) -> int:
     """Print the numbers of one or more runs (default: results/latest).
 
-    Exit code 3 where a run is not valid; its numbers are printed all the same.
+    A run of several arms and a campaign give one table after another, and then how the arms compare. Exit code 3 where
+    a run is not valid; its numbers are printed all the same.
     """
-    from analysis.runs import load
-    from analysis.summary import summarise
-
-    found = [summarise(load(path)) for path in runs or (Path("results/latest"),)]
+    every = [judged_of(path) for path in runs or (Path("results/latest"),)]
     if as_json:
-        values = [one.to_json() for one in found]
-        dump(values[0] if len(values) == 1 else values)
+        dump(plain([one.summary.to_json() for judged in every for one in judged]))
     else:
-        for one in found:
-            show(one)
-    return 3 if any(one.validity.verdict == "invalid" for one in found) else 0
+        for judged in every:
+            show(judged)
+    return 3 if any(is_invalid(judged) for judged in every) else 0
 
 
 @click.command()
 @RUN
-@click.option("--json", "as_json", is_flag=True, help="Print the report's path as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report's path as JSON; of a campaign a list of them.")
 def report(run: Path, *, as_json: bool) -> int:
-    """Draw the charts of a run into one HTML file that opens from disk (default: results/latest)."""
-    from analysis.runs import load
-    from analysis.summary import summarise
+    """Draw the charts of a run into one HTML file that opens from disk (default: results/latest).
 
-    loaded = load(run, chunks=True)
-    path = write_all(loaded, summarise(loaded), report=True)
+    Of a campaign, each of its runs gets its own.
+    """
+    from analysis.campaign import members
+
+    paths = [path for one in members(run) for path in write_all(judged_of(one, chunks=True), report=True)]
     if as_json:
-        dump({"report": str(path.resolve())})
+        dump(plain([{"report": str(path.resolve())} for path in paths]))
     else:
-        click.echo(os.path.relpath(path))
+        for path in paths:
+            click.echo(os.path.relpath(path))
     return 0
 
 
 @click.command()
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def compare(a: Path, b: Path, *, as_json: bool) -> int:
-    """Put run B beside run A: each percentile, the ratio B/A, and in which settings they differ."""
-    from analysis import compare as comparing
-    from analysis.runs import load
-    from analysis.summary import summarise
+@click.argument("a", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("b", type=click.Path(path_type=Path), required=False, metavar="[RUN]")
+@click.option("--json", "as_json", is_flag=True, help="As JSON: one object, or a list where arms make several pairs.")
+def compare(a: Path, b: Path | None, *, as_json: bool) -> int:
+    """Put run B beside run A: each percentile, the ratio B/A, and in which settings they differ.
 
-    comparison = comparing.compare(summarise(load(a)), summarise(load(b)))
+    With one run or campaign of several arms: its first arm is A, and each other one is B in turn. Where blocks or
+    rounds were played by both, the ratio is paired over them and has its interval.
+    """
+    from analysis.runs import RunError
+    from analysis.sides import between, within
+
+    left = judged_of(a)
+    comparisons = within(left) if b is None else between(left, judged_of(b), (a, b))
+    if not comparisons:
+        raise RunError(f"{a}: one arm alone; name a second run to put beside it")
     if as_json:
-        dump(comparison.to_json())
+        dump(plain([one.to_json() for one in comparisons]))
         return 0
     from rich.console import Console
 
     from analysis.table import render_comparison
 
-    render_comparison(comparison, Console(width=None if sys.stdout.isatty() else 100))
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    for place, comparison in enumerate(comparisons):
+        if place:
+            console.print()
+        render_comparison(comparison, console)
     return 0

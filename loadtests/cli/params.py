@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,13 +14,16 @@ if TYPE_CHECKING:
 
 
 class Seconds(click.ParamType[float]):
-    """A duration: 90, 90s, 5m, 1h, 250ms."""
+    """A duration: 90, 90s, 5m, 1h, 250ms; 0 only where that means something."""
 
     name = "duration"
 
+    def __init__(self, *, zero: bool = False) -> None:
+        self._zero = zero
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Seconds as float."""
-        return _unit(self, units.seconds, value, param, ctx)
+        return _unit(self, partial(units.seconds, zero=self._zero), value, param, ctx)
 
 
 class PerSecond(click.ParamType[float]):

@@ -21,6 +21,11 @@ Examples:
       closed loop: 16 users, each waits for its answer
   firsttoken run --profile openai --model gpt-4o-mini
       remote: one user, 10 requests, 64 output tokens, unless asked for more (--yes)
+  firsttoken run --profile vllm --model m --rate 4 --duration 10m \\
+      --arm name=a,base_url=http://gpu1:8000/v1 --arm name=b,base_url=http://gpu2:8000/v1
+      two servers by turns, the same prompts for both
+  firsttoken run --stages stages.toml --arrivals gamma:2 --workload chat=70,rag=30 --dry-run
+      a load that changes over time, drawn and not sent
   firsttoken run --profile openai --rate 2 --duration 5m --budget-tokens 200000 --dry-run
       what that would send and spend at most; nothing is sent
 
@@ -31,16 +36,33 @@ Exit codes:
 
 
 MOST = 2**31 - 1
+REST_S = 5.0
 
 
 @click.command(epilog=EXAMPLES)
 @click.option(
     "--profile",
-    default="mock",
-    show_default=True,
+    "profiles",
+    multiple=True,
     metavar="NAME|FILE",
-    help="The provider: a shipped profile or a TOML file.",
+    help="The provider: a shipped profile or a TOML file; several are arms to compare.  [default: mock]",
 )
+@click.option(
+    "--arm",
+    "arms",
+    multiple=True,
+    metavar="KEY=VALUE,...",
+    help="A side to compare: name, profile, base_url, model, param.KEY, var.NAME, ...; repeatable.",
+)
+@click.option("--together", is_flag=True, help="Send each arrival to all arms at once, instead of by turns.")
+@click.option("--blocks", type=click.IntRange(1, 10_000), metavar="N", help="How often arms take turns.  [default: 8]")
+@click.option(
+    "--repeats",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="A campaign: so many runs of each arm, in random order.",
+)
+@click.option("--rest", type=Seconds(zero=True), metavar="D", help="Pause between a campaign's runs.  [default: 5s]")
 @click.option("--base-url", metavar="URL", help="Instead of the profile's.")
 @click.option("--proxy", metavar="URL", help="Go through this proxy.  [default: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY]")
 @click.option("--http2", is_flag=True, help="Speak HTTP/2 (needs the extra http2).")
@@ -48,7 +70,13 @@ MOST = 2**31 - 1
 @click.option(
     "--param", "params", multiple=True, metavar="KEY=JSON", help="A request parameter, e.g. temperature=0; repeatable."
 )
-@click.option("--workload", default="chat", show_default=True, metavar="NAME", help="What is asked.")
+@click.option(
+    "--workload",
+    default="chat",
+    show_default=True,
+    metavar="NAME|FILE|MIX",
+    help="What is asked: a preset, a TOML file, or a mix like chat=70,rag=20,tools=10.",
+)
 @click.option(
     "--output-tokens",
     type=click.IntRange(1, MOST),
@@ -71,7 +99,25 @@ MOST = 2**31 - 1
     metavar="N",
     help="Closed loop: users that each wait for their answer.",
 )
-@click.option("--arrivals", metavar="LAW", help="Open loop: poisson or constant.  [default: poisson]")
+@click.option("--think", metavar="LAW", help="Closed loop: a user's pause, like 2s, exponential:2s, uniform:1s:5s.")
+@click.option("--ramp", type=Seconds(), metavar="D", help="Closed loop: users come one by one within this time.")
+@click.option(
+    "--arrivals",
+    metavar="LAW",
+    help="Open loop: poisson, constant, gamma:CV, burst:N or trace:FILE.  [default: poisson]",
+)
+@click.option("--stages", metavar="FILE", help="The load over time: TOML stages of rate or of concurrency.")
+@click.option(
+    "--trace-speed", type=click.FloatRange(0, min_open=True), metavar="F", help="Play a trace F times as fast."
+)
+@click.option("--trace-start", type=Seconds(), metavar="D", help="Leave out so much of a trace's beginning.")
+@click.option(
+    "--max-in-flight",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="Open loop: who would be more waits, and its waiting counts.  [default: no cap]",
+)
+@click.option("--hold", is_flag=True, help="Keep the load on behind the end until all that is measured is over.")
 @click.option(
     "--duration",
     type=Seconds(),
@@ -143,40 +189,38 @@ def run(**given: Any) -> int:
     """
     if sys.platform != "linux":
         raise click.UsageError("run needs Linux: its times come from the kernel's receive stamps, epoll and timerfd")
-    from loadtests import run as runs
-    from loadtests.cli.after import fail, judge
+    from loadtests.arms import Asked, asked
     from loadtests.cli.before import argv, confirm, labels_of, refuse_key, rehearse, stem
-    from loadtests.cli.view import view_for
+    from loadtests.cli.campaign import play, played
     from loadtests.forecast import check_budget
-    from loadtests.options import Given, plan_of, warnings_of
-    from loadtests.rundir import NoRoomError, Setup
-    from loadtests.targets import is_local, profile_of
-    from loadtests.watch import Interrupts, StoppedError
+    from loadtests.options import Given, arm_of, plan_of, warnings_of
+    from loadtests.rundir import Setup
+    from loadtests.targets import is_local
 
-    profile = profile_of(
-        given["profile"], given["base_url"], proxy=given["proxy"], http2=given["http2"], variables=given["variables"],
-        allow_insecure_http=given["allow_insecure_http"],
+    common = Asked(
+        base_url=given["base_url"], proxy=given["proxy"], http2=given["http2"], model=given["model"],
+        params=given["params"], variables=given["variables"], new_connections=given["new_connections"],
     )  # fmt: skip
+    sides = asked(given["profiles"], given["arms"], common)
+    profiles = [side.provider(allow_insecure_http=given["allow_insecure_http"]) for side in sides]
     words = {"--model": [given["model"]], "--base-url": [given["base_url"]], "--label": given["label"]}
-    refuse_key(profile, words | {"--var": given["variables"], "--param": given["params"]})
+    refuse_key(profiles, words | {"--var": given["variables"], "--param": given["params"], "--arm": given["arms"]})
     labels = labels_of(given["label"])
-    plan = plan_of(profile, Given(**{field.name: given[field.name] for field in fields(Given)}))
-    check_budget(profile, plan)
-    for warning in warnings_of(profile, plan):
+    arms = [arm_of(side, profile) for side, profile in zip(sides, profiles, strict=True)]
+    plan = plan_of(arms, profiles, Given(**{field.name: given[field.name] for field in fields(Given)}))
+    check_budget(profiles, plan)
+    for warning in warnings_of(profiles, plan):
         click.echo(f"note: {warning}", err=True)
     if given["dry_run"]:
-        rehearse(profile, plan, as_json=given["as_json"])
+        rehearse(profiles, plan, given["out"], as_json=given["as_json"])
         return 0
-    if not is_local(profile):
-        confirm(profile, plan, yes=given["yes"])
-    setup = Setup(plan, profile, given["out"], stem(profile.name), argv(), labels)
-    with Interrupts() as interrupts:
-        view = view_for(setup)
-        with view:
-            try:
-                result = runs.execute(setup, view, interrupts)
-            except StoppedError as error:
-                return fail(str(error), 130)
-            except NoRoomError as error:
-                return fail(str(error), 3)
-    return judge(setup, result, report=not given["no_report"], as_json=given["as_json"])
+    if not all(map(is_local, profiles)):
+        confirm(profiles, plan, yes=given["yes"], repeats=given["repeats"] or 1)
+    name = stem("-vs-".join(dict.fromkeys(profile.name for profile in profiles)))
+    setup = Setup(plan, profiles, given["out"], name, argv(), labels)
+    report, as_json = not given["no_report"], given["as_json"]
+    if given["repeats"] is None:
+        return played(setup, report=report, as_json=as_json)
+    return play(
+        setup, given["repeats"], 5.0 if given["rest"] is None else given["rest"], report=report, as_json=as_json
+    )

@@ -95,16 +95,14 @@ class Figures:
 
 def headline(setup: Setup) -> str:
     """What is being done, in one line."""
+    from loadtests.forecast import load_phrase
+
     plan = setup.plan
-    load = (
-        f"{plan.rate:g} req/s, {plan.arrivals}"
-        if plan.mode == "open"
-        else f"{plan.concurrency} user{'s' * (plan.concurrency != 1)}, closed loop"
+    whom = " | ".join(
+        f"{profile.name if arm.name == 'default' else arm.name} · {arm.model}"
+        for arm, profile in zip(plan.arms, setup.profiles, strict=True)
     )
-    length = f", {plan.duration_s:g} s" if plan.duration_s is not None else ""
-    most = f", at most {plan.requests} requests" if plan.requests is not None else ""
-    share = f", {plan.stream_share:.0%} streaming"
-    return f"{setup.profile.name} · {plan.model} · {load}{length}{most}{share} · seed {plan.seed}"
+    return f"{whom} · {load_phrase(plan)}, {plan.streamed:.0%} streaming · seed {plan.seed}"
 
 
 class Lines:

@@ -91,7 +91,7 @@ class Answer:
         self.flags: set[str] = set()
         self._counter = counter
         self._template: Template | None = None
-        self._tries = TRIES if self.choices.text is None and cut_at is None else 0  # a glance sees no text
+        self._tries = TRIES if self.choices.pieces is None and cut_at is None else 0  # a glance sees no text
 
     # A stream.
 
@@ -296,5 +296,5 @@ class Answer:
 
     def counted_tokens(self) -> int | None:
         """The text's tokens as `counter` counts them; None without one, and without any text."""
-        text = "".join(self.choices.text or ())
+        text = self.choices.text if self._counter is not None else ""
         return self._counter(text) if self._counter is not None and text else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from loadtests.dialect.delta import bears, part_of, parts, pieces
+from loadtests.dialect.delta import Piece, bears, part_of, parts, pieces
+from loadtests.record import CONTENT
 
 GOOD_FINISH: Final = frozenset({"stop", "length", "tool_calls", "function_call", "content_filter"})
 FILTERED: Final = "content_filter"
@@ -20,18 +21,18 @@ class Choices:
         keep_text: Keep what they say.
 
     Attributes:
-        text: All that they bear, piece by piece as it came; None where it is not kept.
+        pieces: All that they bear as it came, each text with its kind (a bit of `record`); None where it is not kept.
         finishes: By the index of a choice, why it ended.
     """
 
-    __slots__ = ("_begun", "_single", "asked", "finishes", "text")
+    __slots__ = ("_begun", "_single", "asked", "finishes", "pieces")
 
     def __init__(self, *, asked: int | None, keep_text: bool) -> None:
         self.asked = asked or 1
         self._single = asked == 1
         self._begun: set[int] = set()
         self.finishes: dict[int, str] = {}
-        self.text: list[str] | None = [] if keep_text else None
+        self.pieces: list[Piece] | None = [] if keep_text else None
 
     def take(self, value: dict[str, Any], name: str) -> tuple[int, int, int]:
         """The kinds, the characters and the UTF-8 bytes that all choices of a chunk or an answer bear together."""
@@ -39,8 +40,8 @@ class Choices:
         choices = value.get("choices")
         if not isinstance(choices, list):
             return 0, 0, 0
-        if self.text is not None:
-            self.text += [text for part in parts(value, name) for text, _ in pieces(part)]
+        if self.pieces is not None:
+            self.pieces += [piece for part in parts(value, name) for piece in pieces(part)]
         for place, choice in enumerate(choices):
             if not isinstance(choice, dict):
                 continue
@@ -59,6 +60,16 @@ class Choices:
             if isinstance(finish, str) and finish:
                 self.finishes[index] = finish
         return kind, chars, utf8
+
+    @property
+    def text(self) -> str:
+        """All that they bear, in one; empty where it is not kept."""
+        return "".join(text for text, _ in self.pieces or ())
+
+    @property
+    def content(self) -> str:
+        """What is no reasoning, no tool call and no refusal: what a history holds; empty where it is not kept."""
+        return "".join(text for text, kind in self.pieces or () if kind & CONTENT)
 
     @property
     def finished(self) -> bool:

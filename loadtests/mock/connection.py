@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Connection:
     """One client's socket, with what waits to be answered and to be sent; `tls` is None where it is plain."""
 
-    __slots__ = ("closes", "delivery", "fd", "out", "reader", "sock", "tls", "waiting")
+    __slots__ = ("closes", "delivery", "fd", "out", "queues", "reader", "sock", "tls", "waiting")
 
     def __init__(self, sock: socket.socket, tls: Session | None) -> None:
         self.sock = sock
@@ -31,6 +31,7 @@ class Connection:
         self.delivery: Delivery | None = None
         self.out = bytearray()
         self.closes = False
+        self.queues = False
 
     def seal(self, data: bytes) -> bytes:
         """Bytes of HTTP as the socket is to get them."""

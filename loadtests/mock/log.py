@@ -104,7 +104,8 @@ def lateness_ns(truth: Truth, script: Script) -> array[int]:
     """
     How long after its moment in the script each stamp of a request is, in nanoseconds: the mock's own error.
 
-    None for a scenario, which has moments of its own.
+    None for a scenario, which has moments of its own. Of a mock whose conditions are the usual ones: what a freeze, a
+    drift or a wait for a slot adds is lateness here.
     """
     if truth.finish == "scenario":
         return array("q")

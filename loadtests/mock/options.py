@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from loadtests.mock.condition import Conditions
 from loadtests.mock.front import SCENARIO_HEADER, Cast
 from loadtests.mock.providers import PROVIDERS
 from loadtests.mock.scenarios import SCENARIOS, TOPICS
@@ -103,7 +104,25 @@ CAST_OPTIONS: Final = (
     ),
 )
 
-OPTIONS: Final = SERVER_OPTIONS + CAST_OPTIONS + SCRIPT_OPTIONS
+CONDITION_OPTIONS: Final = (
+    Option(
+        "--freeze",
+        "freezes",
+        str,
+        (),
+        "write nothing at all for FOR seconds from AT seconds after the first chat completion; what is due meanwhile "
+        "goes out at the end of it; repeatable",
+        is_repeatable=True,
+        metavar="AT:FOR",
+    ),
+    Option("--drift", "drift", float, 0.0, "share by which all times grow in a minute", metavar="SHARE"),
+    Option(
+        "--drift-from", "drift_from_s", float, None, "unix time from which they do (the mock's start)", metavar="UNIX_S"
+    ),
+    Option("--slots", "slots", int, None, "requests served at a time, at most; others wait in order", metavar="N"),
+)
+
+OPTIONS: Final = SERVER_OPTIONS + CAST_OPTIONS + CONDITION_OPTIONS + SCRIPT_OPTIONS
 _FLAGS: Final = {option.name: option.flag for option in OPTIONS}
 
 
@@ -148,6 +167,7 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
     given = {o.name: values.get(o.name, o.default) for o in OPTIONS}
     given["faults"] = tuple(given["faults"] or _USUAL.faults)
     given["scenarios"] = tuple(given["scenarios"] or ())
+    given["freezes"] = tuple(_freeze(word) for word in given["freezes"] or ())
     if not 0 <= given["port"] <= 65535:
         raise ValueError(f"--port: {given['port']} isn't a number from 0 to 65535")
     if (given["tls_cert"] is None) != (given["tls_key"] is None):
@@ -159,9 +179,19 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
     cast = _cast(given)
     try:
         script = Script(**{o.name: given[o.name] for o in SCRIPT_OPTIONS})
+        conditions = Conditions(**{o.name: given[o.name] for o in CONDITION_OPTIONS})
     except ValueError as error:
         raise ValueError(_with_flag(str(error))) from None
-    return Settings(script, cast=cast, **{o.name: given[o.name] for o in SERVER_OPTIONS})
+    return Settings(script, cast=cast, conditions=conditions, **{o.name: given[o.name] for o in SERVER_OPTIONS})
+
+
+def _freeze(word: str) -> tuple[float, float]:
+    """Seconds after the first request, and for how many."""
+    at_s, colon, for_s = word.partition(":")
+    try:
+        return float(at_s), float(for_s if colon else "?")
+    except ValueError:
+        raise ValueError(f"--freeze: {word!r} isn't AT:FOR in seconds, like 20:2") from None
 
 
 def _with_flag(problem: str) -> str:

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from loadtests.mock.condition import Conditions
 from loadtests.mock.front import Cast, Front
 from loadtests.mock.journal import Journal
 from loadtests.mock.log import Log
@@ -43,6 +44,7 @@ class Settings:
         log: File for the truth, see `log`; None for none.
         request_log: File for what was asked, see `journal`; None for none.
         cast: Which provider and which scenarios are played.
+        conditions: The state of the server: freezes, drift, slots.
         until_eof: End when stdin does, so as not to outlive the process at its other end.
     """
 
@@ -55,6 +57,7 @@ class Settings:
     log: Path | None = None
     request_log: Path | None = None
     cast: Cast = field(default_factory=Cast)
+    conditions: Conditions = field(default_factory=Conditions)
     until_eof: bool = False
 
 
@@ -77,7 +80,7 @@ def serve(settings: Settings, on_ready: Callable[[int, str], None]) -> None:
     asked = nullcontext() if settings.request_log is None else closing(Journal(settings.request_log))
     with log as truth, asked as journal, _listener(settings) as listener, _signals() as signalled:
         front = Front(settings.script, settings.key, settings.cast, journal)
-        server = Server(listener, front, (truth, journal), tls)
+        server = Server(listener, front, (truth, journal), tls, settings.conditions)
         server.watch(signalled, server.stop)
         if settings.until_eof:
             _watch_stdin(server)

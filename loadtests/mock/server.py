@@ -15,8 +15,10 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from loadtests.clock import Timer, monotonic_ns, realtime_ns
+from loadtests.mock.condition import Conditions, Drift, Freezes, Slots
 from loadtests.mock.connection import Connection, Delivery
 from loadtests.mock.due import Due
+from loadtests.mock.outbox import Outbox
 from loadtests.mock.tls import Session
 
 if TYPE_CHECKING:
@@ -49,18 +51,24 @@ class Server:
         front: Front,
         logs: tuple[Log | None, Journal | None] = (None, None),
         tls: ssl.SSLContext | None = None,
+        conditions: Conditions | None = None,
     ) -> None:
         self._listener = listener
         self._front = front
         self._log = logs[0]
         self._logs = tuple(log for log in logs if log is not None)
         self._tls = tls
+        state = conditions or Conditions()
+        drifts_from_ns = realtime_ns() if state.drift_from_s is None else round(state.drift_from_s * 1e9)
+        self._drift = Drift(state.drift, drifts_from_ns) if state.drift else None
+        self._slots = Slots(state.slots)
         self._timer = Timer()
         self._armed_ns = 0
         self._due = Due()
         self._connections: dict[int, Connection] = {}
         self._stops = self._is_full = False
         self._epoll = select.epoll()
+        self._outbox = Outbox(self._epoll, Freezes(state.freezes) if state.freezes else None)
         self._others: dict[int, Callable[[], None]] = {}
         self.watch(listener.fileno(), self._accept)
         # Edge-triggered: setting it again is enough to take note of it, without a read() each time.
@@ -97,7 +105,7 @@ class Server:
 
     def _patience_s(self) -> float:
         """How long the epoll may wait; the timer is set to wake it for what is due first."""
-        due_ns = self._due.first_ns()
+        due_ns = self._outbox.frozen_until_ns() or self._due.first_ns()
         if due_ns is None:
             return IDLE_S
         if due_ns <= monotonic_ns():
@@ -110,7 +118,12 @@ class Server:
     def _play(self) -> None:
         """Make the writes that are due, a burst of them at most."""
         due = self._due
+        freezes = self._outbox.freezes
+        if freezes is not None:
+            self._outbox.thaw(self._connections)
         for _ in range(BURST):
+            if freezes is not None and self._outbox.frozen_until_ns():
+                return
             delivery = due.pop(monotonic_ns())
             if delivery is None:
                 return
@@ -142,6 +155,7 @@ class Server:
             return
         self._note(delivery, delivery.answer.finish)
         connection.delivery = delivery.connection = None
+        self._release()
         if ending == "close" and connection.tls is not None and not self._send(connection, connection.tls.goodbye()):
             return
         if ending == "reset":
@@ -161,35 +175,20 @@ class Server:
     # Bytes out.
 
     def _send(self, connection: Connection, data: bytes) -> bool:
-        """Hand bytes to the kernel, or keep what it has no room for. False if the client is gone."""
-        if not connection.out:
-            try:
-                sent = connection.sock.send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                self._lose(connection)
-                return False
-            if sent == len(data):
-                return True
-            self._epoll.modify(connection.fd, select.EPOLLIN | select.EPOLLOUT)
-            data = data[sent:]
-        connection.out += data
-        return True
+        """Send bytes of an answer, or keep what the kernel has no room for. False if the client is gone."""
+        is_there = self._outbox.send(connection, data)
+        if not is_there:
+            self._lose(connection)
+        return is_there
+
+    def _reply(self, connection: Connection, data: bytes) -> bool:
+        """The same of bytes that are no part of an answer, so that they may come in a freeze."""
+        return self._outbox.keep(connection, data) or self._send(connection, data)
 
     def _flush(self, connection: Connection) -> None:
         """The kernel has room again."""
-        try:
-            del connection.out[: connection.sock.send(connection.out)]
-        except BlockingIOError:
-            return
-        except OSError:
+        if not self._outbox.flush(connection):
             self._close(connection)
-            return
-        if not connection.out:
-            self._epoll.modify(connection.fd, select.EPOLLIN)
-            if connection.closes:
-                self._close(connection)
 
     # Bytes in.
 
@@ -230,7 +229,7 @@ class Server:
         moments = monotonic_ns(), realtime_ns()
         if data and connection.tls is not None:
             data, reply, is_over = connection.tls.receive(data)
-            if reply and not self._send(connection, reply):
+            if reply and not self._reply(connection, reply):
                 return
             if not data and not is_over:
                 return
@@ -246,17 +245,30 @@ class Server:
             return
         if connection.reader.awaits_continue and connection.delivery is None and not connection.waiting:
             connection.reader.awaits_continue = False
-            self._send(connection, connection.seal(b"HTTP/1.1 100 Continue\r\n\r\n"))
+            self._reply(connection, connection.seal(b"HTTP/1.1 100 Continue\r\n\r\n"))
         self._advance(connection)
 
     def _advance(self, connection: Connection) -> None:
         """Begin the next answer, unless one is on its way: pipelined requests are answered in order."""
-        if connection.delivery is not None or not connection.waiting:
-            return
-        request, start_ns, read_ns = connection.waiting.popleft()
+        if connection.delivery is None and connection.waiting and self._slots.take(connection):
+            self._begin(connection, connection.waiting[0][1])
+
+    def _begin(self, connection: Connection, start_ns: int) -> None:
+        """Answer its next request, as if all of it had been read at that moment."""
+        request, _, read_ns = connection.waiting.popleft()
         answer, ask = self._front.answer(request, read_ns // 1_000_000_000)
+        if self._outbox.freezes is not None and answer.number:
+            self._outbox.freezes.begin(start_ns)
         connection.delivery = delivery = Delivery(connection, answer, ask, (start_ns, read_ns))
-        self._due.begin(start_ns + answer.offsets_ns[0], delivery)
+        if self._drift is not None:
+            delivery.offsets_ns = self._drift.stretched(answer.offsets_ns, read_ns)
+        self._due.begin(start_ns + delivery.offsets_ns[0], delivery)
+
+    def _release(self) -> None:
+        """An answer is over: its slot is for whoever has waited longest."""
+        following = self._slots.free()
+        if following is not None:
+            self._begin(following, monotonic_ns())
 
     # The end of a connection.
 
@@ -273,6 +285,8 @@ class Server:
             has_stalled = delivery.answer.ending == "stall" and delivery.position == len(delivery.offsets_ns)
             self._note(delivery, "stall" if has_stalled else why)
             connection.delivery = delivery.connection = None
+            self._release()
+        connection.waiting.clear()
         del self._connections[connection.fd]
         connection.reader.close()
         connection.sock.close()

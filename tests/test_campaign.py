@@ -1,0 +1,144 @@
+"""Campaigns, and whatever else stands for a run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import synthetic
+from click.testing import CliRunner
+
+from analysis import campaign, runs, sides
+from analysis.summary import judge
+from loadtests.cli.judge import compare, report, summary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(folder: Path, factors: dict[str, float], rounds: int = 4, planned: int = 0) -> Path:
+    """
+    A campaign of runs of 120 streams: each round of all arms takes 10 % longer than the one before.
+
+    Args:
+        folder: Of the campaign.
+        factors: Of each arm's TTFT, in the order of each round.
+        rounds: That were run.
+        planned: Runs at its end that were not.
+    """
+    entries: list[dict[str, Any]] = []
+    for turn in range(rounds):
+        for arm, factor in factors.items():
+            name = f"{len(entries) + 1:02}"
+            entries.append({"folder": name, "arm": arm, "round": turn, "seed": turn, "state": "done"})
+            recipe = synthetic.Recipe(n=120, seed=turn, stream_share=1.0, ttft_s=0.2 * factor * 1.1**turn, tokens=5)
+            recipe.manifest = {"arms": [{"name": arm, "model": "tiny-1", "profile": {}}], "campaign_id": "c"}
+            synthetic.write(folder / name, recipe)
+    entries += [{"folder": f"{len(entries) + 1 + i:02}", "arm": "x", "state": "planned"} for i in range(planned)]
+    (folder / "campaign.json").write_text(json.dumps({"schema_version": 1, "runs": entries}))
+    return folder
+
+
+def invoke(verb: Any, *words: str) -> Any:
+    done = CliRunner().invoke(verb, words, standalone_mode=False)
+    if done.exception is not None:
+        raise done.exception
+    return done
+
+
+def test_a_campaign_is_its_runs_with_their_arms_and_rounds(tmp_path: Path) -> None:
+    found = campaign.runs_of(write(tmp_path / "c", {"a": 1.0, "b": 1.05}, rounds=2, planned=1))
+
+    assert [run.name for run in found] == ["c/01 · a", "c/02 · b", "c/03 · a", "c/04 · b"]
+    assert [run.arm for run in found] == ["a", "b", "a", "b"]
+    assert [run.manifest["round"] for run in found] == [0, 0, 1, 1]
+    assert [run.name for run in campaign.runs_of(tmp_path / "c" / "02")] == ["c/02 · b"]
+
+
+def test_latest_may_be_a_campaign(tmp_path: Path) -> None:
+    write(tmp_path / "c", {"a": 1.0}, rounds=2)
+    (tmp_path / "latest").symlink_to("c")
+
+    assert [run.name for run in campaign.runs_of(tmp_path / "latest")] == ["c/01", "c/02"]
+
+
+def test_a_run_is_itself(tmp_path: Path) -> None:
+    assert [run.name for run in campaign.runs_of(synthetic.write(tmp_path / "r", synthetic.Recipe(n=3)))] == ["r"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a campaign"),
+        ('{"runs": [], "schema_version": 9}', "schema 9"),
+        ('{"runs": [{"folder": "01", "state": "planned"}]}', "no run has begun"),
+    ],
+)
+def test_a_campaign_that_cannot_be_read_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "campaign.json").write_text(text)
+
+    with pytest.raises(runs.RunError, match=said):
+        campaign.runs_of(tmp_path)
+
+
+def test_rounds_are_paired(tmp_path: Path) -> None:
+    """The same draws in both arms of a round: from the send B takes 1.05 times as long in each, to the nanosecond."""
+    path = write(tmp_path / "c", {"a": 1.0, "b": 1.05, "c": 2.0})
+    found = sides.within(map(judge, campaign.runs_of(path)))
+    line = next(x for x in found[0].lines if (x.metric, x.what) == ("ttft_from_send_s", "p50"))
+
+    assert [(one.a.name, one.b.name) for one in found] == [
+        ("c · a · 4 runs", "c · b · 4 runs"), ("c · a · 4 runs", "c · c · 4 runs"),
+    ]  # fmt: skip
+    assert line.paired is not None
+    assert line.paired.n == 4
+    assert (line.paired.lo, line.ratio, line.paired.hi) == pytest.approx((1.05, 1.05, 1.05), rel=1e-6)
+    assert line.b == pytest.approx(1.05 * (line.a or 0), rel=1e-6)
+    assert (line.n_a, line.n_b) == (480, 480)
+    assert "paired over 4 rounds" in found[0].note
+
+
+def test_two_campaigns_are_compared_by_the_means_of_their_runs(tmp_path: Path) -> None:
+    a = write(tmp_path / "one", {"a": 1.0}, rounds=3)
+    b = write(tmp_path / "two", {"a": 1.2}, rounds=3)
+    left, right = ([judge(run) for run in campaign.runs_of(path)] for path in (a, b))
+    (found,) = sides.between(left, right, (a, b))
+    line = next(x for x in found.lines if (x.metric, x.what) == ("ttft_from_send_s", "p50"))
+
+    assert (found.a.runs, found.b.runs, found.replicates) == (3, 3, "")
+    assert line.paired is None
+    assert line.ratio == pytest.approx(1.2, rel=1e-6)
+    assert found.note.startswith("3 and 3 runs: A and B are means")
+    assert "seed" not in {difference.name for difference in found.settings}
+
+
+def test_arms_that_do_not_match_are_said_to_differ(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "one", {"a": 1.0, "b": 1.0}, rounds=1), write(tmp_path / "two", {"a": 1.0}, rounds=1)
+
+    with pytest.raises(runs.RunError, match=r"the arms differ: a, b against a; `firsttoken compare .*one` puts"):
+        invoke(compare, str(a), str(b))
+    with pytest.raises(runs.RunError, match="one arm alone"):
+        invoke(compare, str(b))
+
+
+def test_a_campaign_goes_wherever_a_run_goes(tmp_path: Path) -> None:
+    path = write(tmp_path / "c", {"a": 1.0, "b": 1.05}, rounds=3)
+    text = invoke(summary, str(path)).stdout
+    told = json.loads(invoke(summary, str(path), "--json").stdout)
+    compared = json.loads(invoke(compare, str(path), "--json").stdout)
+    single = json.loads(invoke(summary, str(path / "01"), "--json").stdout)
+
+    assert text.index("c/01 · a") < text.index("c/06 · b") < text.index("paired over 3 rounds")
+    assert [one["run"]["name"] for one in told] == [f"c/0{i + 1} · {'ab'[i % 2]}" for i in range(6)]
+    assert compared["replicates"] == "rounds"
+    assert single["run"]["arm"] == "a"
+
+
+def test_a_report_is_written_for_each_run_of_a_campaign(tmp_path: Path) -> None:
+    path = write(tmp_path / "c", {"a": 1.0}, rounds=2)
+    told = json.loads(invoke(report, str(path), "--json").stdout)
+
+    assert [one["report"] for one in told] == [str(path / name / "report.html") for name in ("01", "02")]
+    assert "c/02" in (path / "02" / "report.html").read_text()
