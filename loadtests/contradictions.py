@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadtests.options import Given
+    from loadtests.given import Given
     from loadtests.plan import Plan
     from loadtests.profiles import Profile
     from loadtests.workload import Workload

@@ -10,7 +10,7 @@ from loadtests.targets import is_local
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadtests.options import Given
+    from loadtests.given import Given
     from loadtests.plan import Arm, Plan
     from loadtests.profiles import Profile
 

@@ -7,7 +7,6 @@ worker, or plain Locust) begins it, tells it to stop, and waits until it is over
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -22,8 +21,9 @@ from loadtests.course import Course
 from loadtests.flight import Flight
 from loadtests.places import Places
 from loadtests.plan import target_of
+from loadtests.pulse import Pulse
 from loadtests.send import Sender
-from loadtests.sink import DiskFullError, Sink
+from loadtests.sink import Sink
 from loadtests.slots import slots
 from loadtests.stop import Stop
 from loadtests.wire.receiver import SLICE_NS, Receiver
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from loadtests.record import Record
     from loadtests.slots import Slot
 
-SAMPLE_S: Final = 1.0
 BUDGET_POLL_S: Final = 0.05
 
 
@@ -105,16 +104,15 @@ class Engine:
         self._timers: list[Any] = []
         self._on_record = on_record
         self.on_pause: Callable[[], None] = lambda: None
-        self._sampler: Any = None
+        self._pulse = Pulse(self.health, self.sink, self.flight, self.stop)
 
     # From start to end.
 
     def begin(self, zero_ns: int) -> None:
         """Put the run's start, and that of its first slot, at this moment of the monotonic clock; start sampling."""
         self.receiver.set_zero(zero_ns)
-        self.health.start()
         self.began = True
-        self._sampler = gevent.spawn(self._sample)
+        self._pulse.start()
         self.go(0, 0)
         if self.plan.budget_time_s is not None:
             self._at(int(self.plan.budget_time_s * 1e9), self._out_of_time)
@@ -181,17 +179,12 @@ class Engine:
         Raises:
             DiskFullError: Rows found no room; they are still in `sink.rows`.
         """
-        if self._sampler is not None:
-            self._sampler.kill()
-            self._sampler = None
         gevent.killall(self._timers, block=False)
-        self.health.stop()
         for one in (*self.senders.values(), self.budget, self.bodies):
             if one is not None:
                 one.close()
         try:
-            if self.began:
-                self._write_sample()
+            self._pulse.end()
         finally:
             self.sink.close()
             self.receiver.close()
@@ -280,8 +273,6 @@ class Engine:
         if conduct.paused_until_ns > paused_ns:
             self.on_pause()
 
-    # Each second.
-
     def _breathe(self) -> None:
         """Between two slices of work: look at the sockets, and let the others go where a millisecond is over."""
         self.receiver.look()
@@ -289,22 +280,3 @@ class Engine:
         if now_ns - self._breathed_ns > SLICE_NS:
             gevent.sleep(0)
             self._breathed_ns = self.receiver.now_ns()
-
-    def _sample(self) -> None:
-        while True:
-            gevent.sleep(SAMPLE_S)
-            try:
-                self._write_sample()
-                self.sink.flush()
-            except DiskFullError as error:
-                self.stop(Stop("disk_full", f"disk full: {error}"))
-                return
-            except Exception:  # noqa: BLE001 - a flaw of ours: it is shown; the rows are kept and tried again
-                gevent.get_hub().handle_error(self, *sys.exc_info())
-            if self.sink.full:
-                self.stop(Stop("disk_full", "disk full: the last rows took the reserve"))
-                return
-
-    def _write_sample(self) -> None:
-        flight = self.flight
-        self.sink.sample(self.health.sample(in_flight=flight.in_flight, issued=flight.issued, done=flight.done))

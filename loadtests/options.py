@@ -7,7 +7,6 @@ Shared by `firsttoken run` and by plain Locust's command line; how an option is 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,48 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from loadtests.arms import Asked
+    from loadtests.given import Given
     from loadtests.profiles import Profile
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """
-    What was asked for; None where nothing was.
-
-    Attributes:
-        stages: File of the load over time.
-        stream: True or False: streamed answers only, or none.
-    """
-
-    workload: str = "chat"
-    output_tokens: int | None = None
-    stream: bool | None = None
-    stream_share: float | None = None
-    rate: float | None = None
-    concurrency: int | None = None
-    arrivals: str | None = None
-    stages: str | None = None
-    trace_speed: float | None = None
-    trace_start: float | None = None
-    duration: float | None = None
-    requests: int | None = None
-    max_in_flight: int | None = None
-    hold: bool = False
-    ramp: float | None = None
-    think: str | None = None
-    blocks: int | None = None
-    together: bool = False
-    warmup: float | None = None
-    seed: int = 1
-    workers: int = 1
-    budget_requests: int | None = None
-    budget_tokens: int | None = None
-    budget_cost: float | None = None
-    budget_time: float | None = None
-    accept_throttling: bool = False
-    accept_errors: bool = False
-    keep_bodies: float = 0.0
-    tokenizer: str | None = None
 
 
 def warnings_of(profiles: Sequence[Profile], plan: Plan) -> list[str]:

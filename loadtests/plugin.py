@@ -33,11 +33,12 @@ from loadtests.contradictions import OptionError
 from loadtests.defaults import ENDS_ITSELF, beyond_defaults
 from loadtests.draws import LawError
 from loadtests.forecast import check_budget
+from loadtests.given import Given
 from loadtests.guard import guard, masked, masking
 from loadtests.locust_run import LocustRun
 from loadtests.locust_shape import Stages
 from loadtests.locust_tab import add_tab
-from loadtests.options import Given, arm_of, plan_of, warnings_of
+from loadtests.options import arm_of, plan_of, warnings_of
 from loadtests.profiles import ProfileError
 from loadtests.schedule import ScheduleError
 from loadtests.targets import TargetError, is_local

@@ -158,6 +158,8 @@ def take(engine: Engine, place: int) -> tuple[Slot, int] | None:
         if slot is None or (course.offered and not course.is_last):
             course.wait(IDLE_S)
             continue
+        if (early_ns := course.start_ns - engine.receiver.now_ns()) > 0:
+            gevent.sleep(early_ns / 1e9)
         rest(engine, engine.arm_of(place, slot))
         if course.slot is not slot or not engine.offering:
             continue

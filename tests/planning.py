@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loadtests.arms import Asked
-from loadtests.options import Given, arm_of, plan_of
+from loadtests.given import Given
+from loadtests.options import arm_of, plan_of
 
 if TYPE_CHECKING:
     from loadtests.plan import Plan

@@ -193,7 +193,8 @@ def run(**given: Any) -> int:
     from loadtests.cli.before import argv, confirm, labels_of, refuse_key, rehearse, stem
     from loadtests.cli.campaign import play, played
     from loadtests.forecast import check_budget
-    from loadtests.options import Given, arm_of, plan_of, warnings_of
+    from loadtests.given import Given
+    from loadtests.options import arm_of, plan_of, warnings_of
     from loadtests.rundir import Setup
     from loadtests.targets import is_local
 
