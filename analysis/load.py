@@ -25,6 +25,8 @@ def workload(plan: Plan) -> str:
 def _closed(plan: Plan) -> str:
     if stages := plan.get("stages"):
         return f"closed loop, {_span(stages, 'concurrency')} users over {length(_total_s(stages))}"
+    if shape := plan.get("shape"):
+        return f"closed loop, users as Locust's shape {shape} says"
     words = f"closed loop, {plan.get('concurrency', '?')} at once"
     return words + (f" for {length(plan['duration_s'])}" if plan.get("duration_s") else "")
 

@@ -69,6 +69,7 @@ class Plan:
         trace_speed, trace_start_s: How many times faster a trace is played, and from where on.
         max_in_flight: Open loop: more are not under way at a time; who comes meanwhile waits, and its waiting counts.
         hold: Go on behind the end until all that was meant to be measured is over; phase `drain`.
+        shape: Closed loop: the name of the Locust shape that says how many users there are; None: `concurrency` does.
         ramp_s: Closed loop: the users come one by one within this time.
         think: Closed loop: a user's pause between an answer and the next request, as `draws.law_of` reads it.
         blocks: How often arms take turns; together: they don't, each arrival goes to all of them at once.
@@ -95,6 +96,7 @@ class Plan:
     trace_start_s: float = 0.0
     max_in_flight: int | None = None
     hold: bool = False
+    shape: str | None = None
     ramp_s: float = 0.0
     think: Any = None
     blocks: int = BLOCKS

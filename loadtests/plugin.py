@@ -137,6 +137,8 @@ def planned(environment: Environment, users: int) -> tuple[Any, Any]:
     if is_local(profile):
         # Locust says when to stop; only a schedule, or stages, have a length of their own.
         plan = plan if is_open or plan.stages else replace(plan, duration_s=None)
+        if not is_open and environment.shape_class is not None and not plan.stages:
+            plan = replace(plan, shape=type(environment.shape_class).__name__)
     elif (more := beyond_defaults([profile], plan)) and not options.yes:
         raise OptionError(
             f"{profile.base_url} is remote, and this asks for {', '.join(more)}; add --yes if that is meant"

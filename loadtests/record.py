@@ -38,8 +38,8 @@ ERROR_KINDS: Final = (
 )  # fmt: skip
 FLAGS: Final = (
     "no_done", "not_streamed", "buffered", "unterminated", "paused", "budget", "in_flight_cap", "turn_failed",
-    "gave_up", "user_cancel", "run_end", "cut_at_cap", "model_differs", "streamed_unasked", "content_filter", "refusal",
-    "not_sse", "compressed", "bad_utf8", "bare_message",
+    "cold_session", "gave_up", "user_cancel", "run_end", "cut_at_cap", "model_differs", "streamed_unasked",
+    "content_filter", "refusal", "not_sse", "compressed", "bad_utf8", "bare_message",
 )  # fmt: skip
 CONTENT: Final = 1
 REASONING: Final = 2

@@ -91,6 +91,9 @@ class Sender:
         self._connect_s = patience.connect
         profile, reuse = target.profile, not target.new_connections
         self._httpx = through_httpx.pool(receiver, profile.url, profile.http_version, profile.proxy, reuse=reuse)
+        session = profile.session
+        self._idle_ns = int((session.idle_s or 0) * 1e9) if session is not None else None
+        self._answered_ns: int | None = None
         self._pool = Pool(receiver, origin_of(profile), reuse=reuse) if self._httpx is None else None
         self._secrets += proxies.secrets(profile.proxy)
         self._masked = masker(self._secrets)
@@ -111,6 +114,7 @@ class Sender:
         self._receiver.look()
         record = self.record(arrival)
         record.started_ns = self._receiver.now_ns()
+        self._mark_cold(record)
         reader = self._new_reader(arrival)
         exchange = self._new_exchange(reader, record.started_ns)
         patience = self._patience_of(arrival)
@@ -135,6 +139,14 @@ class Sender:
                 patience.close()
         self._say(arrival, record, reader)
         return record
+
+    def _mark_cold(self, record: Record) -> None:
+        """A provider with sessions may open one for this request: none was answered yet, or not for long."""
+        if self._idle_ns is None or record.started_ns is None:
+            return
+        idle_ns = None if self._answered_ns is None else record.started_ns - self._answered_ns
+        if idle_ns is None or (self._idle_ns and idle_ns > self._idle_ns):
+            record.flags = [*(record.flags or ()), "cold_session"]
 
     def _patience_of(self, arrival: Arrival) -> gevent.Timeout | None:
         """Where whoever asks is going to give up: the timer that ends the request then."""
@@ -267,6 +279,7 @@ class Sender:
         """Say in the record what came, and keep it."""
         try:
             self._read(record, exchange, reader)
+            self._answered_ns = record.headers_ns if record.headers_ns is not None else self._answered_ns
         finally:
             self._keep(record)
             self._receiver.look()

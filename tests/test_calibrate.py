@@ -343,6 +343,7 @@ def test_a_run_of_a_machine_that_is_not_calibrated(tmp_path: Path) -> None:
 # The real thing.
 
 
+@pytest.mark.slow
 def test_a_real_rung_is_measured() -> None:
     """Ten streams: figures that any machine reaches; how good they are is not for a test on a busy one."""
     with Interrupts() as interrupts:

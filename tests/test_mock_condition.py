@@ -91,20 +91,21 @@ def test_nothing_is_written_in_a_freeze_and_all_of_it_after_that_in_order(tmp_pa
 def test_what_is_no_answer_waits_for_the_end_of_a_freeze_too(tmp_path: Path) -> None:
     """A client that asks for leave to send its body, 100 ms into a freeze of 400 ms from the first request on."""
     log = tmp_path / "log"
-    with start((*EXACT, "--ttft", "0", "--gap", "0", "--freeze", "0:0.4"), log) as mock:
-        with ThreadPoolExecutor(1) as pool, closing(socket.create_connection(("127.0.0.1", mock.port), 10)) as sock:
-            first = pool.submit(ask, mock.port, stream=False)
-            time.sleep(0.1)
-            body = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
-            head = (
-                b"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
-            )
-            sock.sendall(head % len(body))
-            assert sock.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
-            leave_ns = clock.realtime_ns()
-            sock.sendall(body)
-            assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
-            assert first.result().startswith(b"HTTP/1.1 200 OK")
+    with (
+        start((*EXACT, "--ttft", "0", "--gap", "0", "--freeze", "0:0.4"), log) as mock,
+        closing(socket.create_connection(("127.0.0.1", mock.port), 10)) as sock,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first = pool.submit(ask, mock.port, stream=False)
+        time.sleep(0.1)
+        body = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+        sock.sendall(head % len(body))
+        assert sock.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        leave_ns = clock.realtime_ns()
+        sock.sendall(body)
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        assert first.result().startswith(b"HTTP/1.1 200 OK")
 
     truth = read(log)[1]
     assert truth.chunk_ns[0] - truth.read_ns >= 400 * MS

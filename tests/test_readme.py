@@ -63,7 +63,7 @@ def test_every_option_named_in_the_text_exists() -> None:
     assert verb is not None
     known = {name for parameter in verb.params for name in (*parameter.opts, *parameter.secondary_opts)}
     named = set(
-        re.findall(r"`(--[a-z-]+)", TEXT[TEXT.index("## Open or closed loop") : TEXT.index("## What it measures")])
+        re.findall(r"`(--[a-z-]+)", TEXT[TEXT.index("## Load like the real one") : TEXT.index("## What it measures")])
     )
 
     assert named <= known
@@ -100,6 +100,7 @@ def test_the_profiles_of_the_readme_exist() -> None:
             assert words[words.index("--profile") + 1] in profiles.names()
 
 
+@pytest.mark.slow
 def test_the_locustfile_of_the_readme_makes_a_run(tmp_path: Path) -> None:
     block = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)[-1]
     (tmp_path / "mine.py").write_text(block.replace("between(1, 3)", "between(0.1, 0.2)"))

@@ -131,7 +131,10 @@ def test_every_worker_keeps_a_pause_that_one_was_asked_for(serve: Any, tmp_path:
 
 @pytest.mark.parametrize(
     ("reply", "reason"),
-    [(THROTTLED % b"0", "throttled"), (b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n{}", "failing")],
+    [
+        (THROTTLED % b"0", "throttled"),
+        pytest.param(b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n{}", "failing", marks=pytest.mark.slow),
+    ],
 )
 def test_a_provider_that_throttles_or_fails_on_ends_the_run(
     serve: Any, tmp_path: Path, reply: bytes, reason: str

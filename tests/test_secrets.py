@@ -11,6 +11,7 @@ import string
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -159,12 +160,17 @@ def test_a_mistake_that_repeats_the_key_is_masked(program: str, tmp_path: Path) 
         "firsttoken": ("loadtests.cli", "run", "--profile"),
         "locust": ("locust", "-f", str(HOME / "loadtests" / "locustfile.py"), "--headless", "--provider"),
     }[program]
-    said = []
-    for workload in (KEY, "sk-abcdefgh12345678"):
-        done = subprocess.run(
+
+    def ended(workload: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, "-m", *command, "echo.toml", "--workload", workload], cwd=tmp_path, env=ENV,
             capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
+
+    said = []
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(ended, (KEY, "sk-abcdefgh12345678")))
+    for done in both:
         assert done.returncode == 2
         said += [line for line in done.stderr.splitlines() if line.startswith("firsttoken: ")]
         assert not leaks(done.stdout + done.stderr)

@@ -357,6 +357,7 @@ def check_run(name: str, work: str, folder: Path, rows: list[dict[str, Any]]) ->
         check_request(name, line, work)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["meingpt"])
 def test_a_run_of_meingpt_is_cut_at_its_cap_and_all_good(name: str, mock: process.MockProcess, tmp_path: Path) -> None:
     rows = run(name, mock, tmp_path, "--stream-share", "0.5", "--output-tokens", "8")

@@ -728,6 +728,7 @@ def firsttoken(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedPr
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_through_a_proxy_is_a_run(tmp_path: Path, serve: Any) -> None:
     import pyarrow.parquet as pq  # noqa: PLC0415
 

@@ -125,6 +125,14 @@ def test_timestamps_of_parquet_are_times(trace: Callable[[bytes], str]) -> None:
     assert read_trace(trace(sink.getvalue().to_pybytes())).offsets_ns.tolist() == [0, 250_000_000]
 
 
+@pytest.mark.parametrize("kind", [pa.decimal128(5, 2), pa.dictionary(pa.int32(), pa.string()), pa.uint8(), pa.string()])
+def test_numbers_of_parquet_are_times(trace: Callable[[bytes], str], kind: pa.DataType) -> None:
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.table({"time": pa.array(["1", "3"]).cast(kind)}), sink)
+
+    assert read_trace(trace(sink.getvalue().to_pybytes())).offsets_ns.tolist() == [0, 2 * 10**9]
+
+
 def test_rows_are_put_in_order_of_time_with_their_sizes(trace: Callable[[str], str]) -> None:
     rows = [(30, 3), (10, 1), (20, 2), (10, 4)]
     lines = [json.dumps({"timestamp": t, "input_length": n, "output_length": n, "hash_ids": [n] * n}) for t, n in rows]
@@ -208,7 +216,7 @@ def test_a_changed_file_is_read_again(trace: Callable[[str], str]) -> None:
 
 # Mistakes.
 
-SECOND = "isn't a number of seconds, 0 or more"
+SECOND = "isn't a number of seconds in [0, 4.6e+09]"
 TOKENS = "isn't a whole number of tokens in [0, 2147483647]"
 ROWS = AZURE.splitlines()
 
@@ -229,6 +237,8 @@ ROWS = AZURE.splitlines()
         ("time\n1\n2,7\n", ":3: column 2: is too many; the row has 2 of the header's 1 cells"),
         ("time,time\n1,2\n", ":1: column time: stands there 2 times"),
         ("time\n", ": holds no row"),
+        ("time", ": holds no row"),
+        ("time\n1\n1700158623000\n", f':3: column time: "1700158623000" {SECOND}'),
         (f"{ROWS[0]}\n{ROWS[1]}\n16/11/2023,1,2\n", ':3: column TIMESTAMP: "16/11/2023" isn\'t a date and time'),
         ('{"time": 1}\n\n{"time": "2"}', f':3: column time: "2" {SECOND}'),
         ('{"time": 1}\n{"tim": 1}', f":2: column time: null {SECOND}"),
@@ -241,7 +251,7 @@ ROWS = AZURE.splitlines()
         ),
         (
             MOONCAKE.replace("3052", "-1"),
-            ":4: column timestamp: -1 isn't a number of milliseconds, 0 or more",
+            ":4: column timestamp: -1 isn't a number of milliseconds in [0, 4.6e+12]",
         ),
     ],
 )
@@ -349,4 +359,25 @@ def test_every_bad_cell_is_one_line_with_row_and_column(row: int, column: int, t
     assert not as_json
     assert not is_wrong(text, whole=column > 0)
     assert len(read) == 31
+    assert np.all(np.diff(read.offsets_ns) >= 0)
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=60).map(b"time,input_tokens\n1,2\n".__add__),
+        st.text('time,"\r\n123\x00', max_size=40).map(lambda text: f"time,input_tokens\n{text}".encode()),
+        st.text('{}":,[]time\n1e-. ', max_size=40).map(lambda text: f'{{"time": 1}}\n{text}'.encode()),
+        st.binary(max_size=40).map(lambda middle: b"PAR1" + middle + b"PAR1"),
+        st.binary(max_size=60),
+    )
+)
+def test_no_file_ends_in_anything_but_one_line(content: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        try:
+            read = read_trace(file.name)
+        except ScheduleError as error:
+            assert str(error).splitlines() == [str(error)]  # noqa: PT017 - both ends are right
+            return
     assert np.all(np.diff(read.offsets_ns) >= 0)

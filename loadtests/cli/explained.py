@@ -148,7 +148,7 @@ def _sent(profile: Profile) -> Iterator[tuple[str, str]]:
     if profile.session:
         param = f"{profile.session.param}: " if profile.session.param else ""
         cold = f" About {profile.session.cold_start_s:g} s." if profile.session.cold_start_s else ""
-        yield "session", f"{param}{profile.session.note}{cold}"
+        yield "session", f"{param}{profile.session.note}{cold} Requests that may open one are flagged cold_session."
 
 
 def _tools(profile: Profile) -> str:

@@ -80,10 +80,18 @@ class Tools(Table):
 
 
 class Session(Table):
-    """A session that the provider opens before it answers: the parameter that names one, and what opening takes."""
+    """
+    A session that the provider opens before it answers.
+
+    Attributes:
+        param: The parameter that names one.
+        cold_start_s: What opening takes.
+        idle_s: It is closed after so long without a request; None: nobody knows.
+    """
 
     param: Text | None = None
     cold_start_s: Seconds | None = None
+    idle_s: Seconds | None = None
     note: Text
 
 

@@ -35,7 +35,7 @@ def numbers(cells: Cells) -> Floats:
         return np.array([cell if type(cell) in (int, float) else math.nan for cell in cells], dtype=np.float64)
     if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
         return _read(pc.ascii_trim_whitespace(cells))
-    if pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type):
+    if any(is_so(cells.type) for is_so in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)):
         return np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
     return np.full(len(cells), math.nan)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from loadtests.schedule.bounds import NS, ScheduleError, shown
+from loadtests.schedule.cells import MAX_NS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,8 +70,8 @@ KNOWN: Final = (
 )
 MEANT: Final = {
     None: "a date and time",
-    1_000_000: "a number of milliseconds, 0 or more",
-    NS: "a number of seconds, 0 or more",
+    1_000_000: f"a number of milliseconds in [0, {MAX_NS / 1_000_000:.2g}]",
+    NS: f"a number of seconds in [0, {MAX_NS / NS:.2g}]",
 }
 """What a cell of times has to be, by its unit."""
 

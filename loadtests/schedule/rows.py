@@ -135,8 +135,8 @@ def _of_csv(source: Source, wanted: list[str]) -> Iterator[Batch]:
             yield Batch(columns, partial(_csv_line, source, first))
             first += batch.num_rows
     except pa.ArrowInvalid as error:
-        if "Empty CSV file" in str(error):
-            return
+        if any(said in str(error) for said in ("Empty CSV file", "Could not skip initial")):
+            return  # nothing behind the header
         ragged = _ragged(source)
         if ragged is None:
             raise
@@ -223,6 +223,10 @@ def _of_parquet(source: Source, wanted: list[str]) -> Iterator[Batch]:
     first = 1
     with parquet.ParquetFile(source.label) as file:
         for batch in file.iter_batches(BATCH, columns=wanted):
-            columns = {name: batch.column(name) for name in wanted}
+            columns = {name: _plain(batch.column(name)) for name in wanted}
             yield Batch(columns, first.__add__)
             first += batch.num_rows
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
