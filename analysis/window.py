@@ -193,7 +193,9 @@ def is_burst(plan: dict[str, Any]) -> bool:
 
 def changes(plan: dict[str, Any]) -> bool:
     """The load was planned to change over time, so that no part of the run is steadier than another by its nature."""
-    return bool(plan.get("stages")) or str(plan.get("arrivals") or "").startswith(("burst:", "trace:"))
+    return bool(plan.get("stages") or plan.get("shape")) or str(plan.get("arrivals") or "").startswith(
+        ("burst:", "trace:")
+    )
 
 
 def held_back_by_stop(run: Run, frame: pd.DataFrame) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ class Conversation:
     One conversation as it stands.
 
     Attributes:
-        number: Its place among the arrivals; in closed loop the user's k-th has k * users + user.
+        number: Its place among the arrivals; in closed loop the seq of its first request.
         turns: How many it is going to have.
         turn: The one that is asked now, from 0.
         history: The messages of the turns before, with the answers as they came.
@@ -73,5 +73,5 @@ class Arrival:
     went_well: bool = False
 
 
-class GaveUpError(Exception):
-    """Whoever asked does not want the answer any more."""
+class GaveUpError(BaseException):
+    """Whoever asked does not want the answer any more; no failure of the wire's, whatever it is in the middle of."""

@@ -34,7 +34,7 @@ class Arrivals:
         senders: By the name of an arm.
 
     Attributes:
-        talking: Conversations under way that have a turn to come whose moment nobody knows yet.
+        talking: Conversations under way that have a turn to come whose moment nobody knows yet; not those of the tail.
     """
 
     def __init__(
@@ -56,8 +56,14 @@ class Arrivals:
         """Put an arrival at a moment of the slot at hand."""
         course, slot = self._course, self._course.slot
         arrival.scheduled_ns = scheduled_ns
-        arrival.phase = "drain" if course.offered else self._plan.phase(course.axis_ns(scheduled_ns))
+        is_tail = course.offered or self._is_behind(arrival.request.seq)
+        arrival.phase = "drain" if is_tail else self._plan.phase(course.axis_ns(scheduled_ns))
         arrival.block = None if slot is None else slot.block
+
+    def _is_behind(self, seq: int) -> bool:
+        """Closed loop under --hold: its number of requests does not ask for this one."""
+        plan = self._plan
+        return self._schedule is None and plan.hold and plan.requests is not None and seq >= plan.requests
 
     # Open loop.
 
@@ -77,14 +83,14 @@ class Arrivals:
     def launched(self, arrival: Arrival) -> None:
         """An arrival is under way; a turn may follow from it."""
         talk = arrival.conversation
-        self.talking += talk is not None and not talk.is_last
+        self.talking += talk is not None and not talk.is_last and arrival.phase != "drain"
 
     def over(self, arrival: Arrival, *, goes_on: bool) -> None:
         """An arrival is over: the next turn of its conversation, if this one went well, a think time after it."""
         talk = arrival.conversation
         if talk is None or talk.is_last:
             return
-        self.talking -= 1
+        self.talking -= arrival.phase != "drain"
         if not goes_on or not arrival.went_well:
             return
         talk.answered(arrival.request, arrival.text)
@@ -95,6 +101,11 @@ class Arrivals:
         turn.phase, turn.block = arrival.phase, arrival.block
         turn.conversation, turn.turn, turn.keep_text = talk, talk.turn, not talk.is_last
         heappush(self._turns, (turn.scheduled_ns, next(self._number), turn))
+
+    @property
+    def goes_on(self) -> bool:
+        """A conversation that is to be measured has a turn to come."""
+        return self.talking > 0 or any(turn.phase != "drain" for *_, turn in self._turns)
 
     @property
     def first_turn(self) -> Arrival | None:

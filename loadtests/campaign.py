@@ -71,7 +71,7 @@ class Campaign:
 
     def _setup(self, entry: Entry) -> Setup:
         plan = self.setup.plan
-        places = [place for place, arm in enumerate(plan.arms) if arm.name in entry.arm.split(",")]
+        places = [place for place, arm in enumerate(plan.arms) if plan.together or arm.name == entry.arm]
         one = replace(
             plan, arms=tuple(plan.arms[place] for place in places), seed=entry.seed,
             salt=draw(f"salt {plan.salt} {entry.folder}").hex()[:8],

@@ -95,7 +95,10 @@ def _check_open(plan: Plan, source: Workload) -> None:
 
 
 def _check_closed(plan: Plan, given: Given) -> None:
-    users = plan.closed_schedule().users
+    loop = plan.closed_schedule()
+    users = loop.users
+    if loop.duration_s is not None and plan.warmup_s >= loop.duration_s:
+        raise OptionError(f"--warmup {plan.warmup_s:g}s leaves nothing of {loop.duration_s:g} s to measure; shorten it")
     if given.arrivals is not None:
         what = "stages of concurrency are a closed loop" if plan.stages else "give --rate too"
         raise OptionError(f"--arrivals {given.arrivals} says how an open loop's requests are spaced; {what}")

@@ -7,6 +7,7 @@ its hands is over (it has reached a point), and whoever watches over all of them
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import gevent.event
@@ -43,13 +44,16 @@ class Course:
         self.on_reached: Callable[[int], None] = lambda _point: None
         self._hold = hold
         self._told = NONE
+        self._played_ns: Counter[tuple[int, ...]] = Counter()  # by who plays, where slots have no length of their own
         self._changed = gevent.event.Event()
 
     def go(self, number: int, start_ns: int) -> None:
         """The slot of this number begins at this moment of the run; behind the last one, all is over."""
-        if number >= len(self.slots):
+        if self.over or number >= len(self.slots):
             self.end()
             return
+        if number and self.slots[number - 1].length_ns is None:
+            self._played_ns[self.slots[number - 1].arms] += start_ns - self.start_ns
         self.slot, self.start_ns = self.slots[number], start_ns
         self.offered = False
         self._announce()
@@ -79,7 +83,15 @@ class Course:
 
     def axis_ns(self, at_ns: int) -> int:
         """A moment of the run on the schedule's own axis."""
-        return at_ns if self.slot is None else at_ns - self.start_ns + self.slot.first_ns
+        slot = self.slot
+        if slot is None:
+            return at_ns
+        first_ns = self._played_ns[slot.arms] if slot.length_ns is None else slot.first_ns
+        return at_ns - self.start_ns + first_ns
+
+    def takes(self, slot: Slot) -> bool:
+        """Closed loop: a user may ask something in this slot."""
+        return self.slot is slot and (self.is_last or not self.offered)
 
     def settle(self, measured: int) -> None:
         """

@@ -62,15 +62,14 @@ def drive(engine: Engine, start: Callable[[int], object]) -> None:
     assert schedule is not None, "an open loop's schedule decides, and no number of users"
     wanted = -1
     for at_ns, users in schedule.steps or ((0, schedule.users),):
-        engine.receiver.sleep_until(at_ns)
+        while engine.offering and engine.receiver.now_ns() < at_ns:
+            engine.receiver.sleep_until(at_ns)  # whatever is over wakes it before that
         if not engine.offering:
             return
         here = len(engine.places.mine(users))
         if here != wanted:
             start(here)
         wanted = here
-    if wanted == 0 and not engine.places.open_ended:
-        engine.offered()
 
 
 class Player:
@@ -118,7 +117,7 @@ class Player:
     def _offered_all(self, following: Arrival | None) -> bool:
         """Nothing that is to be measured comes any more."""
         over = following is None or following.phase == "drain"
-        return over and not self._engine.arrivals.talking and not self._engine.course.offered
+        return over and not self._engine.course.offered and not self._engine.arrivals.goes_on
 
     def _prepare(self, due_ns: int) -> None:
         receiver = self._engine.receiver

@@ -124,6 +124,8 @@ class Engine:
         slot = self.course.slot
         if slot is None:
             self.exhausted()
+        elif self.places.schedule is not None and not self.places.mine():
+            self.offered()  # there are fewer requests than workers
         elif self.places.schedule is not None and slot.length_ns is not None:
             self._at(start_ns + slot.length_ns, self._time_is_up, number)
         self.receiver.wake()
@@ -159,6 +161,8 @@ class Engine:
         """Nothing more is offered: the schedule is over, or the run is."""
         self.offering = False
         self.course.end()
+        for arrival in self.flight.drop(tail_only=True):
+            self.withhold(arrival, "run_end")
         self.flight.close()
         self.receiver.wake()
 

@@ -87,12 +87,12 @@ class Flight:
         self.issued += 1
         self.done += 1
 
-    def drop(self) -> list[Arrival]:
-        """Take out who waits for the cap: they are not going to be sent."""
-        waiting = [arrival for arrival, _, _ in self._waiting]
-        self._waiting.clear()
-        self.measured -= sum(arrival.phase != "drain" for arrival in waiting)
-        return waiting
+    def drop(self, *, tail_only: bool = False) -> list[Arrival]:
+        """Take out who waits for the cap, or those of the tail among them: they are not going to be sent."""
+        dropped = [one for one in self._waiting if not tail_only or one[0].phase == "drain"]
+        self._waiting = deque(one for one in self._waiting if one not in dropped)
+        self.measured -= sum(arrival.phase != "drain" for arrival, _, _ in dropped)
+        return [arrival for arrival, _, _ in dropped]
 
     def close(self) -> None:
         """Nothing more will be launched."""

@@ -20,9 +20,8 @@ class Stages(LoadTestShape):
         self._loop = loop
 
     def tick(self) -> tuple[int, float] | None:
-        """Users and how many may come per second: all at once; None at the end."""
+        """Users and how many may come or go per second: all at once; None at the end."""
         at_s = float(self.get_run_time())  # type: ignore[no-untyped-call]  # Locust's
         if self._loop.duration_s is not None and at_s >= self._loop.duration_s:
             return None
-        users = self._loop.at(int(at_s * 1e9))
-        return users, float(max(users, 1))
+        return self._loop.at(int(at_s * 1e9)), float(self._loop.users)

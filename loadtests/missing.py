@@ -202,11 +202,11 @@ def _row(played: Played, slot: Slot, arm: int, seq: int, at_ns: int, worker: int
     lost = not played.ended[worker] and at_ns <= played.last_sign_ns[worker]
     if played.in_order:  # arrivals are picked up one after the other, so that their number tells which
         lost = lost and seq // plan.workers < played.issued[worker]
-    place = played.schedule.place(seq)[0] if played.schedule is not None else seq
+    place, turn = played.schedule.place(seq) if played.schedule is not None else (seq, 0)
     return {
         "arm": played.names[arm], "workload": played.source.name_of(place), "worker": worker, "block": slot.block,
         "seq": seq, "phase": plan.phase(at_ns - played.spans[slot.number][0] + first_ns),
-        "stream": played.source.streams(seq), "scheduled_ns": at_ns, "outcome": "lost" if lost else "unsent",
+        "stream": played.source.streams(seq, a=place, turn=turn), "scheduled_ns": at_ns, "outcome": "lost" if lost else "unsent",
     }  # fmt: skip
 
 

@@ -39,6 +39,8 @@ def warnings_of(profiles: Sequence[Profile], plan: Plan) -> list[str]:
         ProfileError: One would refuse a parameter.
     """
     notes = []
+    if plan.arrivals.startswith("trace:") and any(one.get("dataset") for one in plan.definitions):
+        notes.append("prompts come from the dataset, so of the trace's lengths only those of the answers count")
     extra = plan.source().extra
     for arm, profile in zip(plan.arms, profiles, strict=True):
         of_arm = f"arm {arm.name}: " if len(plan.arms) > 1 else ""

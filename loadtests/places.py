@@ -108,11 +108,12 @@ class Places:
         if self.schedule is None or self._handed_out(arm):
             return None
         if user >= self.schedule.users:
-            self._given[arm] += 1
-            return next(self._beyond)
-        seq = self.schedule.seq(user, self._asked[arm, user])
-        if not tail and slot.last is not None and seq >= slot.last:
-            return None
+            seq = next(self._beyond)
+        else:
+            seq = self.schedule.seq(user, self._asked[arm, user])
+            tail = tail or (self._plan.hold and place in self._out)  # it is out: under --hold it goes on
+            if not tail and slot.last is not None and seq >= slot.last:
+                return None
         self._asked[arm, user] += 1  # of the place: who takes it over goes on from there
         self._given[arm] += 1
         return seq
@@ -121,13 +122,13 @@ class Places:
         """The request that was just handed out has not been made."""
         arm, user = self.side(place, slot)
         self._given[arm] -= 1
-        if self.schedule is not None and user < self.schedule.users:
-            self._asked[arm, user] -= 1
+        self._asked[arm, user] -= 1
 
     def out(self, place: int) -> bool:
-        """A user has nothing more to ask in the slot at hand; True where nobody here has."""
+        """A user has nothing more of the slot at hand to ask; True where nobody here has, or will have."""
         self._out.add(place)
-        return self._out >= self.users.keys()
+        all_came = self.open_ended or self._entered >= len(self.mine())
+        return all_came and self._out >= self.users.keys()
 
     def begin(self) -> None:
         """A slot begins."""
@@ -135,14 +136,12 @@ class Places:
 
     # Conversations and pauses.
 
-    def talk(self, place: int, slot: Slot) -> Conversation:
-        """The conversation that a place has with an arm: the one at hand, or a new one."""
-        arm, user = self.side(place, slot)
-        talk = self._talks.get((arm, user))
+    def talk(self, place: int, slot: Slot, seq: int) -> Conversation:
+        """The conversation that a place has with an arm: the one at hand, or a new one that begins with this seq."""
+        side = self.side(place, slot)
+        talk = self._talks.get(side)
         if talk is None:
-            assert self.schedule is not None
-            number = self.schedule.seq(user, self._asked[arm, user] - 1)  # no two begin with the same request
-            talk = self._talks[arm, user] = Conversation(number, self._workload.turns(number))
+            talk = self._talks[side] = Conversation(seq, self._workload.turns(seq))
         return talk
 
     def hang_up(self, place: int, slot: Slot) -> None:

@@ -94,7 +94,7 @@ REQUEST_COLUMNS: Final[tuple[Column, ...]] = (
     Column("seq", pa.int64(), "", "place in the schedule, unique in the arm; closed loop: k * users + user"),
     _word("phase", "measure, warmup (only under --warmup SECONDS) or drain (only under --hold)"),
     _n("user", "", "closed-loop user; null in open loop"),
-    _n("conversation", "", "conversation, by its place among the arrivals; null where there is none"),
+    Column("conversation", pa.int64(), "", "conversation, by its place among the arrivals; null where there is none"),
     _n("turn", "", "turn of the conversation, from 0; null where there is none"),
     Column("stream", pa.bool_(), "", "a streamed answer was asked for"),
     _ns("scheduled_ns", "meant to go out; closed loop: ready to send"),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from loadtests.plan import Plan
     from loadtests.profiles import Profile
 
-HASHED_PROMPTS: Final = 1000
+HASHED_PROMPTS: Final = 100
 """Prompts that the manifest's hash of the prompt set covers, however long the run: runs of a seed have the same."""
 
 
@@ -144,7 +144,8 @@ def describe(setup: Setup, path: Path, profiles: Sequence[Profile]) -> dict[str,
     else:
         loop = plan.closed_schedule()
         hashes["schedule"] = hashlib.sha256(orjson.dumps([loop.users, loop.steps])).hexdigest()
-    hashes |= {"workload": source.digest(0), "prompts": source.digest(HASHED_PROMPTS)}
+    asked = orjson.dumps([plan.workload, *plan.definitions], option=orjson.OPT_SORT_KEYS)
+    hashes |= {"workload": hashlib.sha256(asked).hexdigest(), "prompts": source.digest(HASHED_PROMPTS)}
     direct = all(profile.proxy is None and profile.http_version == "1.1" for profile in profiles)
     place = setup.campaign
     return {

@@ -117,12 +117,12 @@ class Sender:
         self._mark_cold(record)
         reader = self._new_reader(arrival)
         exchange = self._new_exchange(reader, record.started_ns)
-        patience = self._patience_of(arrival)
         try:
-            if isinstance(exchange, HttpxExchange):
-                self._exchange_through_httpx(arrival, record, exchange)
-            else:
-                self._exchange(arrival, record, exchange)
+            with self._patience_of(arrival):
+                if isinstance(exchange, HttpxExchange):
+                    self._exchange_through_httpx(arrival, record, exchange)
+                else:
+                    self._exchange(arrival, record, exchange)
         except Failure as failure:
             # Without its traceback: that would tie frame and exchange into a cycle that nobody collects.
             exchange.fail(failure.bare(), self._receiver.now_ns())
@@ -134,9 +134,6 @@ class Sender:
             raise
         else:
             self._conclude(arrival, record, exchange, reader)
-        finally:
-            if patience is not None:
-                patience.close()
         self._say(arrival, record, reader)
         return record
 
@@ -148,13 +145,13 @@ class Sender:
         if idle_ns is None or (self._idle_ns and idle_ns > self._idle_ns):
             record.flags = [*(record.flags or ()), "cold_session"]
 
-    def _patience_of(self, arrival: Arrival) -> gevent.Timeout | None:
+    def _patience_of(self, arrival: Arrival) -> gevent.Timeout:
         """Where whoever asks is going to give up: the timer that ends the request then."""
         after_s = arrival.request.cancel_after_s
         if after_s is None:
-            return None
+            return gevent.Timeout(None)
         left_s = arrival.scheduled_ns / 1e9 + after_s - self._receiver.now_ns() / 1e9
-        return gevent.Timeout.start_new(max(left_s, 0.0), GaveUpError)
+        return gevent.Timeout(max(left_s, 0.0), GaveUpError)
 
     def _cancelled(self, record: Record, exchange: Exchange, reader: Reader, flag: str) -> None:
         """It was ended by us: keep what it had reached."""

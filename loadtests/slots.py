@@ -60,9 +60,9 @@ def slots(plan: Plan, schedule: Schedule | None) -> list[Slot]:
     """
     everybody = tuple(range(len(plan.arms)))
     if not plan.interleaved:
-        length = None if plan.duration_s is None else int(plan.duration_s * 1e9)
+        length_s = plan.closed_schedule().duration_s if schedule is None else schedule.length_s
         last = plan.requests if schedule is None else schedule.planned
-        return [Slot(0, everybody, None, 0, length, 0, last)]
+        return [Slot(0, everybody, None, 0, None if length_s is None else round(length_s * 1e9), 0, last)]
     stretches = _by_time(plan, schedule) if plan.duration_s is not None else _by_requests(plan, schedule)
     turns = [(arm, block) for block in range(len(stretches)) for arm in order(plan.seed, len(plan.arms), block)]
     return [Slot(number, (arm,), block, *stretches[block]) for number, (arm, block) in enumerate(turns)]
@@ -75,9 +75,10 @@ def order(seed: int, arms: int, block: int) -> list[int]:
 
 
 def _by_time(plan: Plan, schedule: Schedule | None) -> list[tuple[int, int, int, int | None]]:
-    """Equal stretches of the duration: from, length, and the arrivals in it."""
-    assert plan.duration_s is not None
-    edges = np.rint(np.linspace(0, plan.duration_s * 1e9, plan.blocks + 1)).astype(np.int64)
+    """Equal stretches of the whole length: from, length, and the arrivals in it."""
+    length_s = plan.duration_s if schedule is None else schedule.length_s  # its requests may end it before
+    assert length_s is not None
+    edges = np.rint(np.linspace(0, length_s * 1e9, plan.blocks + 1)).astype(np.int64)
     if schedule is None:
         return [(int(low), int(high - low), 0, plan.requests) for low, high in pairwise(edges)]
     places = np.searchsorted(schedule.offsets_ns[: schedule.planned], edges)

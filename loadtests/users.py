@@ -155,13 +155,13 @@ def take(engine: Engine, place: int) -> tuple[Slot, int] | None:
     course = engine.course
     while engine.offering:
         slot = course.slot
-        if slot is None or (course.offered and not course.is_last):
+        if slot is None or not course.takes(slot):
             course.wait(IDLE_S)
             continue
         if (early_ns := course.start_ns - engine.receiver.now_ns()) > 0:
             gevent.sleep(early_ns / 1e9)
         rest(engine, engine.arm_of(place, slot))
-        if course.slot is not slot or not engine.offering:
+        if not course.takes(slot) or not engine.offering:
             continue
         seq = engine.places.next_seq(place, slot, tail=course.offered)
         if seq is not None:
@@ -170,13 +170,14 @@ def take(engine: Engine, place: int) -> tuple[Slot, int] | None:
             return None
         if engine.places.out(place):
             engine.offered()
-        course.wait(IDLE_S)
+        if not course.is_last:
+            course.wait(IDLE_S)
     return None
 
 
 def rest(engine: Engine, arm: str) -> None:
     """
-    Wait while the provider asks for a pause, and a moment where nothing could even be connected.
+    Wait until the slot begins, while the provider asks for a pause, and a moment where nothing could be connected.
 
     After a pause users come back one by one, and look again before they do. Returns early where the run offers no more.
     """
@@ -184,7 +185,7 @@ def rest(engine: Engine, arm: str) -> None:
     while engine.offering:
         now_ns = engine.receiver.now_ns()
         paused = conduct.paused_until_ns > now_ns
-        wait_ns = max(conduct.paused_until_ns, conduct.no_connection_until_ns) - now_ns
+        wait_ns = max(conduct.paused_until_ns, conduct.no_connection_until_ns, engine.course.start_ns) - now_ns
         if wait_ns <= 0:
             return
         gevent.sleep(min(wait_ns / 1e9, 0.1))
@@ -196,7 +197,7 @@ def asked(engine: Engine, place: int, slot: Slot, seq: int) -> tuple[workload.Re
     """What the workload has a user ask next, and the conversation it belongs to, if there are any."""
     if not engine.plan.has_conversations:
         return engine.workload.request(seq), None
-    talk = engine.places.talk(place, slot)
+    talk = engine.places.talk(place, slot, seq)
     return talk.ask(engine.workload, seq), talk
 
 
@@ -212,7 +213,7 @@ def turn(engine: Engine, request: workload.Request, place: int, slot: Slot) -> A
     if not engine.admit(arrival):
         return None
     rest(engine, arm)
-    if not engine.offering or engine.course.slot is not slot:
+    if not engine.offering or not engine.course.takes(slot):
         engine.release(arrival)
         return None
     engine.arrivals.place(arrival, engine.receiver.now_ns())

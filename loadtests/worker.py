@@ -127,7 +127,8 @@ class Worker:
 
     def _offer(self) -> None:
         if self.plan.mode == "closed":
-            gevent.spawn(drive, self.engine, lambda users: self.runner.start(users, spawn_rate=users))
+            most = max(1, len(self.engine.places.mine()))  # all at once, those who go too
+            gevent.spawn(drive, self.engine, lambda users: self.runner.start(users, spawn_rate=most))
             return
         self.engine.receiver.sleep_until(0)
         if not self.engine.offering:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtests import workload
+
 HOME = Path(__file__).resolve().parent.parent
 
 
@@ -30,6 +32,7 @@ def test_the_wheel_holds_the_profiles_the_template_and_no_tests(wheel: Path) -> 
 
     assert {f"loadtests/builtin_profiles/{path.name}" for path in (HOME / "profiles").glob("*.toml")} <= names
     assert "analysis/report.html.j2" in names
+    assert {f"loadtests/workload/presets/{name}.toml" for name in workload.NAMES} <= names
     assert not any(name.startswith(("tests/", "results/")) for name in names)
 
 

@@ -41,7 +41,9 @@ def _arrivals(plan: Plan) -> tuple[Chart, list[str]]:
     made = plan.open_schedule()
     times_s = made.offsets_ns / 1e9
     footer = f"{load_phrase(plan)} · seed {plan.seed} · {made.digest()[:12]}"
-    return chart.arrivals(times_s, made.planned, made.length_s, footer), sketch(times_s, made.length_s, _width())
+    return chart.arrivals(times_s, made.planned, made.length_s, footer), sketch(
+        times_s[: made.planned], made.length_s, _width()
+    )
 
 
 def _users(plan: Plan) -> tuple[Chart, list[str]]:

@@ -143,7 +143,7 @@ class Panel:
 
         assert isinstance(console, Console)
         self._setup = setup
-        self._figures = Figures()
+        self._figures, self._way = Figures(), Way(setup)
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(40), TextColumn("{task.percentage:>3.0f} %")
         )
@@ -167,7 +167,7 @@ class Panel:
         if elapsed_s >= self._next_s:
             self._next_s = elapsed_s + DRAW_EVERY_S
             self._progress.update(
-                self._task, description=self._phase(elapsed_s), completed=self._share(fleet, elapsed_s)
+                self._task, description=self._way.word(fleet, elapsed_s), completed=self._way.share(fleet, elapsed_s)
             )
             self._live.update(self._drawn(fleet, elapsed_s), refresh=True)
 
@@ -184,12 +184,38 @@ class Panel:
         lines = [words] if self._console.width >= WIDE else [words[:4], words[4:]]
         return Group(self._progress, *(Text.from_markup("   ".join(line)) for line in lines))
 
-    def _phase(self, elapsed_s: float) -> str:
-        duration_s = self._setup.plan.duration_s
-        return "draining" if duration_s is not None and elapsed_s > duration_s else "running"
 
-    def _share(self, fleet: Fleet, elapsed_s: float) -> float:
-        plan = self._setup.plan
-        by_time = elapsed_s / plan.duration_s if plan.duration_s else 0.0
-        by_count = total(fleet.members, "issued") / plan.requests if plan.requests else 0.0
+class Way:
+    """How far a run has come, and where it is."""
+
+    def __init__(self, setup: Setup) -> None:
+        from loadtests.slots import slots
+
+        plan = setup.plan
+        self._plan = plan
+        schedule = plan.open_schedule() if plan.mode == "open" else None
+        self._slots = slots(plan, schedule)
+        sides = len(plan.arms)
+        self._requests = plan.requests if schedule is None else schedule.requests
+        self._requests = self._requests and self._requests * sides
+        by_turns = sides if plan.interleaved else 1
+        length_s = plan.closed_schedule().duration_s if schedule is None else schedule.length_s
+        self._length_s = length_s and length_s * by_turns
+
+    def share(self, fleet: Fleet, elapsed_s: float) -> float:
+        """0 to 1, by what there is of requests and time."""
+        if self._plan.mode == "open":
+            return min(1.0, total(fleet.members, "issued") / (self._requests or 1))
+        by_time = elapsed_s / self._length_s if self._length_s else 0.0
+        by_count = total(fleet.members, "issued") / self._requests if self._requests else 0.0
         return min(1.0, max(by_time, by_count))
+
+    def word(self, fleet: Fleet, elapsed_s: float) -> str:
+        """What is going on: which arm plays, or that the last answers are waited for."""
+        at: list[int] = [one.status["slot"] for one in fleet.members if one.status.get("slot") is not None]
+        if self._plan.interleaved:
+            if not at:
+                return "draining"
+            slot = self._slots[min(at)]
+            return f"{self._plan.arms[slot.arms[0]].name}, block {(slot.block or 0) + 1} of {self._plan.blocks}"
+        return "draining" if self._length_s and elapsed_s > self._length_s else "running"

@@ -24,6 +24,9 @@ NONCE_CHARS: Final = 12
 BLOCK_TOKENS: Final = 512
 """Tokens of one block of a trace's prompts."""
 
+LEAST_QUESTION: Final = 4
+"""Tokens of a user message behind a system message or a prefix that takes all the room there is."""
+
 _NONCES_SEEN: Final = 20
 _KEPT_PREFIXES: Final = 64
 _KEPT_BLOCKS: Final = 4096
@@ -182,7 +185,8 @@ class Prompts:
         self, kind: int, nonce: str, system: Opening, state: int, tokens: int, own: str = ""
     ) -> Messages:  # fmt: skip
         """A system message behind a nonce, a user message behind its own if any, so many tokens together."""
-        user = self._user(kind, own, state, self._ruler.room(tokens) - system.size - self._nonce_size)
+        room = self._ruler.room(tokens) - system.size - self._nonce_size
+        user = self._user(kind, own, state, max(room, self._ruler.room(LEAST_QUESTION)))
         return {"role": "system", "content": nonce + system.text}, {"role": "user", "content": user}
 
     def _user(self, kind: int, nonce: str, state: int, room: int) -> str:
