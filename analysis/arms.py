@@ -55,10 +55,8 @@ def _arm(run: Run, about: dict[str, Any]) -> Run:
 
 
 def _manifest(manifest: dict[str, Any], about: dict[str, Any], slots: list[Slot]) -> dict[str, Any]:
-    plan = dict(manifest.get("plan") or {})
-    plan["arms"] = [arm for arm in plan.get("arms") or () if arm.get("name") == about["name"]]
     own = {"profile": about.get("profile") or {}, "model": about.get("model")}
-    return manifest | own | {"arms": [about], "slots": slots, "plan": plan}
+    return manifest | own | {"arms": [about], "slots": slots}
 
 
 def shift_ns(slot: Slot) -> int:

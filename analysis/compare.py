@@ -218,11 +218,11 @@ def _ratio(a: float | None, b: float | None) -> float | None:
 def differences(a: Summary, b: Summary) -> tuple[Difference, ...]:
     """The settings in which two runs differ, those that matter most first."""
     left, right = a.facts.settings, b.facts.settings
-    names = [name for name in dict.fromkeys([*left, *right]) if not _alike(left.get(name), right.get(name))]
+    names = [name for name in dict.fromkeys([*left, *right]) if not _alike(name, left.get(name), right.get(name))]
     names.sort(key=lambda name: name.startswith(UNCOMPARED))
     return tuple(Difference(name, left.get(name), right.get(name)) for name in names)
 
 
-def _alike(a: Any, b: Any) -> bool:
-    """Equal, or neither set: what one run's version did not know is not set there."""
-    return bool(a == b) or (a in UNSET and b in UNSET)
+def _alike(name: str, a: Any, b: Any) -> bool:
+    """Equal, or neither set: what one run's version did not know is not set there. A parameter of 0 is set."""
+    return bool(a == b) or (not name.startswith("plan.params.") and a in UNSET and b in UNSET)

@@ -129,6 +129,9 @@ OF_PROFILE: Final = (
 )  # fmt: skip
 """Of a profile, what decides over requests and figures; the rest of it describes the provider."""
 
+EMBEDDED: Final = "mock"
+"""The embedded provider, which listens on another port for each run."""
+
 NEVER_ALIKE: Final = frozenset({"plan.salt", "plan.model", "plan.arm"})
 """The salt is new for each run, the model is told once already, and the arm is the side itself."""
 
@@ -139,6 +142,8 @@ def _settings(run: Run) -> dict[str, Any]:
         kept["plan"]["definitions"] = {str(one.get("name")): one for one in definitions}
     profile = kept.get("profile") or {}
     kept["profile"] = {key: profile[key] for key in OF_PROFILE if key in profile}
+    if profile.get("name") == EMBEDDED:
+        kept["profile"].pop("base_url", None)
     if defaults := (profile.get("params") or {}).get("defaults"):
         kept["profile"]["params"] = defaults
     return {name: value for name, value in _flat(kept, "") if name not in NEVER_ALIKE}

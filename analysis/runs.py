@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ADDED: Final = frozenset({"counted_tokens"})
 """Columns that schema 1 got later: runs written before have none of their values."""
 
+OF_ARM: Final = ("model", "params", "new_connections")
+"""What an arm has of its own beside its name and its profile."""
+
 CHUNK_LISTS = ("chunk_gap_us", "chunk_kind", "chunk_chars")
 
 
@@ -62,11 +65,10 @@ class Run:
     def plan(self) -> dict[str, Any]:
         """The load that was asked for, as the manifest has it; an only arm's own keys stand among the others."""
         plan = dict(self.manifest.get("plan") or {})
-        arms = plan.get("arms")
-        if not arms or len(arms) > 1:
+        arms = self.manifest.get("arms") or ()
+        if len(arms) != 1:
             return plan
-        del plan["arms"]
-        own = {key: value for key, value in arms[0].items() if key != "name" and value is not None}
+        own = {key: arms[0][key] for key in OF_ARM if arms[0].get(key) is not None}
         return plan | own | {"arm": arms[0].get("name")}
 
     @property

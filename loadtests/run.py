@@ -128,7 +128,8 @@ def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts) -
         if isinstance(error, FleetError | mock_process.MockError):
             raise RunError(f"the run cannot begin: {error}") from None
         raise
-    point_latest(setup.out, path.name)
+    if setup.campaign is None:
+        point_latest(setup.out, path.name)
     fleet.start()
     return fleet
 

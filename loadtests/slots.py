@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -41,13 +41,6 @@ class Slot:
     length_ns: int | None
     first: int
     last: int | None
-
-    def to_json(self, names: list[str]) -> dict[str, Any]:
-        """As run.json keeps it; where it really began is added when the run is finished."""
-        return {
-            "arms": [names[arm] for arm in self.arms], "block": self.block, "start_ns": None,
-            "first_ns": self.first_ns, "length_ns": self.length_ns,
-        }  # fmt: skip
 
 
 def slots(plan: Plan, schedule: Schedule | None) -> list[Slot]:

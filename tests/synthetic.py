@@ -111,7 +111,7 @@ def arms_of(recipe: Recipe, names: list[str], slots: list[dict[str, Any]]) -> di
     own = {"params": {}, "new_connections": False}
     told = [{"name": name, "model": f"tiny-{i + 1}", **own} for i, name in enumerate(names)]
     profile = {"name": "mock", "base_url": "http://127.0.0.1:8091/v1"}
-    plan = manifest_of(recipe, recipe.n)["plan"] | {"arms": told, "blocks": len({s["block"] for s in slots})}
+    plan = manifest_of(recipe, recipe.n)["plan"] | {"blocks": len({s["block"] for s in slots})}
     return {"arms": [arm | {"profile": profile} for arm in told], "slots": slots, "plan": plan, "planned": recipe.n}
 
 

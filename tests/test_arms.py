@@ -123,8 +123,8 @@ def test_arms_played_together_share_axis_and_samples(tmp_path: Path) -> None:
 def test_a_run_of_one_arm_is_itself(tmp_path: Path) -> None:
     """From before arms had names, and with one: its own keys are the plan's."""
     old = runs.load(synthetic.write(tmp_path / "old", synthetic.Recipe(n=3)))
-    plan = {"mode": "open", "arms": [{"name": "fast", "model": "m", "params": {"temperature": 0}}]}
-    manifest = {"arms": [{"name": "fast", "model": "m", "profile": {}}], "plan": plan}
+    plan = {"mode": "open"}
+    manifest = {"arms": [{"name": "fast", "model": "m", "params": {"temperature": 0}, "profile": {}}], "plan": plan}
     new = runs.load(synthetic.write(tmp_path / "new", synthetic.Recipe(n=3, manifest=manifest)))
 
     assert arms.arms(old) == [old]

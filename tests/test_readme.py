@@ -22,7 +22,7 @@ BLOCKS = re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 def commands() -> list[list[str]]:
     """Every `firsttoken ...` line of the README's shell blocks, as words."""
-    lines = [line.partition("  #")[0].strip() for block in BLOCKS for line in block.splitlines()]
+    lines = [line.partition("  #")[0].strip() for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
     return [shlex.split(line) for line in lines if line.startswith("firsttoken ")]
 
 
