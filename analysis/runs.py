@@ -65,7 +65,7 @@ class Run:
     def plan(self) -> dict[str, Any]:
         """The load that was asked for, as the manifest has it; an only arm's own keys stand among the others."""
         plan = dict(self.manifest.get("plan") or {})
-        arms = self.manifest.get("arms") or ()
+        arms = self.manifest.get("arms") or []
         if len(arms) != 1:
             return plan
         own = {key: arms[0][key] for key in OF_ARM if arms[0].get(key) is not None}

@@ -109,7 +109,8 @@ def _label(row: Row) -> str:
 
 def _cell(row: Row, cell: Cell, notes: list[str], *, interval: bool) -> Text:
     if cell.value is None:
-        return Text(NONE + _mark(cell.reason or "", notes), style="dim")
+        few = f"p{100 * cell.p:g} needs {stats.least_count(cell.p):,} requests"
+        return Text(NONE + _mark(few if row.n else cell.reason or "", notes), style="dim")
     if not interval:
         return Text(_show(row, cell.value) + cell.mark)
     low = "0" if cell.lo is None else _show(row, cell.lo)

@@ -206,7 +206,8 @@ def _row(played: Played, slot: Slot, arm: int, seq: int, at_ns: int, worker: int
     return {
         "arm": played.names[arm], "workload": played.source.name_of(place), "worker": worker, "block": slot.block,
         "seq": seq, "phase": plan.phase(at_ns - played.spans[slot.number][0] + first_ns),
-        "stream": played.source.streams(seq, a=place, turn=turn), "scheduled_ns": at_ns, "outcome": "lost" if lost else "unsent",
+        "stream": played.source.streams(seq, a=place, turn=turn), "scheduled_ns": at_ns,
+        "outcome": "lost" if lost else "unsent",
     }  # fmt: skip
 
 

@@ -198,7 +198,7 @@ def test_the_table_fits_100_columns_and_begins_with_the_verdict(tmp_path: Path, 
 def test_the_table_says_why_a_number_is_missing_or_rough(tmp_path: Path) -> None:
     text = text_of(judge(synthetic.write(tmp_path / "r")))
 
-    assert "¹ 131 requests, need ≥ 299" in text
+    assert "¹ p99 needs 299 requests" in text
     assert "~ rests on a few extreme values; requests needed: 64 for p90" in text
     assert "under 60 s nothing is cut" in text
 

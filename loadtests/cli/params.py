@@ -26,6 +26,16 @@ class Seconds(click.ParamType[float]):
         return _unit(self, partial(units.seconds, zero=self._zero), value, param, ctx)
 
 
+class WarmUp(Seconds):
+    """A duration, or `auto`, which is None: the steady part is looked for afterwards."""
+
+    name = "warm-up"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:  # type: ignore[override]
+        """Seconds as float, or None."""
+        return None if value == "auto" else super().convert(value, param, ctx)
+
+
 class PerSecond(click.ParamType[float]):
     """A rate: 8, 8/s, 90/m, 3600/h."""
 

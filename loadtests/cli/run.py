@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from loadtests.cli.params import PerSecond, Seconds
+from loadtests.cli.params import PerSecond, Seconds, WarmUp
 
 EXAMPLES = """\b
 Examples:
@@ -128,7 +128,10 @@ REST_S = 5.0
     "--requests", type=click.IntRange(1, MOST), metavar="N", help="At most so many requests.  [default: remote 10]"
 )
 @click.option(
-    "--warmup", type=Seconds(), metavar="D", help="Mark arrivals before this moment as warm-up; they are not judged."
+    "--warmup",
+    type=WarmUp(),
+    metavar="auto|D",
+    help="Arrivals before this moment are not judged; auto: analysis finds the steady part.  [default: auto]",
 )
 @click.option(
     "--seed", type=click.IntRange(0, MOST), default=1, show_default=True, help="Of the schedule and the prompts."
