@@ -24,6 +24,8 @@ LEAST_S: Final = 60.0
 BATCH: Final = 5
 LEFT: Final = 5
 """Batches that every cut must leave: with one batch left the statistic is 0 whatever the data."""
+ALIKE: Final = 0.05
+"""A start this near to the level behind it is no start-up, however little that level varies."""
 TREND: Final = 4.0
 """The t value of a slope that makes "no steady state" credible; under 2 % of simulated steady series are refused."""
 
@@ -102,7 +104,8 @@ def mser5(values: NDArray[np.float64]) -> int | None:
         values: One per bin, in time order; NaN bins are left out of their batch's mean.
 
     Returns:
-        5 d*, or None if d* > n / 2: no steady state. By chance alone that comes out of 8 to 20 % of steady series (the
+        5 d*; 0 where the first batch is like those behind the cut: what lies between is the server's own stall, and no
+        start-up. None if d* > n / 2: no steady state. By chance alone that comes out of 8 to 20 % of steady series (the
         last few batches happen to lie close), so it is believed only of a series whose second half has a trend; of
         another one the best d <= n / 2 is taken.
 
@@ -111,7 +114,8 @@ def mser5(values: NDArray[np.float64]) -> int | None:
     n = values.size // BATCH
     batches = _filled(values[: n * BATCH].reshape(n, BATCH))
     # Work around the grand mean: the tail sums below would cancel badly otherwise, and a constant must come out as 0.
-    batches = batches - batches.mean()
+    level = batches.mean()
+    batches = batches - level
     left = np.arange(n, 0, -1, dtype=np.float64)
     tail, squares = np.cumsum(batches[::-1])[::-1], np.cumsum(batches[::-1] ** 2)[::-1]
     spread = np.maximum(squares - tail**2 / left, 0.0) / left**2
@@ -120,7 +124,16 @@ def mser5(values: NDArray[np.float64]) -> int | None:
     best = int(np.argmin(spread[: n - LEFT + 1]))
     if best > n / 2 and _trend(batches[n // 2 :]) <= TREND:
         best = int(np.argmin(spread[: n // 2 + 1]))
-    return best * BATCH if best <= n / 2 else None
+    if best > n / 2:
+        return None
+    return 0 if _begins_alike(batches + level, best) else best * BATCH
+
+
+def _begins_alike(means: NDArray[np.float64], cut: int) -> bool:
+    """The first batch lies no farther outside the range of those behind the cut than half that range."""
+    rest = means[cut:]
+    slack = max(float(np.ptp(rest)) / 2, ALIKE * abs(float(rest.mean())))
+    return bool(rest.min() - slack <= means[0] <= rest.max() + slack)
 
 
 def _trend(batches: NDArray[np.float64]) -> float:

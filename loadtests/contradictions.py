@@ -42,9 +42,15 @@ def refuse(given: Given, arms: int) -> None:
         "--blocks says how often arms take turns; give several --profile or --arm, and not --together": (
             given.blocks is not None and (arms < 2 or given.together)
         ),
+        "--blocks says how often arms take turns in a run, but each of --repeats has one arm; leave it out": (
+            given.blocks is not None and given.repeats is not None
+        ),
+        "--rest is a pause between the runs of a campaign; give --repeats": (
+            given.rest is not None and given.repeats is None
+        ),
         "--together sends each arrival to all arms; give several --profile or --arm": given.together and arms < 2,
         "--hold keeps the load on behind one end, but arms that take turns have many; give --together": (
-            given.hold and arms > 1 and not given.together
+            given.hold and arms > 1 and not given.together and given.repeats is None
         ),
     }
     for text, is_so in both.items():
@@ -52,9 +58,12 @@ def refuse(given: Given, arms: int) -> None:
             raise OptionError(text)
 
 
-def checked(plan: Plan, given: Given, profiles: Sequence[Profile]) -> Plan:
+def check(plan: Plan, given: Given, profiles: Sequence[Profile]) -> None:
     """Build what the plan names once, so that a bad value is said before anything is made."""
     source = plan.source()
+    whole_s = sum(float(stage["duration_s"]) for stage in plan.stages)
+    if plan.stages and plan.duration_s is not None and plan.duration_s > whole_s + 1e-9:
+        raise OptionError(f"--duration {plan.duration_s:g}s is longer than the {whole_s:g} s of --stages; leave it out")
     if plan.mode == "open":
         _check_open(plan, source)
     else:
@@ -71,7 +80,6 @@ def checked(plan: Plan, given: Given, profiles: Sequence[Profile]) -> Plan:
                 f"--budget-cost {plan.budget_cost:g}: profile {profile.name} has no prices;"
                 " give them in a profile of your own ([prices]), or use --budget-tokens"
             )
-    return plan
 
 
 def _check_open(plan: Plan, source: Workload) -> None:
@@ -79,9 +87,6 @@ def _check_open(plan: Plan, source: Workload) -> None:
         option = "--think" if plan.think is not None else "--ramp"
         raise OptionError(f"{option} is about the users of a closed loop; give --concurrency, or leave it out")
     made = plan.open_schedule(source=source)
-    whole_s = made.length_s
-    if plan.stages and plan.duration_s is not None and plan.duration_s > whole_s + 1e-9:
-        raise OptionError(f"--duration {plan.duration_s:g}s is longer than the {whole_s:g} s of --stages; leave it out")
     if plan.duration_s is None and plan.warmup_s > made.offsets_ns[made.planned - 1] / 1e9:
         raise OptionError(
             f"--warmup {plan.warmup_s:g}s is longer than the {made.planned} requests last; make it shorter"
@@ -97,7 +102,7 @@ def _check_open(plan: Plan, source: Workload) -> None:
 def _check_closed(plan: Plan, given: Given) -> None:
     loop = plan.closed_schedule()
     users = loop.users
-    if loop.duration_s is not None and plan.warmup_s >= loop.duration_s:
+    if plan.duration_s is None and loop.duration_s is not None and plan.warmup_s >= loop.duration_s:
         raise OptionError(f"--warmup {plan.warmup_s:g}s leaves nothing of {loop.duration_s:g} s to measure; shorten it")
     if given.arrivals is not None:
         what = "stages of concurrency are a closed loop" if plan.stages else "give --rate too"
@@ -109,11 +114,9 @@ def _check_closed(plan: Plan, given: Given) -> None:
     if plan.interleaved and (plan.stages or plan.ramp_s):
         option = "--stages" if plan.stages else "--ramp"
         raise OptionError(f"{option} changes the number of users, but arms that take turns have one; give --together")
-    if plan.ramp_s and plan.stages:
-        raise OptionError("--ramp and --stages both say when users come; give one")
     if plan.ramp_s and plan.duration_s is not None and plan.ramp_s >= plan.duration_s:
         raise OptionError(f"--ramp {plan.ramp_s:g}s is no shorter than --duration {plan.duration_s:g}s; shorten it")
-    if plan.hold and plan.duration_s is None and plan.requests is None:
+    if plan.hold and loop.duration_s is None and plan.requests is None:
         raise OptionError("--hold keeps the load on behind an end; give --duration or --requests")
     if plan.interleaved and plan.duration_s is None and (plan.requests or 0) < plan.blocks:
         raise OptionError(f"--blocks {plan.blocks} are more than --requests {plan.requests}; make them fewer")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtests.budget import BudgetError, Need, price, worst_case
+from loadtests.arrival import Conversation
+from loadtests.budget import BYTES_PER_TOKEN, BudgetError, Need, price, worst_case
 from loadtests.dialect import body_of
 
 if TYPE_CHECKING:
@@ -117,11 +119,19 @@ def check_budget(profiles: Sequence[Profile], plan: Plan) -> None:
 
 
 def _needs(profile: Profile, arm: Arm, plan: Plan, number: int) -> Iterator[Need]:
-    """The worst cases of an arm's first so many requests."""
-    source = plan.source()
-    for seq in range(number):
-        request = source.request(seq)
-        yield worst_case(profile, arm.params, request, len(body_of(profile, arm.model, arm.params, request)))
+    """The worst cases of an arm's first so many requests; a turn brings the longest answers to those before it."""
+    source, seq = plan.source(), 0
+    schedule = plan.open_schedule(source=source) if plan.mode == "open" else None
+    for a in count():
+        talk = Conversation(a, source.turns(a), size=None if schedule is None else schedule.size_of(a))
+        for _ in range(min(talk.turns, number - seq)):
+            request = talk.ask(source, seq)
+            need = worst_case(profile, arm.params, request, len(body_of(profile, arm.model, arm.params, request)))
+            yield need
+            talk.answered(request, "x" * (need.output_tokens * BYTES_PER_TOKEN))
+            seq += 1
+        if seq >= number:
+            return
 
 
 def _requests(plan: Plan) -> int | None:

@@ -13,6 +13,7 @@ class Given:
     Attributes:
         stages: File of the load over time.
         stream: True or False: streamed answers only, or none.
+        repeats, rest: A campaign: so many runs of each arm, and seconds between two of them.
     """
 
     workload: str = "chat"
@@ -33,6 +34,8 @@ class Given:
     think: str | None = None
     blocks: int | None = None
     together: bool = False
+    repeats: int | None = None
+    rest: float | None = None
     warmup: float | None = None
     seed: int = 1
     workers: int = 1

@@ -7,13 +7,14 @@ Shared by `firsttoken run` and by plain Locust's command line; how an option is 
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from loadtests import draws, schedule, workload
-from loadtests.contradictions import OptionError, checked, refuse
+from loadtests.contradictions import OptionError, check, refuse
 from loadtests.defaults import load_of
 from loadtests.plan import BLOCKS, Arm, Plan
 from loadtests.profiles import OWNED, ProfileError, check_request
@@ -138,7 +139,9 @@ def plan_of(arms: Sequence[Arm], profiles: Sequence[Profile], given: Given) -> P
         keep_bodies=given.keep_bodies,
         tokenizer=given.tokenizer,
     )
-    return checked(plan, given, profiles)
+    apart = given.repeats is not None and not plan.together  # each run of the campaign has one of the arms
+    check(replace(plan, arms=plan.arms[:1]) if apart else plan, given, profiles)
+    return plan
 
 
 def _arrivals(given: Given) -> str:

@@ -8,6 +8,7 @@ The tokenizer is a local tokenizer.json, as models come with it; nothing is ever
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,12 +70,17 @@ def load(path: str) -> Counter:
     Raises:
         TokensError: The extra is missing, or there is no tokenizer.
     """
+    file = Path(path) / FILE if Path(path).is_dir() else Path(path)
+    return _loaded(path, file, file.stat().st_mtime_ns if file.exists() else 0)
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: str, file: Path, _changed_ns: int) -> Counter:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads would take the cores of those who measure
     try:
         import tokenizers  # noqa: PLC0415 - of the extra
     except ImportError:
         raise TokensError(f"--tokenizer {path} needs the package tokenizers: pip install tokenizers") from None
-    file = Path(path) / FILE if Path(path).is_dir() else Path(path)
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

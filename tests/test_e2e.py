@@ -273,6 +273,7 @@ def test_output_that_nobody_takes_is_no_traceback(tmp_path: Path, command: str, 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_in_which_nothing_was_measured_is_not_valid(tmp_path: Path) -> None:
     with process.start(["--ttft", "0.01", "--output-tokens", "4"]) as mock:
         done = run_against(mock.port, "--concurrency", "1", "--requests", "3", "--warmup", "20s", cwd=tmp_path)
@@ -549,6 +550,7 @@ def test_a_run_whose_processes_were_all_killed_is_repaired(tmp_path: Path) -> No
     assert "TTFT" in summary.stdout
 
 
+@pytest.mark.slow
 def test_a_stalled_server_shows_in_latency_from_the_schedule_and_not_in_later_service_times(
     serve: Any, tmp_path: Path
 ) -> None:
@@ -576,3 +578,79 @@ def test_a_stalled_server_shows_in_latency_from_the_schedule_and_not_in_later_se
     latency = [row["latency_s"] for row in rows(tmp_path)]
     assert latency[:10] == pytest.approx([1 - i / 10 for i in range(10)], abs=0.09)
     assert max(latency[11:]) < 0.3
+
+
+def test_two_arms_take_turns_on_providers_of_their_own(tmp_path: Path) -> None:
+    """20/s for 0.4 s in two blocks: 8 arrivals an arm, 4 a block, and no block begins before the last one is over."""
+    done = firsttoken(
+        "run", "--arm", "name=a", "--arm", "name=b,param.temperature=0", "--rate", "20", "--arrivals", "constant",
+        "--duration", "0.4s", "--blocks", "2", "--output-tokens", "4", "--workers", "2", "--no-report", cwd=tmp_path,
+    )  # fmt: skip
+
+    assert done.returncode == expected_code(tmp_path), done.stderr
+    told, found = about(tmp_path), sorted(rows(tmp_path), key=lambda row: (row["arm"], row["seq"]))
+    assert [(row["arm"], row["seq"], row["block"]) for row in found] == [
+        (arm, i, i // 4) for arm in "ab" for i in range(8)
+    ]
+    assert {row["outcome"] for row in found} == {"ok"}
+    assert [row["prompt_hash"] for row in found[:8]] == [row["prompt_hash"] for row in found[8:]]
+    assert [(side["name"], side["params"]) for side in told["arms"]] == [("a", {}), ("b", {"temperature": 0})]
+    assert told["planned"] == 8
+    assert len({side["profile"]["base_url"] for side in told["arms"]}) == 2
+    assert all((latest(tmp_path) / f"{arm}.mock.truth").stat().st_size for arm in "ab")
+    assert [slot["block"] for slot in told["slots"]] == [0, 0, 1, 1]
+    over_ns = 0
+    for slot in told["slots"]:
+        mine = [row for row in found if [row["arm"]] == slot["arms"] and row["block"] == slot["block"]]
+        assert slot["start_ns"] == min(row["scheduled_ns"] for row in mine) >= over_ns
+        assert [row["scheduled_ns"] - slot["start_ns"] for row in mine] == [i * 50_000_000 for i in range(4)]
+        over_ns = max(row["end_ns"] for row in mine)
+    assert "· a" in done.stdout
+    assert "· b" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_campaign_is_runs_of_each_arm_side_by_side(tmp_path: Path) -> None:
+    done = firsttoken(
+        "run", "--arm", "name=a", "--arm", "name=b", "--concurrency", "2", "--requests", "3", "--output-tokens", "2",
+        "--repeats", "2", "--rest", "0s", "--no-report", cwd=tmp_path,
+    )  # fmt: skip
+
+    assert done.returncode in (0, 3), done.stderr
+    told = orjson.loads((latest(tmp_path) / "campaign.json").read_bytes())
+    assert sorted((run["arm"], run["round"], run["state"]) for run in told["runs"]) == [
+        (arm, number, "done") for arm in "ab" for number in range(2)
+    ]
+    prompts: dict[int, set[tuple[int, ...]]] = {}
+    for run in told["runs"]:
+        path = latest(tmp_path) / run["folder"]
+        said = orjson.loads((path / record.MANIFEST).read_bytes())
+        assert (said["campaign_id"], said["round"], said["seed"]) == (
+            told["campaign_id"],
+            run["round"],
+            1 + run["round"],
+        )
+        assert [side["name"] for side in said["arms"]] == [run["arm"]]
+        found = sorted(pq.read_table(path / record.REQUESTS).to_pylist(), key=lambda row: row["seq"])
+        assert [(row["seq"], row["arm"], row["outcome"]) for row in found] == [(i, run["arm"], "ok") for i in range(3)]
+        prompts.setdefault(run["round"], set()).add(tuple(row["prompt_hash"] for row in found))
+    assert [len(asked) for asked in prompts.values()] == [1, 1]  # the same for all arms of a round
+    assert prompts[0] != prompts[1]
+    assert "2 and 2 runs" in done.stdout
+
+
+@pytest.mark.slow
+def test_stages_of_concurrency_have_their_users_and_their_end(tmp_path: Path) -> None:
+    """Four users for a second, then one for a second: at no moment more, and nobody asks after two seconds."""
+    (tmp_path / "s.toml").write_text(
+        "[[stage]]\nduration = '1s'\nconcurrency = 4\n[[stage]]\nduration = '1s'\nconcurrency = 1\n"
+    )
+    with process.start(["--ttft", "0.05", "--output-tokens", "2"]) as mock:
+        done = run_against(mock.port, "--stages", "s.toml", "--workers", "2", "--no-report", cwd=tmp_path)
+
+    assert done.returncode in (0, 3), done.stderr
+    found = rows(tmp_path)
+    assert {row["user"] for row in found if row["scheduled_ns"] < 0.8e9} == {0, 1, 2, 3}
+    assert len({row["user"] for row in found if row["scheduled_ns"] > 1.3e9}) == 1
+    assert max(row["scheduled_ns"] for row in found) < 2.1e9
+    assert not list(latest(tmp_path).glob("worker-*.log"))

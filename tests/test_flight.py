@@ -34,6 +34,7 @@ class Desk:
         self.settled += 1
 
     def launch(self, *arrivals: Arrival) -> None:
+        """Launch them one after the other."""
         for one in arrivals:
             self.flight.launch(one, self._deliver, None)
         gevent.sleep(0)
@@ -46,6 +47,7 @@ class Desk:
         self.flight.done += 1
 
     def let_go(self, seq: int) -> None:
+        """End the request of this seq."""
         self._gates[seq].set()
         gevent.sleep(0.005)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,6 +16,8 @@ from loadtests.forecast import check_budget, forecast, outline
 from loadtests.profiles.tables import Prices
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from loadtests.profiles import Profile
 
 PRICES = Prices(input_per_million=2.0, output_per_million=10.0, date=dt.date(2026, 1, 31), currency="EUR")
@@ -107,3 +110,28 @@ def test_the_outline_names_target_load_and_budget() -> None:
     assert "https://api.openai.com/v1/chat/completions" in text
     assert "closed loop, 1 user for 120 s, over after 180 s" in text
     assert "budget   50,000 tokens" in text
+
+
+def test_a_turn_of_a_conversation_may_bring_all_that_was_said_before_it() -> None:
+    """Three tokens an answer are 9 bytes more in each later prompt, beside the turns' own questions."""
+    talk = {"name": "talk", "weight": 1.0, "input": {"law": "fixed", "value": 200},
+            "conversation": {"turns": {"law": "fixed", "value": 4}, "think": {"law": "fixed", "value": 1.0},
+                             "input": {"law": "fixed", "value": 100}}}  # fmt: skip
+    made = plan(rate=1.0, requests=4, output_tokens=64)
+    single = forecast([OPENAI], replace(made, definitions=({**talk, "conversation": None},))).input_tokens
+    turns = forecast([OPENAI], replace(made, definitions=(talk,), requests=1)).input_tokens
+
+    first = single / 4  # one request by itself
+    # Later turns hold the first prompt too, and 1, 2, 3 answers of 64 tokens and as many questions of 100 (estimated).
+    assert turns > 4 * first + (1 + 2 + 3) * (64 + 80)
+    assert turns < 4 * first + (1 + 2 + 3) * (64 + 250)
+
+
+def test_the_lengths_of_a_trace_are_those_that_may_be_sent(tmp_path: Path) -> None:
+    trace = tmp_path / "t.csv"
+    trace.write_text("time,input_tokens,output_tokens\n0,9000,7\n1,9000,9\n")
+    worst = forecast([profiles.load("mock")], plan(profiles.load("mock"), arrivals=f"trace:{trace}"))
+
+    assert worst.requests == 2
+    assert worst.output_tokens == 16
+    assert worst.input_tokens >= 18_000 * 0.95

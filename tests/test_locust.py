@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +47,7 @@ def rows(cwd: Path) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 def test_an_open_loop_sends_by_the_schedule_whatever_the_users(tmp_path: Path) -> None:
     done = locust("-f", OURS, "--headless", "--rate", "20", "--arrivals", "constant", "--duration", "1s", cwd=tmp_path)
 
@@ -100,36 +100,25 @@ def test_tasks_of_ones_own_are_a_closed_loop(tmp_path: Path) -> None:
     assert len({row["seq"] for row in found}) == len(found)
 
 
-MISTAKES = [
-    (("-f", "mine.py", "--rate", "8"), "--rate 8 is an open loop"),
-    (("-f", OURS, "--provider", "mok"), 'did you mean "mock"'),
-    (("-f", OURS, "--rate", "fast"), "fast"),
-    (("-f", OURS, "--provider", "openai", "--requests", "99"), "--yes"),
-    (("-f", OURS, "--master"), "not supported"),
-]
-
-
-@pytest.fixture(scope="module")
-def mistaken(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], subprocess.CompletedProcess[str]]:
-    """What each of them ends in, two at a time; none leaves anything behind."""
-    folder = tmp_path_factory.mktemp("mistakes")
-    (folder / "mine.py").write_text(MINE)
-    lines = [words for words, _ in MISTAKES]
-    with ThreadPoolExecutor(2) as pool:
-        ended = pool.map(lambda words: locust(*words, "--headless", "-t", "2s", cwd=folder), lines)
-        done = dict(zip(lines, ended, strict=True))
-    assert not (folder / "results").exists()
-    return done
-
-
-@pytest.mark.parametrize(("words", "says"), MISTAKES)
-def test_a_mistake_is_one_line_and_exit_code_2(mistaken: Any, words: tuple[str, ...], says: str) -> None:
-    done = mistaken[words]
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("-f", "mine.py", "--rate", "8"), "--rate 8 is an open loop"),
+        (("-f", OURS, "--provider", "mok"), 'did you mean "mock"'),
+        pytest.param(("-f", OURS, "--rate", "fast"), "fast", marks=pytest.mark.slow),
+        pytest.param(("-f", OURS, "--provider", "openai", "--requests", "99"), "--yes", marks=pytest.mark.slow),
+        (("-f", OURS, "--master"), "not supported"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    done = locust(*words, "--headless", "-t", "2s", cwd=tmp_path)
 
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines() if line.startswith("firsttoken: ")]
     assert len(lines) == 1
     assert says in lines[0]
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize("tests", [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -62,6 +62,7 @@ def answering(reply: Callable[[int], bytes], seen: list[float]) -> Any:
     return handler
 
 
+@pytest.mark.slow
 def test_two_workers_never_send_more_requests_than_the_budget(serve: Any, tmp_path: Path) -> None:
     seen: list[float] = []
     port = serve(answering(lambda _: OK, seen)).port
@@ -95,6 +96,7 @@ def test_a_budget_in_tokens_counts_what_the_provider_counted(serve: Any, tmp_pat
     assert 3000 < spent <= 6000
 
 
+@pytest.mark.slow
 def test_a_budget_in_money_holds_for_a_profile_with_prices(serve: Any, tmp_path: Path) -> None:
     """50 and 10 tokens at 1,000 and 2,000 USD a million are 0.07 USD each; the date may be quoted."""
     seen: list[float] = []

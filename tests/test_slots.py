@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,8 +42,8 @@ def test_every_arm_plays_every_arrival_once_in_order(
         mine = of_arm(found, arm)
         assert [place for slot in mine for place in range(slot.first, slot.last or 0)] == list(range(len(offsets)))
         assert sum(slot.length_ns or 0 for slot in mine) == round(schedule.length_s * 1e9)
-        assert [slot.first_ns for slot in mine][0] == 0
-        assert all(a.first_ns + (a.length_ns or 0) == b.first_ns for a, b in zip(mine, mine[1:], strict=False))
+        assert mine[0].first_ns == 0
+        assert all(a.first_ns + (a.length_ns or 0) == b.first_ns for a, b in pairwise(mine))
         for slot in mine:  # nothing lies before its block; behind it only what is at the very end
             assert all(0 <= offsets[place] - slot.first_ns <= (slot.length_ns or 0)
                        for place in range(slot.first, slot.last or 0))  # fmt: skip

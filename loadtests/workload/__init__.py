@@ -71,7 +71,7 @@ def make(  # noqa: PLR0913 - what a run says of its workload
         raise WorkloadError(f"--stream-share {stream_share} isn't a number in [0, 1]")
     if output_tokens is not None and output_tokens < 1:
         raise WorkloadError(f"--output-tokens {output_tokens} isn't a whole number of at least 1")
-    ruler, left_out, parts = Ruler(count), frozenset(without), []
+    ruler, left_out, parts = _ruler(count), frozenset(without), []
     for known in map(_known, definitions):
         own = seed if len(definitions) == 1 else f"{seed} {known.name}"  # or two parts would ask the same
         source = (
@@ -81,6 +81,12 @@ def make(  # noqa: PLR0913 - what a run says of its workload
         )
         parts.append(Single(known, source, own, stream_share, output_tokens, left_out))
     return parts[0] if len(parts) == 1 else Mix(parts, [float(one["weight"]) for one in definitions], seed)
+
+
+@lru_cache(maxsize=2)
+def _ruler(count: Callable[[str], int] | None) -> Ruler:
+    """One ruler for a tokenizer: it has counted the pieces of texts once."""
+    return Ruler(count)
 
 
 def _known(definition: Mapping[str, Any]) -> Definition:

@@ -1,0 +1,533 @@
+"""Caps, tails, conversations, clients that give up, and arms, against a server whose every answer the test writes."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import orjson
+import pytest
+from conftest import read_request
+
+from loadtests import clock, profiles
+from loadtests.asking import asked, converse, take, turn
+from loadtests.dispatch import drive, offer
+from loadtests.engine import Engine
+from loadtests.missing import Played, rows
+from loadtests.parts import read_part
+from loadtests.plan import Arm, Plan
+from loadtests.slots import slots
+from loadtests.stop import Stop
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+S, MS = 1_000_000_000, 1_000_000
+A, B = Arm("a", "model-a"), Arm("b", "model-b")
+
+
+class Provider:
+    """
+    Answers with the number of the request; remembers what was asked, in order of asking.
+
+    Args:
+        delay_s: How long the first answer takes, the second, ...; all that follow take as long as the last of these.
+        fail: Whether these messages get an error.
+    """
+
+    def __init__(self, *delay_s: float, fail: Callable[[list[Any]], bool] = lambda _messages: False) -> None:
+        self.delay_s, self.fail = delay_s or (0.0,), fail
+        self.asked: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, sock: socket.socket) -> None:
+        """Serve a connection."""
+        while data := read_request(sock):
+            body = orjson.loads(data.partition(b"\r\n\r\n")[2])
+            with self._lock:
+                number = len(self.asked)
+                self.asked.append(body)
+            time.sleep(self.delay_s[min(number, len(self.delay_s) - 1)])
+            sock.sendall(self._answer(number, body))
+
+    def _answer(self, number: int, body: dict[str, Any]) -> bytes:
+        if self.fail(body["messages"]):
+            return b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\n{}"
+        choice = {"index": 0, "message": {"content": f"answer {number}"}, "finish_reason": "stop"}
+        said = orjson.dumps({"model": body["model"], "choices": [choice], "usage": {"completion_tokens": 2}})
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said)
+
+
+@pytest.fixture
+def engine(tmp_path: Path, serve: Any) -> Iterator[Callable[..., Engine]]:
+    """Makes an engine whose arms are served by these providers; closes it if the test did not."""
+    made: list[Engine] = []
+
+    def make(plan: Plan, *providers: Provider, worker: int = 0) -> Engine:
+        sides = [
+            profiles.load("vllm").with_overrides(base_url=f"http://127.0.0.1:{serve(one).port}/v1") for one in providers
+        ]
+        made.append(Engine(plan, sides, tmp_path, worker=worker, environ={}, on_record=lambda _: None))
+        one = made[-1]
+        one.course.on_reached = lambda number: one.go(number + 1, one.receiver.now_ns())
+        return one
+
+    yield make
+    for one in made:
+        if one.sink._lock >= 0:
+            one.close()
+
+
+def plan_of(*arms: Arm, **load: Any) -> Plan:
+    return Plan(arms or (A,), stream_share=0.0, **({"arrivals": "constant"} | load))
+
+
+def play(engine: Engine, seconds: float = 20.0) -> None:
+    """Offer an open-loop plan to its end."""
+    engine.begin(clock.monotonic_ns() + 20 * MS)
+    gevent.spawn(offer, engine, engine.send)
+    assert engine.wait(seconds)
+    engine.close()
+
+
+def play_closed(engine: Engine, seconds: float = 20.0) -> None:
+    """Have a closed-loop plan's users ask until it is over."""
+
+    def user(place: int) -> None:
+        while (taken := take(engine, place)) is not None:
+            slot, seq = taken
+            request, talk = asked(engine, place, slot, seq)
+            arrival = turn(engine, request, place, slot)
+            if arrival is None:
+                engine.places.give_back(place, slot)
+                continue
+            converse(engine, arrival, talk, place, slot)
+            gevent.sleep(engine.places.pause_s(place, engine.course.slot))
+        engine.leave(place)
+
+    def start(users: int) -> None:
+        for _ in range(len(engine.places.users), users):
+            gevent.spawn(user, engine.places.enter(object()))
+
+    engine.begin(clock.monotonic_ns() + 20 * MS)
+    gevent.spawn(drive, engine, start)
+    assert engine.wait(seconds)
+    engine.close()
+
+
+def recorded(folder: Path, *order: str) -> list[dict[str, Any]]:
+    """The rows of all workers."""
+    found = [row for path in sorted(folder.glob("requests-*.arrows")) for row in read_part(path).to_pylist()]
+    return sorted(found, key=lambda row: tuple(row[name] for name in order or ("seq",)))
+
+
+def added(plan: Plan, folder: Path) -> list[dict[str, Any]]:
+    """What finishing adds."""
+    table = read_part(folder / "requests-0.arrows")
+    found = rows(Played(plan, folder, table, read_part(folder / "client-0.arrows"), [True])).to_pylist()
+    return sorted(found, key=lambda row: row["seq"])
+
+
+# --max-in-flight.
+
+
+def test_with_one_in_flight_who_waits_for_it_is_late_by_the_schedule(engine: Any, tmp_path: Path) -> None:
+    """
+    Who waits for its turn waits by the schedule's clock.
+
+    Constant 20/s and one answer after 100 ms at a time: request i is meant for 50 i ms and can go out when the one
+    before it is over, at 100 i ms; so it takes 100 + 50 i ms from its moment, and 100 ms from its sending.
+    """
+    play(engine(plan_of(rate=20.0, duration_s=0.4, max_in_flight=1), Provider(0.1)))
+
+    found = recorded(tmp_path)
+    assert [row["scheduled_ns"] for row in found] == [i * 50 * MS for i in range(8)]
+    assert all((row["end_ns"] - row["scheduled_ns"]) / MS >= 100 + 50 * i for i, row in enumerate(found))
+    gaps_ms = [(after["sent_ns"] - before["end_ns"]) / MS for before, after in pairwise(found)]
+    took_ms = [(row["end_ns"] - row["sent_ns"]) / MS for row in found]
+    assert min(gaps_ms) >= 0
+    assert median(gaps_ms) < 10  # a busy machine delays one or the other
+    assert 100 <= min(took_ms) <= median(took_ms) < 130
+    assert [row["flags"] for row in found] == [None, *[["in_flight_cap"]] * 7]
+
+
+def test_the_cap_is_shared_by_the_workers() -> None:
+    assert [plan_of(rate=1.0, max_in_flight=7, workers=3).share_of_cap(worker) for worker in range(3)] == [3, 2, 2]
+    assert plan_of(rate=1.0).share_of_cap(0) is None
+
+
+def test_who_waits_for_the_cap_when_the_run_is_stopped_is_not_sent(engine: Any, tmp_path: Path) -> None:
+    provider = Provider(0.2)
+    made = engine(plan_of(rate=50.0, duration_s=0.2, max_in_flight=1), provider)
+    made.begin(clock.monotonic_ns())
+    gevent.spawn(offer, made, made.send)
+    gevent.sleep(0.25)
+    made.stop(Stop("interrupt", "enough"))
+    assert made.wait(2)
+    made.close()
+
+    found = recorded(tmp_path)
+    assert len(found) == 10
+    assert len(provider.asked) == 2  # at 0 and at 200 ms
+    assert [row["outcome"] for row in found] == ["ok"] * 2 + ["unsent"] * 8
+    assert found[-1]["flags"] == ["in_flight_cap", "run_end"]
+
+
+# --hold.
+
+
+def test_under_hold_the_load_stays_on_until_all_that_was_measured_is_over(engine: Any, tmp_path: Path) -> None:
+    """
+    The tail lasts as long as the last measured answer.
+
+    50/s for 0.2 s are 10 arrivals, the last at 180 ms; with answers after 300 ms it is over at 480 ms, and until then
+    14 more came, at 200, 220, ... 460 ms (one more or less on a busy machine).
+    """
+    play(engine(plan_of(rate=50.0, duration_s=0.2, hold=True), Provider(0.3)))
+
+    found = recorded(tmp_path)
+    assert [row["phase"] for row in found[:10]] == ["measure"] * 10
+    tail = found[10:]
+    assert 13 <= len(tail) <= 20
+    assert {row["phase"] for row in tail} == {"drain"}
+    assert [row["scheduled_ns"] for row in tail] == [(200 + 20 * i) * MS for i in range(len(tail))]
+    assert tail[-1]["scheduled_ns"] <= max(row["end_ns"] for row in found[:10])
+    assert {row["outcome"] for row in found} == {"ok"}
+
+
+def test_the_tail_does_not_go_on_behind_the_end_because_it_waits_for_the_cap(engine: Any, tmp_path: Path) -> None:
+    """4 arrivals, one by one in 100 ms each, are over after 400 ms; by then dozens of the tail wait for their turn."""
+    provider = Provider(0.1)
+    play(engine(plan_of(rate=40.0, duration_s=0.1, hold=True, max_in_flight=1), provider), 5.0)
+
+    assert 4 <= len(provider.asked) <= 6
+    dropped = [row for row in recorded(tmp_path) if row["outcome"] == "unsent"]
+    assert {row["phase"] for row in dropped} == {"drain"}
+    assert dropped[-1]["flags"] == ["in_flight_cap", "run_end"]
+
+
+def talk_plan(**load: Any) -> Plan:
+    """Conversations of three turns with pauses of 50 ms."""
+    pause = {"law": "fixed", "value": load.pop("think", 0.05)}
+    definition = {
+        "name": "talk", "weight": 1.0, "input": {"law": "fixed", "value": 20}, "output": {"law": "fixed", "value": 10},
+        "conversation": {"turns": {"law": "fixed", "value": 3}, "think": pause},
+    }  # fmt: skip
+    return plan_of(workload="talk", definitions=(definition,), **load)
+
+
+def test_conversations_of_the_tail_do_not_keep_the_load_on(engine: Any, tmp_path: Path) -> None:
+    """
+    What is waited for is every measured turn, and nothing else.
+
+    Two conversations at 0 and 50 ms of three turns, each 100 ms with 50 ms between: the second is over after 450 ms.
+    The tail's conversations never stop talking, and are not what is waited for; the measured turns are.
+    """
+    play(engine(talk_plan(rate=20.0, duration_s=0.1, hold=True), Provider(0.1)), 5.0)
+
+    found = recorded(tmp_path)
+    measured = [(row["conversation"], row["turn"]) for row in found if row["phase"] == "measure"]
+    assert measured == [(a, t) for a in range(2) for t in range(3)]
+    assert {row["outcome"] for row in found} == {"ok"}
+    over_ns = max(row["end_ns"] for row in found if row["phase"] == "measure")
+    assert max(row["sent_ns"] for row in found if row["phase"] == "drain") <= over_ns + 50 * MS
+
+
+def test_a_tail_waits_for_a_turn_that_is_still_to_come(engine: Any, tmp_path: Path) -> None:
+    """One conversation with pauses of 200 ms: the tail's arrivals, every 50 ms, come before its next turn."""
+    play(engine(talk_plan(rate=20.0, duration_s=0.05, hold=True, think=0.2), Provider(0.01)), 5.0)
+
+    found = recorded(tmp_path)
+    assert [row["turn"] for row in found if row["phase"] == "measure"] == [0, 1, 2]
+    assert sum(row["phase"] == "drain" for row in found) > 5
+
+
+def test_under_hold_a_closed_loops_users_go_on_until_the_last_measured_answer(engine: Any, tmp_path: Path) -> None:
+    """Three requests of two users: user 1 has done its one while user 0 still has another to make."""
+    plan = plan_of(mode="closed", concurrency=2, requests=3, hold=True)
+    play_closed(engine(plan, Provider(0.1)))
+
+    found = recorded(tmp_path)
+    assert [row["seq"] for row in found if row["phase"] == "measure"] == [0, 1, 2]
+    tail = [row for row in found if row["phase"] == "drain"]
+    assert [(row["seq"], row["user"]) for row in tail][:1] == [(3, 1)]
+    assert {row["outcome"] for row in found} == {"ok"}
+    over_ns = max(row["end_ns"] for row in found if row["phase"] == "measure")
+    assert max(row["sent_ns"] for row in tail) <= over_ns + 20 * MS
+
+
+# Conversations.
+
+
+def test_a_turn_brings_all_that_was_said_and_comes_a_think_time_after_the_answer(engine: Any, tmp_path: Path) -> None:
+    provider = Provider(0.02)
+    plan = talk_plan(rate=20.0, duration_s=0.2)
+    play(engine(plan, provider))
+
+    found = recorded(tmp_path)
+    assert [(row["seq"], row["conversation"], row["turn"]) for row in found] == [
+        (3 * a + t, a, t) for a in range(4) for t in range(3)
+    ]
+    for one, following in pairwise(found):
+        if following["turn"]:
+            assert following["scheduled_ns"] == one["end_ns"] + 50 * MS
+        else:
+            assert following["scheduled_ns"] == following["conversation"] * 50 * MS
+    whole = [body["messages"] for body in provider.asked]
+    for messages in whole:
+        before = [message for message in messages if message["role"] == "assistant"]
+        asked_before = [other for other in whole if other != messages and messages[: len(other)] == other]
+        assert len(before) == len(asked_before)  # each turn before it, as it was asked
+        for said, of in zip(before, sorted(asked_before, key=len), strict=True):
+            assert said == {"role": "assistant", "content": f"answer {whole.index(of)}"}  # as it was answered
+    assert sorted(sum(m["role"] == "assistant" for m in messages) for messages in whole) == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def test_a_turn_that_fails_ends_its_conversation(engine: Any, tmp_path: Path) -> None:
+    """The second turn of every conversation fails, so that the third never comes; the others go on."""
+    plan = talk_plan(rate=20.0, duration_s=0.1, accept_errors=True)
+    provider = Provider(fail=lambda messages: sum(m["role"] == "assistant" for m in messages) == 1)
+    play(engine(plan, provider))
+
+    found = recorded(tmp_path)
+    assert [(row["seq"], row["outcome"]) for row in found] == [(0, "ok"), (1, "error"), (3, "ok"), (4, "error")]
+    missing = added(plan, tmp_path)
+    assert [(row["seq"], row["conversation"], row["turn"]) for row in missing] == [(2, 0, 2), (5, 1, 2)]
+    assert {(row["outcome"], *row["flags"]) for row in missing} == {("unsent", "turn_failed")}
+    assert [row["scheduled_ns"] for row in missing] == [found[1]["end_ns"], found[3]["end_ns"]]
+
+
+def test_a_stop_ends_conversations_after_the_turn_under_way(engine: Any, tmp_path: Path) -> None:
+    plan = talk_plan(rate=20.0, duration_s=0.05)
+    made = engine(plan, Provider(0.2))
+    made.begin(clock.monotonic_ns())
+    gevent.spawn(offer, made, made.send)
+    gevent.sleep(0.1)
+    made.stop(Stop("interrupt", "enough"))
+    assert made.wait(2)
+    made.close()
+
+    assert [(row["turn"], row["outcome"]) for row in recorded(tmp_path)] == [(0, "ok")]
+    assert [(row["turn"], row["outcome"], row["flags"]) for row in added(plan, tmp_path)] == [
+        (1, "unsent", None), (2, "unsent", None),
+    ]  # fmt: skip
+
+
+def test_closed_loop_users_talk_too(engine: Any, tmp_path: Path) -> None:
+    """Two users with three turns each: six requests, two conversations, each with the answers that were given to it."""
+    provider = Provider(0.02)
+    play_closed(engine(talk_plan(mode="closed", concurrency=2, requests=6), provider))
+
+    found = recorded(tmp_path, "user", "turn")
+    assert [(row["user"], row["turn"], row["conversation"]) for row in found] == [
+        (user, t, user) for user in range(2) for t in range(3)
+    ]
+    for one, following in pairwise(found):
+        if following["turn"]:
+            assert following["scheduled_ns"] >= one["end_ns"] + 50 * MS
+    last = max((body["messages"] for body in provider.asked), key=len)
+    assert all(re.fullmatch(r"answer \d", m["content"]) for m in last if m["role"] == "assistant")
+
+
+# Clients that give up.
+
+
+def giving_up(after_s: float, **load: Any) -> Plan:
+    """Everybody gives up then."""
+    definition = {
+        "name": "hasty", "weight": 1.0, "input": {"law": "fixed", "value": 20}, "output": {"law": "fixed", "value": 10},
+        "cancel": {"share": 1.0, "after": {"law": "fixed", "value": after_s}},
+    }  # fmt: skip
+    return plan_of(workload="hasty", definitions=(definition,), **load)
+
+
+def test_a_client_gives_up_at_its_moment_and_comes_again(engine: Any, tmp_path: Path) -> None:
+    """
+    It is cancelled and flagged, and its user goes on.
+
+    One user, answers after 300 ms, patience of 100 ms, for 350 ms: four requests at 0, 100, 200 and 300 ms, none
+    answered, each over 100 ms after it was meant to go out.
+    """
+    play_closed(engine(giving_up(0.1, mode="closed", concurrency=1, duration_s=0.35), Provider(0.3)))
+
+    found = recorded(tmp_path)
+    assert {(row["outcome"], *row["flags"]) for row in found} == {("cancelled", "gave_up")}
+    assert 3 <= len(found) <= 4
+    assert all(100 <= (row["end_ns"] - row["scheduled_ns"]) / MS < 130 for row in found)
+
+
+def test_a_client_that_was_answered_before_does_not_give_up(engine: Any, tmp_path: Path) -> None:
+    play(engine(giving_up(0.5, rate=20.0, duration_s=0.2), Provider(0.01)))
+
+    assert [(row["outcome"], row["flags"]) for row in recorded(tmp_path)] == [("ok", None)] * 4
+
+
+def test_a_client_gives_up_while_it_waits_for_a_connection(tmp_path: Path, serve: Any) -> None:
+    """What ends a request while it is being connected is the client, and no failure of the network."""
+
+    def never(_sock: socket.socket) -> None:
+        time.sleep(0.5)  # the handshake's first answer does not come
+
+    url = f"https://127.0.0.1:{serve(never).port}/v1"
+    side = profiles.load("vllm").with_overrides(base_url=url)
+    made = Engine(giving_up(0.1, rate=20.0, duration_s=0.05), [side], tmp_path, worker=0, environ={},
+                  on_record=lambda _: None)  # fmt: skip
+    play(made)
+
+    (row,) = recorded(tmp_path)
+    assert (row["outcome"], row["flags"], row["sent_ns"]) == ("cancelled", ["gave_up"], None)
+    assert 100 <= (row["end_ns"] - row["scheduled_ns"]) / MS < 150
+
+
+# Arms.
+
+
+def test_arms_take_turns_and_nobody_is_asked_while_the_other_still_answers(engine: Any, tmp_path: Path) -> None:
+    """40/s for 0.4 s in 4 blocks: 16 arrivals an arm, 4 a block, answers after 60 ms."""
+    plan = plan_of(A, B, rate=40.0, duration_s=0.4, blocks=4)
+    sides = Provider(0.06), Provider(0.06)
+    made = engine(plan, *sides)
+    play(made)
+
+    found = recorded(tmp_path, "arm", "seq")
+    assert [(row["arm"], row["seq"], row["block"]) for row in found] == [
+        (arm, seq, seq // 4) for arm in "ab" for seq in range(16)
+    ]
+    assert {row["outcome"] for row in found} == {"ok"}
+    assert [{body["model"] for body in side.asked} for side in sides] == [{"model-a"}, {"model-b"}]
+    assert [row["prompt_hash"] for row in found[:16]] == [row["prompt_hash"] for row in found[16:]]
+    began_ns = -1
+    for slot in made.course.slots:
+        mine = [row for row in found if row["arm"] == "ab"[slot.arms[0]] and row["block"] == slot.block]
+        assert [row["scheduled_ns"] - mine[0]["scheduled_ns"] for row in mine] == [i * 25 * MS for i in range(4)]
+        assert mine[0]["scheduled_ns"] >= began_ns
+        began_ns = max(row["end_ns"] for row in mine)
+
+
+def test_together_both_arms_get_each_arrival_at_its_moment(engine: Any, tmp_path: Path) -> None:
+    sides = Provider(), Provider(0.1)
+    play(engine(plan_of(A, B, rate=50.0, duration_s=0.4, together=True), *sides))
+
+    found = recorded(tmp_path, "seq", "arm")
+    assert [(row["seq"], row["arm"], row["scheduled_ns"], row["block"]) for row in found] == [
+        (seq, arm, seq * 20 * MS, None) for seq in range(20) for arm in "ab"
+    ]
+    assert [row["prompt_hash"] for row in found[::2]] == [row["prompt_hash"] for row in found[1::2]]
+    assert {row["outcome"] for row in found} == {"ok"}
+    assert len(sides[0].asked) == len(sides[1].asked) == 20
+
+
+def test_conversations_of_a_block_are_over_before_the_next_one_begins(engine: Any, tmp_path: Path) -> None:
+    plan = talk_plan(rate=20.0, duration_s=0.2, think=0.02)
+    plan = Plan((A, B), **{name: getattr(plan, name) for name in plan.__slots__ if name != "arms"} | {"blocks": 2})
+    made = engine(plan, Provider(0.01), Provider(0.01))
+    play(made)
+
+    found = recorded(tmp_path, "arm", "seq")
+    assert [(row["arm"], row["seq"]) for row in found] == [(arm, seq) for arm in "ab" for seq in range(12)]
+    assert [row["block"] for row in found[:12]] == [0] * 6 + [1] * 6
+    spans = sorted(
+        (min(row["scheduled_ns"] for row in mine), max(row["end_ns"] for row in mine))
+        for slot in made.course.slots
+        if (mine := [row for row in found if (row["arm"], row["block"]) == ("ab"[slot.arms[0]], slot.block)])
+    )
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+
+
+@pytest.mark.parametrize("bound", [{"requests": 12}, {"duration_s": 0.4}])
+def test_users_serve_one_arm_after_the_other(engine: Any, tmp_path: Path, bound: dict[str, Any]) -> None:
+    made = engine(plan_of(A, B, mode="closed", concurrency=3, blocks=2, **bound), Provider(0.03), Provider(0.03))
+    play_closed(made)
+
+    found = recorded(tmp_path, "arm", "seq")
+    for arm in "ab":
+        seqs = [row["seq"] for row in found if row["arm"] == arm]
+        assert len(set(seqs)) == len(seqs)
+        if "requests" in bound:
+            assert seqs == list(range(12))
+    assert {row["phase"] for row in found} == {"measure"}
+    spans = [
+        (min(row["scheduled_ns"] for row in mine), max(row["end_ns"] for row in mine))
+        for slot in made.course.slots
+        if (mine := [row for row in found if (row["arm"], row["block"]) == ("ab"[slot.arms[0]], slot.block)])
+    ]
+    assert len(spans) == 4
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+
+
+def test_a_worker_without_users_passes_every_slot(engine: Any) -> None:
+    """Of 3 users and 2 requests worker 2 has nobody; the others must not wait for it between two slots."""
+    plan = plan_of(A, B, mode="closed", concurrency=3, requests=2, blocks=2, workers=3)
+    made = engine(plan, Provider(), Provider(), worker=2)
+    play_closed(made, 2.0)
+    assert made.course.over
+
+
+def test_nobody_asks_before_a_slot_begins_or_after_its_time(engine: Any, tmp_path: Path) -> None:
+    """The next slot is told 100 ms ahead, as the parent of several workers does it."""
+    made = engine(plan_of(A, B, mode="closed", concurrency=2, duration_s=0.2, blocks=1), Provider(0.02), Provider(0.02))
+    starts = [0]
+
+    def go(number: int) -> None:
+        starts.append(made.receiver.now_ns() + 100 * MS)
+        made.go(number + 1, starts[-1])
+
+    made.course.on_reached = go
+    play_closed(made)
+
+    for slot, start_ns in zip(made.course.slots, starts, strict=False):
+        mine = [row for row in recorded(tmp_path) if row["arm"] == "ab"[slot.arms[0]]]
+        assert min(row["scheduled_ns"] for row in mine) >= start_ns
+        assert max(row["sent_ns"] for row in mine) <= start_ns + 220 * MS
+
+
+def test_a_user_that_was_paused_over_the_end_of_its_slot_does_not_ask_in_it(engine: Any, tmp_path: Path) -> None:
+    """
+    An arm's turn may be over while one of its users waits.
+
+    A turn of 0.2 s and two users: the second request is answered after 0.6 s, long after that; the other user goes on
+    until nothing can be connected from 0.1 to 0.3 s. It must not ask then, although the slot is still at hand.
+    """
+    plan = plan_of(A, B, mode="closed", concurrency=2, duration_s=0.2, blocks=1)
+    slow = Provider(0.02, 0.6, 0.02), Provider(0.02)
+    first = made_first(plan)
+    made = engine(plan, *(slow if first == "a" else slow[::-1]))
+
+    def nothing_there() -> None:
+        made.conducts[first].no_connection_until_ns = 300 * MS
+
+    gevent.spawn_later(0.12, nothing_there)
+    play_closed(made)
+
+    found = [row for row in recorded(tmp_path) if row["arm"] == first]
+    assert {row["phase"] for row in found} == {"measure"}
+    assert max(row["end_ns"] for row in found) >= 600 * MS
+    assert max(row["sent_ns"] for row in found) < 250 * MS
+
+
+def made_first(plan: Plan) -> str:
+    """The name of the arm that has the first turn."""
+    return plan.arms[slots(plan, None)[0].arms[0]].name
+
+
+# Users over time.
+
+
+def test_users_come_when_the_plan_says_whatever_else_happens(engine: Any, tmp_path: Path) -> None:
+    """Three users within 0.6 s come at 0, 200 and 400 ms, while answers wake the process every 10 ms."""
+    play_closed(engine(plan_of(mode="closed", concurrency=3, duration_s=0.6, ramp_s=0.6), Provider(0.01)))
+
+    first = {user: min(row["scheduled_ns"] for row in recorded(tmp_path) if row["user"] == user) for user in range(3)}
+    assert all(0 <= first[user] - 200 * MS * user < 500 * MS for user in range(3))  # never early
+
+
+def test_stages_of_concurrency_end_the_run(engine: Any) -> None:
+    stages = ({"kind": "concurrency", "start": 2, "end": 2, "duration_s": 0.3, "n": 0},)
+    play_closed(engine(plan_of(mode="closed", stages=stages), Provider(0.01)), 3.0)

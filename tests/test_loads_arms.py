@@ -1,0 +1,142 @@
+"""Several sides through the whole command: arms by turns against a drifting hour, and campaigns."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from commands import about, ask, exact, firsttoken, latest, rows, start, told
+
+from loadtests import clock
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from loadtests.mock.process import MockProcess
+
+DRIFT = 0.3
+"""By which share both servers grow slower in a minute."""
+
+
+def arms(*sides: MockProcess) -> list[str]:
+    """Options for the sides a, b, ..."""
+    return [
+        word
+        for name, side in zip("abc", sides, strict=False)
+        for word in ("--arm", f"name={name},profile=vllm,model=mock,base_url={side.base_url}")
+    ]
+
+
+def ratio(done: subprocess.CompletedProcess[str], metric: str) -> dict[str, Any]:
+    """The line of a metric's median in a comparison's JSON."""
+    assert done.returncode == 0, done.stderr
+    (found,) = [
+        line for line in told(done)["lines"] if (line["metric"], line["what"], line["by"]) == (metric, "p50", None)
+    ]
+    return dict(found)
+
+
+@pytest.mark.slow
+def test_interleaved_arms_find_a_difference_that_two_runs_do_not(tmp_path: Path) -> None:
+    """
+    B takes 1.05 times as long as A in everything, and both take 30 % longer with each minute.
+
+    By turns, AB BA, both meet the same drift: the ratio is 1.05. Of two runs of 10 s the second comes at least 10 s
+    later, when B takes 0.3 * 10 / 60 = 5 % longer than it would have, on what is at most 1.6 times the beginning's:
+    the ratio is at least 1.05 * (1 + 0.05 / 1.6) = 1.08, far beyond 1 % from 1.05.
+    """
+    drift = ("--drift", str(DRIFT), "--drift-from", str(clock.realtime_ns() // 1_000_000_000))
+    load = ("--stream", "--rate", "10", "--arrivals", "constant", "--output-tokens", "20", "--no-report")
+    with exact(0.1, *drift, gap_s=0.005, tokens=20) as a, exact(0.105, *drift, gap_s=0.00525, tokens=20) as b:
+        done = firsttoken("run", *load, "--duration", "24s", "--blocks", "8", *arms(a, b), cwd=tmp_path)
+        assert done.returncode in {0, 3}, done.stderr
+        by_turns = latest(tmp_path)
+        runs = []
+        for side in (a, b):
+            ask(side.base_url, *load, "--duration", "10s", cwd=tmp_path)
+            runs.append(str(latest(tmp_path)))
+    interleaved = firsttoken("compare", "--json", str(by_turns), cwd=tmp_path)
+    sequential = firsttoken("compare", "--json", *runs, cwd=tmp_path)
+
+    assert told(interleaved)["replicates"] == "blocks"
+    for metric in ("ttft_s", "latency_s"):
+        line = ratio(interleaved, metric)
+        assert line["paired"]["n"] == 8
+        assert line["ratio"] == line["paired"]["ratio"] == pytest.approx(1.05, abs=0.01)
+        assert line["paired"]["lo"] < 1.05 < line["paired"]["hi"]
+        alone = ratio(sequential, metric)
+        assert alone["paired"] is None
+        assert 1.08 < alone["ratio"] < 1.5
+        print(metric, line["paired"], alone["ratio"])
+
+
+def campaign(cwd: Path) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads((latest(cwd) / "campaign.json").read_bytes())
+    return found
+
+
+@pytest.mark.slow
+def test_a_campaign_is_rounds_of_all_arms_and_compares_them_in_pairs(tmp_path: Path) -> None:
+    """Three rounds of two arms are six runs; the second arm takes 60 ms, the first 40: 1.5 times as long."""
+    words = ("--rate", "20", "--requests", "20", "--repeats", "3", "--rest", "0.1s", "--no-stream", "--no-report")
+    with exact(0.04) as a, exact(0.06) as b:
+        done = firsttoken("run", *words, "--output-tokens", "1", *arms(a, b), cwd=tmp_path)
+    folder, found = latest(tmp_path), campaign(tmp_path)
+    played = found["runs"]
+
+    assert done.returncode in {0, 3}, done.stderr
+    assert [run["folder"] for run in played] == ["01", "02", "03", "04", "05", "06"]
+    assert [run["round"] for run in played] == [0, 0, 1, 1, 2, 2]
+    assert {(run["arm"], run["round"]) for run in played} == {(arm, turn) for arm in "ab" for turn in range(3)}
+    assert {run["state"] for run in played} == {"done"}
+    assert (found["arms"], found["repeats"], found["rest_s"]) == (["a", "b"], 3, 0.1)
+    for run in played:
+        manifest = about(tmp_path, folder / run["folder"])
+        assert (manifest["campaign_id"], manifest["round"]) == (folder.name, run["round"])
+        assert [arm["name"] for arm in manifest["arms"]] == [run["arm"]]
+        assert set(rows(tmp_path, folder / run["folder"])["outcome"]) == {"ok"}
+    hashes = {turn: set[Any]() for turn in range(3)}
+    for run in played:
+        hashes[run["round"]].add(tuple(rows(tmp_path, folder / run["folder"])["prompt_hash"]))
+    assert all(len(one) == 1 for one in hashes.values())  # the same for all arms of a round
+    assert len(set.union(*hashes.values())) == 3  # and another for each round
+    assert "paired over 3 rounds" in " ".join(done.stdout.split())
+
+    line = ratio(firsttoken("compare", "--json", "results/latest", cwd=tmp_path), "latency_s")
+    assert line["paired"]["n"] == 3
+    assert line["ratio"] == pytest.approx(1.5, rel=0.05)
+
+
+@pytest.mark.slow
+def test_what_a_stopped_campaign_had_done_is_kept(tmp_path: Path) -> None:
+    """Ctrl-C in the second of four runs: 130; the first is whole, the second stopped, the others never were."""
+    words = ("--rate", "20", "--duration", "6s", "--repeats", "2", "--rest", "0s", "--no-stream", "--no-report")
+    with exact(0.04) as a, exact(0.06) as b:
+        running = start("run", *words, "--output-tokens", "1", *arms(a, b), cwd=tmp_path)
+        try:
+            for _ in range(600):
+                if list(tmp_path.glob("results/2*/02/parts/*")) or running.poll() is not None:
+                    break
+                time.sleep(0.05)
+            time.sleep(4)
+            running.send_signal(signal.SIGINT)
+            _, stderr = running.communicate(timeout=60)
+        finally:
+            running.kill()
+            running.wait()
+
+    assert running.returncode == 130, stderr
+    assert [run["state"] for run in campaign(tmp_path)["runs"]] == ["done", "stopped", "planned", "planned"]
+    folder = latest(tmp_path)
+    assert sorted(path.name for path in folder.iterdir()) == ["01", "02", "campaign.json"]
+    assert about(tmp_path, folder / "01")["stop"] is None
+    assert about(tmp_path, folder / "02")["stop"]["reason"] == "interrupt"
+    whole, part = rows(tmp_path, folder / "01"), rows(tmp_path, folder / "02")
+    assert set(whole["outcome"]) == {"ok"}
+    assert (part["outcome"] == "ok").sum() > 10
+    again = firsttoken("summary", "results/latest", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr

@@ -1,0 +1,289 @@
+"""Conversations and closed loops through the whole command, and through plain Locust."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import pytest
+from commands import Listener, about, ask, exact, firsttoken, rows, told
+
+from loadtests.mock import process
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Server
+
+TALK = """\
+name = "talk"
+input = 60
+
+[conversation]
+turns = 3
+think = "200ms"
+input = 20
+"""
+WHOLE = ("--no-stream", "--output-tokens", "1")
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> tuple[str, ...]:
+    """Conversations of three turns, 200 ms of thinking between them."""
+    (tmp_path / "talk.toml").write_text(TALK)
+    return ("--workload", "talk.toml")
+
+
+def test_a_conversation_repeats_what_was_really_said(
+    tmp_path: Path, talk: tuple[str, ...], serve: Callable[..., Server]
+) -> None:
+    """Eight conversations from 0 to 1.75 s; each turn is asked 200 ms after the last answer, with it in its messages."""
+    heard = Listener(serve)
+    ask(heard.base_url, *talk, "--no-stream", "--rate", "4", "--arrivals", "constant", "--duration", "2s", cwd=tmp_path)
+    found = rows(tmp_path)
+    before = {orjson.dumps(body["messages"]): said for body, said in zip(heard.asked, heard.answered, strict=True)}
+    later = [body["messages"] for body in heard.asked if len(body["messages"]) > 1]
+
+    assert found["seq"].tolist() == list(range(24))
+    assert found["conversation"].tolist() == [a for a in range(8) for _ in range(3)]
+    assert found["turn"].tolist() == [0, 1, 2] * 8
+    assert found["scheduled_ns"][::3].tolist() == [a * 250_000_000 for a in range(8)]
+    pause = found["scheduled_ns"].to_numpy()[1:] - found["end_ns"].to_numpy()[:-1]
+    assert pause[found["turn"].to_numpy()[1:] > 0] / 1e6 == pytest.approx(200, abs=5)
+
+    assert sorted(len(messages) for messages in later) == [3] * 8 + [5] * 8
+    for messages in later:
+        *history, answer, question = messages
+        assert answer == {"role": "assistant", "content": before[orjson.dumps(history)]}
+        assert question["role"] == "user"
+
+    turns = {row["group"]: row["n"] for row in told(firsttoken("summary", "--json", cwd=tmp_path))["metrics"]
+             if (row["metric"], row["by"]) == ("latency_s", "turn")}  # fmt: skip
+    assert list(turns) == ["turn 1", "turn 2", "turn 3"]
+    assert turns["turn 1"] == 8  # of the others those whose moment is in the window
+
+
+@pytest.mark.slow
+def test_streamed_answers_are_history_too(tmp_path: Path, talk: tuple[str, ...]) -> None:
+    """
+    Of a turn the provider saw as many messages and characters as the row says: all before, its answer and a question.
+
+    A question of 20 tokens is 80 characters, more or less.
+    """
+    log = tmp_path / "asked.jsonl"
+    words = ("--stream", "--output-tokens", "12", "--rate", "4", "--arrivals", "constant", "--duration", "2s")
+    with exact(0.05, "--request-log", str(log), gap_s=0.005, tokens=12) as mock:
+        ask(mock.base_url, *talk, *words, cwd=tmp_path)
+    found = rows(tmp_path)
+    seen = [orjson.loads(line)["body"]["messages"] for line in log.read_bytes().splitlines()]
+    chars, answers = found["input_chars"].to_numpy(), found["output_chars"].to_numpy()
+    grown = (chars[1:] - chars[:-1] - answers[:-1])[found["turn"].to_numpy()[1:] > 0]
+
+    assert set(found["outcome"]) == {"ok"}
+    assert sorted((one["messages"], one["characters"]) for one in seen) == sorted(
+        (2 * turn + 1, size) for turn, size in zip(found["turn"], chars, strict=True)
+    )
+    assert grown == pytest.approx(80, abs=20)
+
+
+@pytest.mark.slow
+def test_a_closed_loop_has_conversations_as_well(tmp_path: Path, talk: tuple[str, ...]) -> None:
+    """Two users in conversations of three turns: 0, 1, 2, 0, 1, 2, ... each, with 200 ms before a later turn."""
+    with exact(0.05) as mock:
+        ask(mock.base_url, *talk, *WHOLE, "--concurrency", "2", "--duration", "4s", cwd=tmp_path)
+    found = rows(tmp_path)
+
+    assert set(found["user"]) == {0, 1}
+    for _, mine in found.groupby("user"):
+        turn = mine["turn"].to_numpy()
+        assert turn.tolist() == [i % 3 for i in range(len(mine))]
+        assert len(mine) >= 12
+        pause_ms = (mine["scheduled_ns"].to_numpy()[1:] - mine["end_ns"].to_numpy()[:-1]) / 1e6
+        assert pause_ms[turn[1:] > 0] == pytest.approx(200, abs=20)
+        assert np.median(pause_ms[turn[1:] == 0]) < 20
+
+
+@pytest.mark.slow
+def test_rows_that_opened_a_session_say_so(tmp_path: Path) -> None:
+    """
+    Conversations 1.5 s apart of a provider that takes a second more for the first request to a model.
+
+    The first answer comes after 1.2 s; nothing else was asked before that.
+    """
+    (tmp_path / "talk.toml").write_text(TALK)
+    words = ("--workload", "talk.toml", "--rate", "40/m", "--arrivals", "constant", "--duration", "6s", "--stream")
+    options = ("--provider", "morpheus", "--cold-session", "1", "--ttft", "0.2", "--ttft-sigma", "0", "--prefill", "0")
+    with process.start(options) as mock:
+        done = firsttoken(
+            "run", "--profile", "morpheus", "--base-url", f"http://127.0.0.1:{mock.port}/api/v1", "--no-report", *words,
+            "--output-tokens", "8", cwd=tmp_path,
+        )  # fmt: skip
+    assert done.returncode in {0, 3}, done.stderr
+    found = rows(tmp_path)
+    cold = found["flags"].map(lambda flags: "cold_session" in flags)
+
+    assert len(found) == 12
+    assert set(found["outcome"]) == {"ok"}
+    assert found["seq"][cold].tolist() == [0]
+    assert found["ttft_s"][cold].tolist() == pytest.approx([1.2], rel=0.1)
+    assert found["ttft_s"][~cold].max() < 0.5
+
+
+# Closed loops, and what stays on behind an end.
+
+
+@pytest.mark.slow
+def test_a_load_is_held_until_the_measured_are_over(tmp_path: Path) -> None:
+    """
+    20/s for 2 s of answers of 500 ms: the last of the 40 is due at 1.95 s and over at 2.45 s.
+
+    Until then arrivals go on each 50 ms from 2 s: 2.00 to 2.40, perhaps 2.45. They only hold the load.
+    """
+    words = ("--rate", "20", "--arrivals", "constant", "--duration", "2s", "--hold")
+    with exact(0.5) as mock:
+        ask(mock.base_url, *WHOLE, *words, cwd=tmp_path)
+    found = rows(tmp_path)
+    tail = found[found["phase"] == "drain"]
+    summary = told(firsttoken("summary", "--json", cwd=tmp_path))
+
+    assert found["scheduled_ns"].tolist() == [i * 50_000_000 for i in range(len(found))]
+    assert found["phase"].tolist() == ["measure"] * 40 + ["drain"] * len(tail)
+    assert 9 <= len(tail) <= 11
+    assert set(found["outcome"][:40]) == {"ok"}
+    assert (summary["counts"]["planned"], summary["counts"]["drain"]) == (40, len(tail))
+    assert summary["counts"]["in_window"] == 40
+
+
+@pytest.mark.slow
+def test_users_come_one_by_one_and_think(tmp_path: Path) -> None:
+    """Four within 2 s: user u at u / 2 s. Between an answer and the next request 100 to 300 ms, 200 on average."""
+    words = ("--concurrency", "4", "--ramp", "2s", "--think", "uniform:100ms:300ms", "--duration", "5s")
+    with exact(0.05) as mock:
+        ask(mock.base_url, *WHOLE, *words, cwd=tmp_path)
+    found = rows(tmp_path)
+    pauses = []
+    for user, mine in found.groupby("user"):
+        assert mine["scheduled_ns"].iloc[0] / 1e9 == pytest.approx(user / 2, abs=0.15)
+        pauses += ((mine["scheduled_ns"].to_numpy()[1:] - mine["end_ns"].to_numpy()[:-1]) / 1e6).tolist()
+
+    assert set(found["user"]) == {0, 1, 2, 3}
+    assert min(pauses) >= 100
+    assert np.quantile(pauses, 0.95) < 310
+    assert np.mean(pauses) == pytest.approx(200, rel=0.15)  # of some 60, each with sd 58: 3 sd are 22
+    assert about(tmp_path)["plan"]["ramp_s"] == 2.0
+
+
+def users_between(cwd: Path, from_s: float, to_s: float) -> set[int]:
+    """Who asked something in a stretch of the run."""
+    found = rows(cwd)
+    at_s = found["scheduled_ns"] / 1e9
+    return {int(user) for user in found["user"][(at_s >= from_s) & (at_s < to_s)]}
+
+
+CROWD = '[[stage]]\nconcurrency = %d\nduration = "3s"\n'
+CROWDS = CROWD % 1 + CROWD % 3 + CROWD % 2
+
+
+@pytest.mark.slow
+def test_stages_of_concurrency_are_so_many_users(tmp_path: Path) -> None:
+    """One, then three, then two, for 3 s each; who goes finishes what it has begun (50 ms)."""
+    (tmp_path / "crowd.toml").write_text(CROWDS)
+    with exact(0.05) as mock:
+        ask(mock.base_url, *WHOLE, "--stages", "crowd.toml", cwd=tmp_path)
+
+    assert users_between(tmp_path, 0, 2.9) == {0}
+    assert users_between(tmp_path, 3.3, 5.9) == {0, 1, 2}
+    assert len(users_between(tmp_path, 6.3, 9)) == 2
+    assert rows(tmp_path)["end_ns"].max() / 1e9 == pytest.approx(9, abs=0.3)
+
+
+# Plain Locust.
+
+WATCHED = """
+import json
+import gevent
+from locust import LoadTestShape, events
+from loadtests.plugin import MixedUser
+
+seen = []
+
+@events.test_start.add_listener
+def watch(environment, **_):
+    def look():
+        while True:
+            seen.append(environment.runner.user_count)
+            gevent.sleep(0.1)
+    gevent.spawn(look)
+
+@events.quitting.add_listener
+def tell(**_):
+    with open("seen.json", "w") as file:
+        json.dump(seen, file)
+"""
+SHAPE = """
+class Steps(LoadTestShape):
+    def tick(self):
+        at_s = self.get_run_time()
+        return None if at_s > 7 else (2, 10) if at_s < 3 else (4, 10)
+"""
+
+
+def locust(cwd: Path, text: str, *words: str) -> tuple[subprocess.CompletedProcess[str], list[int]]:
+    """Plain Locust with this file against a mock of 50 ms; how it ended, and the users it had, each tenth of a second."""
+    (cwd / "mine.py").write_text(text)
+    with exact(0.05) as mock:
+        done = firsttoken(
+            "-f", "mine.py", "--headless", "--only-summary", "--provider", "vllm", "--model", "mock", "--base-url",
+            mock.base_url, "--output-tokens", "1", "--stream-share", "0", *words, cwd=cwd, module="locust",
+        )  # fmt: skip
+    assert done.returncode in {0, 3}, done.stderr
+    return done, json.loads((cwd / "seen.json").read_text())
+
+
+@pytest.mark.slow
+def test_stages_of_concurrency_drive_locusts_users(tmp_path: Path) -> None:
+    """Locust looks once a second how many there should be, and ends by itself."""
+    (tmp_path / "crowd.toml").write_text(CROWDS)
+    _, seen = locust(tmp_path, WATCHED, "--stages", "crowd.toml")
+
+    assert [count for count, last in zip(seen, [0, *seen], strict=False) if count != last][:3] == [1, 3, 2]
+    assert users_between(tmp_path, 0, 2.9) == {0}
+    assert users_between(tmp_path, 4.5, 5.9) == {0, 1, 2}
+    assert len(users_between(tmp_path, 7.5, 8.9)) == 2
+    assert set(rows(tmp_path)["outcome"]) == {"ok"}
+    assert about(tmp_path)["plan"]["mode"] == "closed"
+
+
+@pytest.mark.slow
+def test_a_shape_of_ones_own_has_our_users(tmp_path: Path) -> None:
+    """Two users for 3 s, four until 7 s."""
+    _, seen = locust(tmp_path, WATCHED + SHAPE)
+
+    assert sorted(set(seen)) in ([0, 2, 4], [2, 4])
+    assert users_between(tmp_path, 0, 2.9) == {0, 1}
+    assert users_between(tmp_path, 4.5, 6.9) == {0, 1, 2, 3}
+    assert set(rows(tmp_path)["outcome"]) == {"ok"}
+    assert (about(tmp_path)["plan"]["mode"], about(tmp_path)["plan"]["shape"]) == ("closed", "Steps")
+
+
+@pytest.mark.slow
+def test_stages_of_rate_leave_locusts_users_alone(tmp_path: Path) -> None:
+    """Three users as -u says, and 10/s for 1 s, 30/s for 2 s: arrivals at i / 10 and at 1 + i / 30 s."""
+    stage = '[[stage]]\nrate = %d\nduration = "%ds"\n'
+    (tmp_path / "rate.toml").write_text(stage % (10, 1) + stage % (30, 2))
+    words = ("--stages", "rate.toml", "--arrivals", "constant", "-u", "3", "-r", "3")
+    _, seen = locust(tmp_path, WATCHED, *words)
+    found = rows(tmp_path)
+
+    assert set(seen) <= {0, 3}
+    assert 3 in seen
+    assert seen[seen.index(3) : seen.index(3) + 25] == [3] * 25
+    assert found["scheduled_ns"].to_numpy() / 1e9 == pytest.approx(
+        np.concatenate([np.arange(10) / 10, 1 + np.arange(60) / 30]), abs=1e-8
+    )
+    assert set(found["outcome"]) == {"ok"}
+    assert about(tmp_path)["plan"]["mode"] == "open"
