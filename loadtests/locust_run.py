@@ -106,12 +106,10 @@ class LocustRun:
     def on_stop(self, **_: Any) -> None:
         """The users are stopped: let the rest of what is in flight finish, then finish the run."""
         test, self._test = self._test, None
-        if test is None:
-            return
-        try:
-            self._end(test)
-        finally:
-            self._done.set()
+        if test is not None:
+            # In a greenlet of its own: whoever quits kills that of a shape, which may be the one that stops here.
+            gevent.spawn(self._end, test).link(lambda _: self._done.set())
+            self._done.wait()
 
     def on_quitting(self, **_: Any) -> None:
         """Locust computes its exit code right after this: stop first, and say our own."""

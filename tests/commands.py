@@ -10,7 +10,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-import pandas as pd
 import pyarrow.parquet as pq
 from conftest import read_request
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
     from conftest import Server
 
     from loadtests.mock.process import MockProcess
@@ -63,9 +63,7 @@ def ask(url: str, *words: str, cwd: Path, allowed: Sequence[int] = (0, 3)) -> su
         cwd: Where it leaves its results.
         allowed: Exit codes; 3 where this machine was too busy for a valid run, which is not what tests ask.
     """
-    done = firsttoken(
-        "run", "--profile", "vllm", "--model", "mock", "--base-url", url, "--no-report", *words, cwd=cwd
-    )
+    done = firsttoken("run", "--profile", "vllm", "--model", "mock", "--base-url", url, "--no-report", *words, cwd=cwd)
     assert done.returncode in allowed, done.stderr + done.stdout
     return done
 
@@ -77,7 +75,7 @@ def latest(cwd: Path) -> Path:
 
 def rows(cwd: Path, run: Path | None = None) -> pd.DataFrame:
     """The rows of the newest run in order of seq; of another one where that is given."""
-    table = pq.read_table((run or latest(cwd)) / record.REQUESTS).to_pandas()
+    table: pd.DataFrame = pq.read_table((run or latest(cwd)) / record.REQUESTS).to_pandas()
     table["flags"] = [[] if flags is None else list(flags) for flags in table["flags"]]
     return table.sort_values("seq", kind="stable").reset_index(drop=True)
 
@@ -119,7 +117,8 @@ def in_turn(lines: Sequence[Sequence[str]], cwd: Path) -> list[subprocess.Comple
         [sys.executable, "-c", IN_TURN], cwd=cwd, env=ENV, capture_output=True, text=True, check=True, timeout=120,
         input=orjson.dumps(lines).decode(),
     )  # fmt: skip
-    return [subprocess.CompletedProcess(words, *end) for words, end in zip(lines, orjson.loads(done.stdout), strict=True)]
+    ends = orjson.loads(done.stdout)
+    return [subprocess.CompletedProcess(words, *end) for words, end in zip(lines, ends, strict=True)]
 
 
 class Listener:

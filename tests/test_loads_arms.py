@@ -71,7 +71,6 @@ def test_interleaved_arms_find_a_difference_that_two_runs_do_not(tmp_path: Path)
         alone = ratio(sequential, metric)
         assert alone["paired"] is None
         assert 1.08 < alone["ratio"] < 1.5
-        print(metric, line["paired"], alone["ratio"])
 
 
 def campaign(cwd: Path) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def test_a_trace_in_burstgpts_layout_without_its_failures(tmp_path: Path, serve:
 
 TALKS = [
     {"id": f"x{i}_0", "conversations": [
-        {"from": "human", "value": f"Frage {i}: what is {i} times {i}? ✓"}, {"from": "gpt", "value": "It is. " * (i + 1)},
+        {"from": "human", "value": f"Frage {i}: what is {i} times {i}? ✓"}, {"from": "gpt", "value": "It. " * (i + 1)},
         {"from": "human", "value": "And the next one?"}, {"from": "gpt", "value": "More."},
     ]}
     for i in range(12)
@@ -155,7 +155,7 @@ TRACES = {
 }
 DATASETS = {
     (".json", "", '[{"id": 1, "conversations": 5}]'): ["data.json: element 1", "conversations"],
-    (".json", "", '[{"id": 1, "conversations": [{"from": "human"}]}]'): ["data.json: has no prompt in any of its 1 rows"],
+    (".json", "", '[{"id": 1, "conversations": [{"from": "human"}]}]'): ["data.json: has no prompt in any of"],
     (".jsonl", 'columns = {prompt = "q"}\n', '{"q": "a"}\n{"q": 5}\n'): ["data.jsonl:2", "q"],
     (".jsonl", 'columns = {prompt = "q"}\n', '{"q": "a"}\n{"q"\n'): ["data.jsonl:2"],
     (".csv", 'columns = {prompt = "q"}\n', "a,b\n1,2\n"): ["data.csv:1", "q"],

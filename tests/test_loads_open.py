@@ -126,8 +126,8 @@ def test_the_same_seed_sends_the_same_over_any_number_of_workers(tmp_path: Path)
 def printed_ms(table: str, label: str) -> list[tuple[float, float, float]]:
     """Of a row of the printed table each percentile that is there, with its interval, in ms."""
     line = next(line for line in table.splitlines() if line.strip().startswith(f"{label} "))
-    cells = re.findall(r"([\d.,]+)~? ([\d.,]+)–([\d.,∞]+)", line)
-    return [(*(float(number.replace(",", "").replace("∞", "inf")) for number in cell),) for cell in cells]  # type: ignore[misc]
+    cells = re.findall("([\\d.]+)~? ([\\d.]+)\u2013([\\d.]+|inf)", line.replace(",", "").replace("∞", "inf"))
+    return [(float(value), float(low), float(high)) for value, low, high in cells]
 
 
 @pytest.mark.slow
@@ -180,9 +180,7 @@ def test_a_freeze_is_seen_by_everyone_it_kept_waiting(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_server_that_takes_one_at_a_time_is_seen_by_all_behind(tmp_path: Path) -> None:
-    """
-    The same without a cap of ours: all are sent in time and wait there, so that both latencies hold the wait.
-    """
+    """The same without a cap of ours: all are sent in time and wait there, so that both latencies hold the wait."""
     load = ("--rate", "10", "--arrivals", "constant", "--requests", "8", "--duration", "60s")
     with exact(0.5, "--slots", "1") as mock:
         ask(mock.base_url, *WHOLE, *load, cwd=tmp_path)

@@ -55,6 +55,14 @@ def test_a_known_step_is_cut_where_it_is() -> None:
     assert 20 <= (window.mser5(values) or 0) <= 60
 
 
+def test_a_stall_is_no_start_up() -> None:
+    """60 s at 50/s, nothing from 20 to 22 s and 150 in the second behind: the first 20 s are like the last 35."""
+    values = 50 + np.random.default_rng(4).integers(-1, 2, size=60).astype(float)
+    values[20:23] = 0, 0, 150
+
+    assert window.mser5(values) == 0
+
+
 def test_mser_is_its_formula() -> None:
     """The prefix-sum form against the definition, term by term."""
     values = np.concatenate([np.linspace(5, 1, 30), 1 + 0.1 * np.random.default_rng(2).normal(size=120)])
