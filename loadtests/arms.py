@@ -94,8 +94,12 @@ def _by_profile(profiles: Sequence[str], common: Asked) -> list[Asked]:
 def _read(text: str, common: Asked) -> Asked:
     """One `--arm`: `KEY=VALUE` pairs parted by commas."""
     found: dict[str, Any] = {"params": common.params, "variables": common.variables}
+    seen: set[str] = set()
     for pair in _pairs(text):
         key, equals, value = pair.partition("=")
+        if key in seen:
+            raise ArmError(f"--arm {text!r}: {key} is there twice; say it once")
+        seen.add(key)
         if not equals:
             raise ArmError(f"--arm {text!r}: {pair!r} isn't KEY=VALUE; for example {EXAMPLE}")
         if key.startswith("param.") and key != "param.":

@@ -13,11 +13,15 @@ import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import pyarrow.compute as pc
+
 from loadtests.dialect import asked_choices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    import pyarrow as pa
 
     from loadtests.plan import Plan
     from loadtests.profiles import Profile
@@ -165,6 +169,21 @@ class Budget:
 
     def _write(self, settled: Spend, reserved: Spend) -> None:
         os.pwrite(self._fd, _COUNTS.pack(*settled, *reserved), 0)
+
+
+def spent(rows: pa.Table) -> Spend:
+    """
+    What the rows of a run took, by the provider's counts; where it gave none, the cap stands.
+
+    Args:
+        rows: With sent_ns, input_tokens, output_tokens, output_cap and cost_usd.
+    """
+    sent = rows.filter(pc.is_valid(rows.column("sent_ns")))
+    made = pc.coalesce(sent.column("output_tokens"), sent.column("output_cap"), 0)
+    tokens, fresh, cost = (
+        pc.sum(part).as_py() or 0 for part in (made, sent.column("input_tokens"), sent.column("cost_usd"))
+    )
+    return Spend(sent.num_rows, tokens + fresh, cost)
 
 
 def worst_case(profile: Profile, params: Mapping[str, Any], request: Request, body_bytes: int) -> Need:

@@ -11,14 +11,19 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+import pyarrow.parquet as pq
 
+from loadtests.budget import BudgetError, Spend, spent
 from loadtests.draws import draw
+from loadtests.record import REQUESTS
 from loadtests.rundir import Place as InCampaign
 from loadtests.rundir import RunError, Setup, folder_of, point_latest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from loadtests.plan import Plan
 
 FILE: Final = "campaign.json"
 SCHEMA_VERSION: Final = 1
@@ -55,16 +60,28 @@ class Campaign:
         self.setup, self.repeats, self.rest_s = setup, repeats, rest_s
         self.path: Path = folder_of(setup)
         self.entries = list(entries(setup, repeats))
+        self._spent = Spend()
         self._write()
         point_latest(setup.out, self.path.name)
 
     def setups(self) -> Iterator[tuple[Entry, Setup]]:
-        """What each run is made from, in the order in which they are played."""
+        """
+        What each run is made from, in the order in which they are played.
+
+        The budgets are the campaign's: each run has what those before it have left.
+
+        Raises:
+            BudgetError: Nothing is left for the next run.
+        """
         for entry in self.entries:
             yield entry, self._setup(entry)
 
     def done(self, entry: Entry, *, stopped: bool = False) -> None:
         """A run of it has ended."""
+        if self.setup.plan.has_budget:
+            columns = ["sent_ns", "input_tokens", "output_tokens", "output_cap", "cost_usd"]
+            rows = pq.read_table(self.path / entry.folder / REQUESTS, columns=columns)
+            self._spent = self._spent.plus(spent(rows))
         entry.state = "stopped" if stopped else "done"
         self._write()
         point_latest(self.setup.out, self.path.name)
@@ -74,11 +91,19 @@ class Campaign:
         places = [place for place, arm in enumerate(plan.arms) if plan.together or arm.name == entry.arm]
         one = replace(
             plan, arms=tuple(plan.arms[place] for place in places), seed=entry.seed,
-            salt=draw(f"salt {plan.salt} {entry.folder}").hex()[:8],
+            salt=draw(f"salt {plan.salt} {entry.folder}").hex()[:8], **self._left(plan),
         )  # fmt: skip
         profiles = [self.setup.profiles[place] for place in places]
         place = InCampaign(self.path.name, entry.folder, entry.round)
         return replace(self.setup, plan=one, profiles=profiles, out=self.path, campaign=place)
+
+    def _left(self, plan: Plan) -> dict[str, Any]:
+        caps = {"requests": plan.budget_requests, "tokens": plan.budget_tokens, "cost": plan.budget_cost}
+        left = {name: cap - getattr(self._spent, name) for name, cap in caps.items() if cap is not None}
+        for name, value in left.items():
+            if value <= 0:
+                raise BudgetError(f"--budget-{name} {caps[name]:g} is spent by the runs so far; the campaign ends here")
+        return {f"budget_{name}": value for name, value in left.items()}
 
     def to_json(self) -> dict[str, Any]:
         """As campaign.json keeps it."""

@@ -83,10 +83,12 @@ def beyond_defaults(profiles: Sequence[Profile], plan: Plan) -> list[str]:
     if not remote:
         return []
     more = []
-    bounds = [bound for bound in (plan.requests, plan.budget_requests) if bound is not None]
+    bounds = [] if plan.requests is None else [plan.requests]
     if plan.mode == "open":
         bounds.append(plan.open_schedule().requests)
     most = min(bounds) * len(remote) if bounds else None
+    if plan.budget_requests is not None:
+        most = plan.budget_requests if most is None else min(most, plan.budget_requests)
     if most is None or most > REMOTE_REQUESTS:
         more.append(f"{'unbounded' if most is None else most} requests (default {REMOTE_REQUESTS})")
     if plan.mode == "closed" and (users := plan.closed_schedule().users) > 1:

@@ -143,15 +143,15 @@ def _requests(plan: Plan) -> int | None:
     return min(known) if known else None
 
 
-def outline(profiles: Sequence[Profile], plan: Plan) -> list[str]:
-    """What is going to happen, in lines for people."""
+def outline(profiles: Sequence[Profile], plan: Plan, rounds: int = 0) -> list[str]:
+    """What is going to happen, in lines for people; in a campaign so many rounds of it."""
     caps = {"requests": plan.budget_requests, "tokens": plan.budget_tokens, "cost": plan.budget_cost}
     budget = ", ".join(f"{value:,.6g} {name}" for name, value in caps.items() if value is not None)
     lines = [line for arm, profile in zip(plan.arms, profiles, strict=True) for line in _whom(plan, arm, profile)]
     lines += [
-        f"load     {load_phrase(plan)}, {plan.streamed:.0%} streamed",
+        f"load     {load_phrase(plan, rounds)}, {plan.streamed:.0%} streamed",
         *[f"workload {line}" for line in plan.source().words()],
-        f"tokens   {forecast(profiles, plan).line()}",
+        f"tokens   {forecast(profiles, plan).line()}{' each round' if rounds else ''}",
     ]
     return [*lines, f"budget   {budget}"] if budget else lines
 
@@ -167,14 +167,17 @@ def _whom(plan: Plan, arm: Arm, profile: Profile) -> list[str]:
     ]
 
 
-def load_phrase(plan: Plan) -> str:
-    """The load in words."""
+def load_phrase(plan: Plan, rounds: int = 0) -> str:
+    """The load in words; in a campaign so many rounds of it."""
     words = [_closed_phrase(plan) if plan.mode == "closed" else _open_phrase(plan)]
     if plan.max_in_flight is not None:
         words.append(f"at most {plan.max_in_flight} in flight")
     if plan.hold:
         words.append("held until all is over")
-    if plan.interleaved:
+    if rounds:
+        runs = rounds if plan.together else rounds * len(plan.arms)
+        words.append(f"{rounds} round{'s' if rounds > 1 else ''}, {runs} run{'s' if runs > 1 else ''} in all")
+    elif plan.interleaved:
         words.append(f"{len(plan.arms)} arms by turns, {plan.blocks} blocks each")
     elif len(plan.arms) > 1:
         words.append(f"{len(plan.arms)} arms together")

@@ -153,7 +153,7 @@ def _conclude(path: Path, fleet: Fleet, interrupts: Interrupts) -> Result:
     finished: Finished | None = None
     try:
         # Ctrl-C when all had been offered and was being waited for has stopped nothing.
-        over = issued == planned and not total(fleet.members, "cancelled")
+        over = planned is not None and issued >= planned and not total(fleet.members, "cancelled")
         cut = None if stop is None or (stop.word == "interrupt" and over) else stop
         finished = finish(path, stop={"reason": cut.word, "text": cut.text} if cut else None)
     except DiskFullError as error:

@@ -48,6 +48,7 @@ def test_a_trace_in_mooncakes_layout(tmp_path: Path, serve: Callable[..., Server
     assert texts[52][:2048] != texts[26][:2048]
 
 
+@pytest.mark.slow
 def test_a_trace_in_azures_layout_from_its_second_second_on(tmp_path: Path, serve: Callable[..., Server]) -> None:
     """Dates with seven digits. The second row is 2 s behind the first; from there on a fifth of the time."""
     (tmp_path / "code.csv").write_text(

@@ -85,6 +85,7 @@ duration = "1s"
 """
 
 
+@pytest.mark.slow
 def test_constant_arrivals_along_stages_are_the_integral_exactly(tmp_path: Path) -> None:
     """
     40 + 18.75 + 7 + 20 = 85.75: the integral of the rate is 78.75, 79 arrivals begin before it is over, and 7 at once.

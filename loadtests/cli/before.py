@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from loadtests.profiles import Profile
 
 
-def confirm(profiles: Sequence[Profile], plan: Plan, *, yes: bool, repeats: int = 1) -> None:
+def confirm(profiles: Sequence[Profile], plan: Plan, *, yes: bool, rounds: int = 0) -> None:
     """Show the plan of a remote run; ask before more than the careful defaults is sent."""
     from loadtests.defaults import beyond_defaults
     from loadtests.forecast import outline
     from loadtests.targets import is_local
 
-    for line in outline(profiles, plan):
+    for line in outline(profiles, plan, rounds):
         click.echo(line, err=True)
     more = beyond_defaults(profiles, plan)
-    if repeats > 1:
-        more.append(f"{repeats} repeats of all that")
+    if rounds > 1:
+        more.append(f"{rounds} rounds of all that")
     if more and not yes:
         where = ", ".join(profile.base_url for profile in profiles if not is_local(profile))
         ask(f"{where} is remote, and this asks for {', '.join(more)}", "Send it?")
@@ -48,7 +48,7 @@ def ask(text: str, question: str) -> None:
     click.confirm(question, abort=True, err=True)
 
 
-def rehearse(profiles: Sequence[Profile], plan: Plan, out: Path, *, as_json: bool) -> None:
+def rehearse(profiles: Sequence[Profile], plan: Plan, out: Path, rounds: int, *, as_json: bool) -> None:
     """What a run would do and send, and its schedule as a picture, without sending anything."""
     from loadtests.cli.drawing import draw
     from loadtests.cli.judge import dump
@@ -63,7 +63,7 @@ def rehearse(profiles: Sequence[Profile], plan: Plan, out: Path, *, as_json: boo
             "worst_case": forecast(profiles, plan).to_json(), "examples": examples, "drawn": str(drawn),
         })  # fmt: skip
         return
-    for line in [*outline(profiles, plan), "", *sketched]:
+    for line in [*outline(profiles, plan, rounds), "", *sketched]:
         click.echo(line)
     for kind, body in examples.items():
         click.echo(f"\n{kind} request, for example:\n{_pretty(body)}")
@@ -77,9 +77,11 @@ def _examples(profile: Profile, plan: Plan) -> dict[str, Any]:
     from loadtests.dialect import body_of
 
     source, arm = plan.source(), plan.arms[0]
+    made = plan.open_schedule(source=source) if plan.mode == "open" else None
     found: dict[str, Any] = {}
-    for seq in range(100):
-        request = source.request(seq)
+    for place in range(100 if made is None else min(100, made.planned)):
+        seq, size = (place, None) if made is None else (made.seq(place, 0), made.size_of(place))
+        request = source.request(seq, a=place, size=size)
         kind = "streamed" if request.stream else "plain"
         if kind not in found:
             found[kind] = orjson.loads(body_of(profile, arm.model, arm.params, request))

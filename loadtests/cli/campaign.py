@@ -11,7 +11,9 @@ import click
 from loadtests.cli.after import fail, judge
 
 if TYPE_CHECKING:
-    from loadtests.campaign import Campaign
+    from collections.abc import Iterator
+
+    from loadtests.campaign import Campaign, Entry
     from loadtests.run import Result
     from loadtests.rundir import Setup
     from loadtests.watch import Interrupts
@@ -59,7 +61,7 @@ def play(setup: Setup, repeats: int, rest_s: float, *, report: bool, as_json: bo
 
     campaign, codes = Campaign(setup, repeats, rest_s), [0]
     with Interrupts() as interrupts:
-        for number, (entry, one) in enumerate(campaign.setups()):
+        for number, (entry, one) in enumerate(_affordable(campaign, codes)):
             if number and not _rested(rest_s, interrupts):
                 codes.append(130)
                 break
@@ -74,6 +76,16 @@ def play(setup: Setup, repeats: int, rest_s: float, *, report: bool, as_json: bo
                 break
     _show(campaign, as_json=as_json)
     return min(codes, key=WORST_FIRST.index)
+
+
+def _affordable(campaign: Campaign, codes: list[int]) -> Iterator[tuple[Entry, Setup]]:
+    """The runs of a campaign, as long as its budget has room for one; 3 among the codes where it has not."""
+    from loadtests.budget import BudgetError
+
+    try:
+        yield from campaign.setups()
+    except BudgetError as error:
+        codes.append(fail(str(error), 3))
 
 
 def _rested(rest_s: float, interrupts: Interrupts) -> bool:

@@ -216,10 +216,10 @@ def run(**given: Any) -> int:
     for warning in warnings_of(profiles, plan):
         click.echo(f"note: {warning}", err=True)
     if given["dry_run"]:
-        rehearse(profiles, plan, given["out"], as_json=given["as_json"])
+        rehearse(profiles, plan, given["out"], given["repeats"] or 0, as_json=given["as_json"])
         return 0
     if not all(map(is_local, profiles)):
-        confirm(profiles, plan, yes=given["yes"], repeats=given["repeats"] or 1)
+        confirm(profiles, plan, yes=given["yes"], rounds=given["repeats"] or 0)
     name = stem("-vs-".join(dict.fromkeys(profile.name for profile in profiles)))
     setup = Setup(plan, profiles, given["out"], name, argv(), labels)
     report, as_json = not given["no_report"], given["as_json"]
