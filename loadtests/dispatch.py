@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 import gevent
 import numpy as np
 
+from loadtests.draws import draw
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
     from loadtests.slots import Slot
 
 AHEAD: Final = 64
-"""Requests prepared ahead of their moment, at most."""
+"""Requests prepared ahead of their moment, at most; of a burst all, up to `MOST_BYTES`."""
+
+MOST_BYTES: Final = 64 << 20
+IN_A_ROW: Final = 16
+"""Arrivals issued one after the other before those who send them get their turn."""
 
 SLACK_NS: Final = 3_000_000
 """Closer than this to the next arrival nothing is prepared."""
@@ -80,11 +86,12 @@ class Player:
         self._start_ns = engine.course.start_ns
         self._arrivals = self._shard()
         self._ready: deque[Arrival] = deque()
+        self._ready_bytes = 0
         self._left = True
 
     def play(self) -> None:
         """Offer all of it; returns when that is done, and all of it is over where something follows."""
-        engine, receiver = self._engine, self._engine.receiver
+        engine, receiver, issued = self._engine, self._engine.receiver, 0
         while engine.offering and engine.course.slot is self._slot:
             arrival = self._next()
             if self._offered_all(arrival):
@@ -95,9 +102,13 @@ class Player:
             self._prepare(due_ns)
             if receiver.now_ns() < due_ns:
                 receiver.sleep_until(due_ns)
+                issued = 0
                 continue  # perhaps it was woken before that: a turn has become known, or all is over
             assert arrival is not None
             self._issue(self._take(arrival))
+            issued += 1
+            if issued % IN_A_ROW == 0:
+                gevent.sleep(0)
 
     def _next(self) -> Arrival | None:
         """What comes first: an arrival of the schedule, or a turn; None where at most a turn is still to come."""
@@ -111,6 +122,7 @@ class Player:
 
     def _take(self, arrival: Arrival) -> Arrival:
         if self._ready and self._ready[0] is arrival:
+            self._ready_bytes -= arrival.body_bytes
             return self._ready.popleft()
         return self._engine.arrivals.pop_turn()
 
@@ -121,9 +133,16 @@ class Player:
 
     def _prepare(self, due_ns: int) -> None:
         receiver = self._engine.receiver
-        while self._left and len(self._ready) < AHEAD and receiver.now_ns() < due_ns - SLACK_NS:
+        while self._left and self._wants_more() and receiver.now_ns() < due_ns - SLACK_NS:
             self._pull()
             gevent.sleep(0)
+
+    def _wants_more(self) -> bool:
+        """Fewer are ready than may be, or not yet all of a burst."""
+        ready = self._ready
+        if len(ready) < AHEAD:
+            return True
+        return ready[-1].scheduled_ns == ready[-2].scheduled_ns and self._ready_bytes < MOST_BYTES
 
     def _pull(self) -> None:
         arrival = next(self._arrivals, None)
@@ -131,6 +150,7 @@ class Player:
             self._left = False
         else:
             self._ready.append(arrival)
+            self._ready_bytes += arrival.body_bytes
 
     def _issue(self, arrival: Arrival) -> None:
         engine = self._engine
@@ -150,5 +170,11 @@ class Player:
         last = len(schedule) if engine.course.is_last or slot.last is None else slot.last
         for place in shard[np.searchsorted(shard, slot.first) : np.searchsorted(shard, last)].tolist():
             at_ns = self._start_ns + int(schedule.offsets_ns[place]) - slot.first_ns
-            for arm in slot.arms:
+            for arm in self._in_turn(place):
                 yield engine.arrivals.of_schedule(place, arm, at_ns)
+
+    def _in_turn(self, place: int) -> tuple[int, ...]:
+        """Arms that play together, in an order of each arrival's own: who goes first goes out first."""
+        arms = self._slot.arms
+        first = draw(f"first {self._engine.plan.seed} {place}")[0] % len(arms) if len(arms) > 1 else 0
+        return arms[first:] + arms[:first]

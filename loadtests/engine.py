@@ -204,12 +204,18 @@ class Engine:
         try:
             if self.flight.cancelled:
                 self.withhold(arrival, self.flight.cancelled)
+            elif self._paused(arrival):
+                self.withhold(arrival, "paused")
             else:
                 deliver(arrival)
         finally:
             self.release(arrival)
             self.arrivals.over(arrival, goes_on=self.offering)
             self.receiver.wake()
+
+    def _paused(self, arrival: Arrival) -> bool:
+        """Its provider has asked for a pause since it was launched: it waited for the cap, or came just then."""
+        return max(self.receiver.now_ns(), arrival.scheduled_ns) < self.conducts[arrival.arm].paused_until_ns
 
     def admit(self, arrival: Arrival) -> bool:
         """Reserve what an arrival may spend; False where it finds no room. Where a cap is reached, the run ends."""

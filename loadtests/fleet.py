@@ -27,6 +27,9 @@ READY_S: Final = 60.0
 LEAD_NS: Final = 50_000_000
 """Between a command that begins something and that moment, so that every worker has heard it."""
 
+START_NS: Final = 300_000_000
+"""The same for the start of a run: the first requests, a burst perhaps, are made in the meantime."""
+
 KILL_S: Final = 10.0
 
 

@@ -89,10 +89,14 @@ class Flight:
 
     def drop(self, *, tail_only: bool = False) -> list[Arrival]:
         """Take out who waits for the cap, or those of the tail among them: they are not going to be sent."""
-        dropped = [one for one in self._waiting if not tail_only or one[0].phase == "drain"]
-        self._waiting = deque(one for one in self._waiting if one not in dropped)
-        self.measured -= sum(arrival.phase != "drain" for arrival, _, _ in dropped)
-        return [arrival for arrival, _, _ in dropped]
+        waiting, self._waiting, dropped = self._waiting, deque(), []
+        for one in waiting:
+            if tail_only and one[0].phase != "drain":
+                self._waiting.append(one)
+            else:
+                dropped.append(one[0])
+        self.measured -= sum(arrival.phase != "drain" for arrival in dropped)
+        return dropped
 
     def close(self) -> None:
         """Nothing more will be launched."""

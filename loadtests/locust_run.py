@@ -158,7 +158,14 @@ class LocustRun:
         engine = test.engine
         while engine.offering and not engine.places.users:
             gevent.sleep(0.01)
-        offer(engine, deliver_to(lambda: [user for user in engine.places.users.values() if isinstance(user, ChatUser)]))
+        present: list[ChatUser] = []
+
+        def users() -> list[ChatUser]:
+            if len(present) != len(engine.places.users) and engine.places.users:
+                present[:] = engine.places.users.values()
+            return present  # where Locust has none at the moment, those who were there
+
+        offer(engine, deliver_to(users))
         engine.wait()
         self._watch(test)
 

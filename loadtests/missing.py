@@ -74,13 +74,11 @@ class Played:
             return None
         if self.schedule is None:
             return int(self.scheduled_ns[mine].min())
-        places = [self.schedule.place(int(seq)) for seq in self.seq[mine]]
-        starts = [
-            at_ns - int(self.schedule.offsets_ns[place]) + slot.first_ns
-            for (place, turn), at_ns in zip(places, self.scheduled_ns[mine].tolist(), strict=True)
-            if turn == 0
-        ]
-        return min(starts, default=None)
+        seq, at_ns = self.seq[mine], self.scheduled_ns[mine]
+        place = np.searchsorted(self.schedule.first_seq, seq, side="right") - 1
+        opens = self.schedule.first_seq[place] == seq
+        starts = at_ns[opens] - self.schedule.offsets_ns[place[opens]] + slot.first_ns
+        return int(starts.min()) if len(starts) else None
 
     def _spans(self) -> list[tuple[int, int, int]]:
         """
@@ -123,8 +121,12 @@ def rows(played: Played) -> pa.Table:
     In closed loop there is no schedule to miss anything from; but a worker that was killed had each of its users' next
     request in its hands.
     """
-    of_slot = _of_schedule if played.schedule is not None else _in_hands
-    found = [row for slot in played.slots for arm in slot.arms for row in of_slot(played, slot, arm)]
+    found: list[dict[str, Any]] = []
+    for slot in played.slots:
+        of_slot = _of_schedule if played.schedule is not None else _in_hands
+        behind = bool(found)  # of a slot behind one that was not over nothing was in anybody's hands
+        rows_of = (row for arm in slot.arms for row in of_slot(played, slot, arm))
+        found += [row | {"outcome": "unsent"} if behind else row for row in rows_of]
     schema = record.part_schema()
     known = {name for row in found for name in row}
     return pa.table(
@@ -150,17 +152,13 @@ def _of_schedule(played: Played, slot: Slot, arm: int) -> Iterator[dict[str, Any
     absent = np.setdiff1d(planned, played.seq[mine])
     if not len(absent):
         return
-    broken = _broken_off(played, mine)
+    talks = Talks(played, mine) if schedule.turns is not None else None
     start_ns, _, _ = played.spans[slot.number]
     for seq in absent.tolist():
         place, turn = schedule.place(seq)
         at_ns = start_ns + int(schedule.offsets_ns[place]) - slot.first_ns
         row = _row(played, slot, arm, seq, at_ns, place % played.plan.workers)
-        if schedule.turns is not None:
-            row |= {"conversation": place, "turn": turn}
-        if turn and place in broken:
-            row |= {"scheduled_ns": broken[place], "flags": ["turn_failed"], "outcome": "unsent"}
-        yield row
+        yield row if talks is None else row | talks.about(seq, place, turn)
 
 
 def _end_of(schedule: Any, last: int) -> int:
@@ -168,11 +166,38 @@ def _end_of(schedule: Any, last: int) -> int:
     return int(schedule.seq(last - 1, schedule.turns_of(last - 1) - 1)) + 1
 
 
-def _broken_off(played: Played, mine: NDArray[np.bool_]) -> dict[int, int]:
-    """Conversations of which a turn failed, and when that was."""
-    of_rows = played.rows.filter(pa.array(mine)).select(["conversation", "outcome", "end_ns", "scheduled_ns"])
-    failed = of_rows.filter(pc.is_in(of_rows.column("outcome"), pa.array(FAILED))).to_pylist()
-    return {row["conversation"]: row["end_ns"] or row["scheduled_ns"] for row in failed}
+class Talks:
+    """What became of the turns of conversations that were recorded in a slot: by seq, their outcome and their end."""
+
+    def __init__(self, played: Played, mine: NDArray[np.bool_]) -> None:
+        self._played = played
+        rows = played.rows.filter(pa.array(mine)).select(["seq", "conversation", "outcome", "end_ns", "scheduled_ns"])
+        told = rows.to_pylist()
+        self._over = {row["seq"]: row["end_ns"] for row in told if row["outcome"] == "ok"}
+        self._due_ns: dict[int, int] = {}
+        self._broken = {
+            row["conversation"]: row["end_ns"] or row["scheduled_ns"] for row in told if row["outcome"] in FAILED
+        }
+
+    def about(self, seq: int, place: int, turn: int) -> dict[str, Any]:
+        """
+        What is known of a turn that nobody recorded.
+
+        It was in somebody's hands only if the turn before was over and thought about.
+        """
+        known: dict[str, Any] = {"conversation": place, "turn": turn}
+        if not turn:
+            return known
+        if place in self._broken:
+            return known | {"scheduled_ns": self._broken[place], "flags": ["turn_failed"], "outcome": "unsent"}
+        if self._over.get(seq - 1) is None:
+            later = {"scheduled_ns": self._due_ns[place]} if place in self._due_ns else {}
+            return known | later | {"outcome": "unsent"}
+        played, worker = self._played, place % self._played.plan.workers
+        due_ns = self._over[seq - 1] + int(played.source.think_s(place, turn) * 1e9)
+        lost = not played.ended[worker] and due_ns <= played.last_sign_ns[worker]
+        self._due_ns[place] = due_ns  # those behind it come no earlier
+        return known | {"scheduled_ns": due_ns, "outcome": "lost" if lost else "unsent"}
 
 
 def _in_hands(played: Played, slot: Slot, arm: int) -> Iterator[dict[str, Any]]:

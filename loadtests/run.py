@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from loadtests import clock, manifest, proxies, record
 from loadtests.errors import of_exception
 from loadtests.finish import Finished, finish
-from loadtests.fleet import LEAD_NS, Fleet, FleetError, total
+from loadtests.fleet import START_NS, Fleet, FleetError, total
 from loadtests.guard import guard
 from loadtests.mock import process as mock_process
 from loadtests.rundir import NoRoomError, RunError, Setup, create, describe, point_latest
@@ -117,7 +117,7 @@ def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts) -
         stack.callback(fleet.close)
         fleet.wait_ready(lambda: interrupts.count > 0)
         interrupts.check()
-        fleet.zero_ns = clock.monotonic_ns() + LEAD_NS
+        fleet.zero_ns = clock.monotonic_ns() + START_NS
         manifest.write(path, about | {"started_unix_ns": fleet.zero_ns + clock.measure_offset().offset_ns})
     except BaseException as error:
         stack.close()

@@ -130,10 +130,7 @@ class Worker:
             most = max(1, len(self.engine.places.mine()))  # all at once, those who go too
             gevent.spawn(drive, self.engine, lambda users: self.runner.start(users, spawn_rate=most))
             return
-        self.engine.receiver.sleep_until(0)
-        if not self.engine.offering:
-            return  # stopped before it began
-        self.runner.start(1, spawn_rate=1)
+        self.runner.start(1, spawn_rate=1)  # before the start: the first requests are made in the meantime
         while self.engine.offering and not self.engine.places.users:
             gevent.sleep(0.001)
         present = list(self.engine.places.users.values())

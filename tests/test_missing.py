@@ -228,17 +228,22 @@ def test_a_conversation_that_was_not_sent_was_not_sent_in_any_of_its_turns(talk:
     ]  # fmt: skip
 
 
-def test_turns_of_a_run_that_was_stopped_are_unsent_at_their_arrivals_moment(talk: Plan, tmp_path: Path) -> None:
+def test_turns_of_a_run_that_was_stopped_are_unsent_no_earlier_than_the_next_was_due(
+    talk: Plan, tmp_path: Path
+) -> None:
+    """Turn 0 of conversation a ends 10 ms after its 100 ms * a, and 1 s of thinking follows; 3 never came at all."""
     recorded = [turn(a, 0, a * 100 * MS) for a in range(3)]
     found = added(played(tmp_path, talk, recorded))
 
     assert [one["seq"] for one in found] == [1, 2, 4, 5, 7, 8, 9, 10, 11]
     assert {(one["outcome"], one["flags"]) for one in found} == {("unsent", None)}
-    assert [one["scheduled_ns"] for one in found] == [at * 100 * MS for at in (0, 0, 1, 1, 2, 2, 3, 3, 3)]
+    assert [one["scheduled_ns"] for one in found] == [
+        *[S + 10 * MS] * 2, *[S + 110 * MS] * 2, *[S + 210 * MS] * 2, *[300 * MS] * 3,
+    ]  # fmt: skip
 
 
 def test_a_block_of_conversations_began_when_its_first_arrival_came(tmp_path: Path) -> None:
-    """The block's turns come long after; arrival 2, the first of block 1, was recorded at 7 s."""
+    """Arrival 2, the first of block 1, was recorded at 7 s; its turn at 9 s ended at 9.01, and 1 s of thinking follows."""
     plan = Plan(ARMS, arrivals="constant", rate=10.0, duration_s=0.4, blocks=2, workload="talk", definitions=(TALK,))
     recorded = [row(seq, at, "a", block=1, conversation=seq // 3, turn=seq % 3) for seq, at in ((6, 7 * S), (7, 9 * S))]
     of = played(tmp_path, plan, recorded)
@@ -246,7 +251,7 @@ def test_a_block_of_conversations_began_when_its_first_arrival_came(tmp_path: Pa
     said = [one for one in of.slots_to_json() if one["arms"] == ["a"] and one["block"] == 1]
     assert said[0]["start_ns"] == 7 * S
     assert [one["scheduled_ns"] for one in added(of) if one["arm"] == "a" and one["block"] == 1] == [
-        7 * S, *[7 * S + 100 * MS] * 3,
+        10 * S + 10 * MS, *[7 * S + 100 * MS] * 3,
     ]  # fmt: skip
 
 

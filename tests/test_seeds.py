@@ -364,7 +364,9 @@ def test_a_run_of_meingpt_is_cut_at_its_cap_and_all_good(name: str, mock: proces
     mock.stop()
 
     check_run(name, "chat", tmp_path, rows)
-    assert [row["flags"] for row in rows if row["stream"]] == [["cut_at_cap"]] * 25
+    # On a busy machine the tokens of a few milliseconds may well come in one read.
+    flags = [[flag for flag in row["flags"] if flag != "buffered"] for row in rows if row["stream"]]
+    assert flags == [["cut_at_cap"]] * 25
     assert {row["tokens_from"] for row in rows if row["stream"]} == {"estimate"}
     assert [row["flags"] for row in rows if not row["stream"]] == [None] * 25
 
