@@ -100,17 +100,21 @@ def is_new_connection(frame: pd.DataFrame) -> NDArray[np.bool_]:
     return np.asarray(numbers(frame, "conn_reused") == 0)
 
 
+BURST: Final = 16
+
+
 def send_lag(frame: pd.DataFrame) -> NDArray[np.float64]:
     """
-    The client's own lateness per request, seconds, NaN where nothing was sent or a cap had it wait.
+    The client's own lateness per request, seconds; NaN where nothing was sent, a cap had it wait, or of a burst.
 
     A request that had to open its connection is judged by when it was picked up: the handshake before it could be sent
-    is the network's and the server's time.
+    is the network's and the server's time. Of more than `BURST` arrivals at one instant most wait for each other.
     """
     picked_up = seconds(frame, "started_ns") - seconds(frame, "scheduled_ns")
     fresh = is_new_connection(frame)
     own = np.where(fresh, picked_up, numbers(frame, "send_lag_s"))
-    return np.where(flagged(frame, CAPPED), np.nan, own)
+    _, at, crowd = np.unique(numbers(frame, "scheduled_ns"), return_inverse=True, return_counts=True)
+    return np.where(flagged(frame, CAPPED) | (crowd[at] > BURST), np.nan, own)
 
 
 # How a check is put together.

@@ -29,7 +29,7 @@ def late_sends(seen: Evidence) -> Check:
     rule = Rule(1, "send lag", advice, max(1.0, 0.01 * typical_ms), max(10.0, 0.05 * typical_ms), " ms")
     lag = send_lag(seen.rows)
     if np.all(np.isnan(lag)):
-        return rule.skip("nothing was sent without waiting for --max-in-flight")
+        return rule.skip("nothing was sent outside of a burst and without waiting for --max-in-flight")
     value, which = supported_quantile(1e3 * lag)
     return rule.judge(max(value, 0.0), f"{which}; on new connections counted to the pick-up, without the handshake")
 

@@ -243,7 +243,7 @@ def test_turns_of_a_run_that_was_stopped_are_unsent_no_earlier_than_the_next_was
 
 
 def test_a_block_of_conversations_began_when_its_first_arrival_came(tmp_path: Path) -> None:
-    """Arrival 2, the first of block 1, was recorded at 7 s; its turn at 9 s ended at 9.01, and 1 s of thinking follows."""
+    """Arrival 2, the first of block 1, came at 7 s; its turn at 9 s ended at 9.01, and 1 s of thinking follows."""
     plan = Plan(ARMS, arrivals="constant", rate=10.0, duration_s=0.4, blocks=2, workload="talk", definitions=(TALK,))
     recorded = [row(seq, at, "a", block=1, conversation=seq // 3, turn=seq % 3) for seq, at in ((6, 7 * S), (7, 9 * S))]
     of = played(tmp_path, plan, recorded)
