@@ -26,14 +26,14 @@ HANDSHAKE: Final = 0.01
 
 
 def unsent(seen: Evidence) -> Check:
-    """3: arrivals that never went out."""
-    advice = (
-        "The load was less than planned: the provider asked for a pause, a budget held, an earlier turn failed, or the "
-        "run was stopped."
-    )
+    """3: arrivals that never went out; not the turns behind one that failed or was given up, which nobody was to ask."""
+    advice = "The load was less than planned: the provider asked for a pause, a budget held, or the run was stopped."
     rule = Rule(3, "unsent arrivals", advice, 0.0, 0.1, " %")
-    meant = seen.all[~held_back_by_stop(seen.run, seen.all)]
-    return rule.judge_share(int(where(meant, "outcome", "unsent").sum()), len(meant), slack=0)
+    behind = flagged(seen.all, "turn_failed")
+    meant = seen.all[~held_back_by_stop(seen.run, seen.all) & ~behind]
+    n = int(behind.sum())
+    note = f"Left out: {n:,} turn{'s' if n > 1 else ''} behind one that failed or was given up." if n else ""
+    return rule.judge_share(int(where(meant, "outcome", "unsent").sum()), len(meant), slack=0, note=note)
 
 
 def rate(seen: Evidence) -> Check:
@@ -86,7 +86,8 @@ def caps(seen: Evidence) -> Check:
     advice = "The load's peaks were cut, so the tail looks better than it is."
     if waited.any():
         advice = "--max-in-flight was reached: latency from the schedule holds the wait, latency from send does not."
-    rule = Rule(25, "held back by a cap", advice, 0.0, 1.0, " %")
+    # A cap that was asked for and is told of spoils nothing: the wait is in the figures. A budget takes arrivals away.
+    rule = Rule(25, "held back by a cap", advice, 0.0, 1.0 if kept.any() else None, " %")
     return rule.judge_share(int((kept | waited).sum()), len(seen.all), slack=0)
 
 

@@ -142,7 +142,9 @@ def _named(label: str, source: str) -> str:
 
 def _shown_row(row: Row, source: str) -> dict[str, Any]:
     cells = [_shown_cell(row, cell) for cell in row.cells]
-    return {"label": _named(row.label, source), "unit": SHOWN_UNIT[row.unit], "n": f"{row.n:,}", "cells": cells}
+    ends = [NONE if value is None else shown(value, row.unit) for value in (row.mean, row.worst)]
+    label = _named(row.label, source)
+    return {"label": label, "unit": SHOWN_UNIT[row.unit], "n": f"{row.n:,}", "cells": cells, "ends": ends}
 
 
 def _shown_cell(row: Row, cell: Cell) -> dict[str, str]:

@@ -104,7 +104,7 @@ def _rows(summaries: Sequence[Summary]) -> Iterable[Row]:
         same.setdefault((row.metric, row.by, row.group, row.tokens), []).append(row)
     for rows in same.values():
         cells = tuple(Cell(c.p, _mean([row.cell(c.p).value for row in rows]), None, None) for c in rows[0].cells)
-        yield replace(rows[0], n=sum(row.n for row in rows), cells=cells)
+        yield replace(rows[0], n=sum(row.n for row in rows), cells=cells, mean=None, worst=None)
 
 
 def _rates(summaries: Sequence[Summary]) -> Iterable[Rate]:

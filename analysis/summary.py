@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from analysis.metrics import Metric, Unit
     from analysis.runs import Run
@@ -61,6 +62,8 @@ class Row:
         tokens: The source of the token counts it rests on; None for a metric that rests on none.
         partial: How many of the n rest on a count of an answer that was cut short.
         by: None; or what the group is one of: `workload` (its name) or `turn` (`turn 1` to `turn 8`, `turn 9+`).
+        mean: Of all n; None without any.
+        worst: The greatest of them, the least where more is better.
     """
 
     metric: str
@@ -72,6 +75,8 @@ class Row:
     partial: int
     n: int
     cells: tuple[Cell, ...]
+    mean: float | None = None
+    worst: float | None = None
 
     def cell(self, p: float) -> Cell:
         """The cell of a percentile."""
@@ -247,8 +252,15 @@ def _row(group: groups.Group, ps: tuple[float, ...]) -> Row:
         found = stats.quantiles(values, ps)
     return Row(
         metric.name, group.label, metric.unit, group.name, group.by, group.tokens, group.partial, values.size,
-        _cells(found),
+        _cells(found), *_ends(metric, values),
     )  # fmt: skip
+
+
+def _ends(metric: Metric, values: NDArray[np.float64]) -> tuple[float, float] | tuple[None, None]:
+    """The mean and the worst."""
+    if not values.size:
+        return None, None
+    return float(values.mean()), float(values.min() if metric.better == "higher" else values.max())
 
 
 def _mirrored(q: stats.Quantile) -> stats.Quantile:

@@ -33,6 +33,8 @@ def render(summary: Summary, console: Console) -> None:
         console.print(line, soft_wrap=False)
     console.print()
     console.print(_table(summary, notes, intervals=console.width >= WIDE))
+    for told in means(summary):
+        console.print(Text(told, style="dim"))
     for note in _footnotes(summary, notes):
         console.print(Text(note, style="dim"))
 
@@ -73,6 +75,24 @@ def counts(summary: Summary) -> str:
     others = "".join(f" · {count:,} {word}" for word, count in rest.items() if count)
     holding = f" ({c.drain:,} to hold the load)" if c.drain else ""
     return f"{planned}{c.recorded:,} recorded{holding} · {c.ok:,} ok · {failed}{others}"
+
+
+def means(summary: Summary) -> list[str]:
+    """Mean and maximum of TTFT and latency, a line for each group: what percentiles of few requests don't tell."""
+    rows = {(row.metric, row.label): row for row in summary.rows if row.by is None and row.mean is not None}
+    lines = []
+    for (metric, label), row in rows.items():
+        if metric not in ("ttft_s", "latency_s"):
+            continue
+        behind = next(
+            (r for (name, _), r in rows.items() if name == f"{metric[:-2]}_from_send_s" and r.group == row.group), None
+        )
+        told = [f"{_show(row, one)}" for one in (row.mean, row.worst) if one is not None]
+        sent = [f"{_show(row, one)}" for one in (behind.mean, behind.worst) if one is not None] if behind else []
+        unit = "s" if _in_seconds(row) else "ms"
+        since = f", from send {' and '.join(sent)}" if sent else ""
+        lines.append(f"{label}: mean and maximum {' and '.join(told)} {unit}{since}")
+    return lines
 
 
 def _rate(unit: Unit, value: float | None) -> str:

@@ -215,11 +215,14 @@ def held_back_by_stop(run: Run, frame: pd.DataFrame) -> NDArray[np.bool_]:
     """
     Arrivals that never went out because the run was stopped before their time.
 
-    They are flagged, or, added by whoever finished a stopped or killed run, lie behind the last that went out.
+    They are flagged, or, added by whoever finished a stopped or killed run, lie behind the last that went out, or are
+    turns whose turn before was not over: a moment of their own they never had.
     """
     unsent = where(frame, "outcome", "unsent")
     flags = flagged(frame, "run_end", "user_cancel")
     if not run.manifest.get("stop") and run.manifest.get("ended", True):
         return unsent & flags
     went = seconds(run.requests, "scheduled_ns")[~where(run.requests, "outcome", "unsent")]
-    return np.asarray(unsent & (flags | (seconds(frame, "scheduled_ns") > went.max(initial=-np.inf))))
+    behind = seconds(frame, "scheduled_ns") > went.max(initial=-np.inf)
+    follows = is_later_turn(frame) & ~flagged(frame, "turn_failed", "paused", "budget")
+    return np.asarray(unsent & (flags | behind | follows))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from loadtests.plan import Plan
     from loadtests.record import Record
+    from loadtests.stop import Word
 
 REFUSALS: Final = frozenset({401, 402, 403, 426})
 THROTTLES: Final = frozenset({429, 498, 529})
@@ -46,6 +47,7 @@ class Conduct:
 
     Args:
         plan: Says whether throttling and failures are accepted.
+        arm: The name of the arm whose answers they are; a reason to stop says it where there are several.
         strict_model: An answer by another model than the one asked for is a refusal.
         now_ns: The moment of the run.
 
@@ -54,10 +56,11 @@ class Conduct:
         no_connection_until_ns: No connection could be made; closed-loop users wait until then.
     """
 
-    def __init__(self, plan: Plan, *, strict_model: bool, now_ns: Callable[[], int]) -> None:
+    def __init__(self, plan: Plan, *, arm: str, strict_model: bool, now_ns: Callable[[], int]) -> None:
         self.paused_until_ns = -1
         self.no_connection_until_ns = -1
         self._plan = plan
+        self._arm = arm if len(plan.arms) > 1 else ""
         self._strict_model = strict_model
         self._now_ns = now_ns
         self._in_a_row = 0
@@ -87,9 +90,9 @@ class Conduct:
 
     def _refused(self, record: Record) -> Stop | None:
         if record.status in REFUSALS or record.error_kind == "credit":
-            return Stop("refused", record.error or f"HTTP {record.status}")
+            return self._stop("refused", record.error or f"HTTP {record.status}")
         if self._strict_model and "model_differs" in (record.flags or ()):
-            return Stop("refused", f"asked for another model, {record.model_answered!r} answered (strict_model)")
+            return self._stop("refused", f"asked for another model, {record.model_answered!r} answered (strict_model)")
         if record.error_kind in NO_CONNECTION and any(text in (record.error or "") for text in OUT_OF_FILES):
             return Stop(
                 "no_descriptors", "out of file descriptors: raise the limit (ulimit -n), or offer less at a time"
@@ -115,7 +118,8 @@ class Conduct:
             what = f"{ones} of the {answers} answers of the last {SPAN_S} s were throttled"
         else:
             return None
-        return Stop("throttled", f"{what} ({record.error}); offer less, or go on regardless with --accept-throttling")
+        go_on = "offer less, or go on regardless with --accept-throttling"
+        return self._stop("throttled", f"{what} ({record.error}); {go_on}")
 
     def _count(self, throttled: bool) -> None:
         second = self._now_ns() // 1_000_000_000
@@ -130,5 +134,9 @@ class Conduct:
         if len(self._failed) < LAST or 2 * sum(self._failed) <= LAST:
             return None
         last = f"{record.error_kind}: {record.error}"
-        return Stop("failing", f"{sum(self._failed)} of the last {LAST} requests failed, the last one with {last}; "
-                    "go on regardless with --accept-errors")  # fmt: skip
+        failed = f"{sum(self._failed)} of the last {LAST} requests failed, the last one with {last}"
+        return self._stop("failing", f"{failed}; go on regardless with --accept-errors")
+
+    def _stop(self, word: Word, text: str) -> Stop:
+        """A reason that is this arm's."""
+        return Stop(word, f"arm {self._arm}: {text}" if self._arm else text, self._arm)

@@ -90,7 +90,9 @@ class Engine:
                 target_of(plan, arm, profile), self.receiver, key=key, worker=worker, keep=self._keep,
                 bodies=self.bodies,
             )  # fmt: skip
-            self.conducts[arm.name] = Conduct(plan, strict_model=profile.strict_model, now_ns=self.receiver.now_ns)
+            self.conducts[arm.name] = Conduct(
+                plan, arm=arm.name, strict_model=profile.strict_model, now_ns=self.receiver.now_ns
+            )
         self.budget = Budget(plan, profiles, parts / BUDGET) if plan.has_budget else None
         self.stopping: Stop | None = None
         self.last_due_ns = -1

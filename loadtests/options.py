@@ -119,7 +119,7 @@ def plan_of(arms: Sequence[Arm], profiles: Sequence[Profile], given: Given) -> P
         max_in_flight=given.max_in_flight,
         hold=given.hold,
         ramp_s=given.ramp or 0.0,
-        think=None if given.think is None else draws.law_of(given.think, "s").to_json(),
+        think=_think(given),
         blocks=given.blocks or BLOCKS,
         together=given.together,
         stream_share=_share(given, chosen, definitions),
@@ -147,7 +147,17 @@ def plan_of(arms: Sequence[Arm], profiles: Sequence[Profile], given: Given) -> P
 def _arrivals(given: Given) -> str:
     """The law, a trace by its whole path: workers look for it from elsewhere."""
     law, colon, name = (given.arrivals or "poisson").partition(":")
-    return f"{law}:{Path(name).resolve()}" if law == "trace" and name else law + colon + name
+    if law == "trace" and not name:
+        raise OptionError(f"--arrivals {law}{colon} names no file; write trace:FILE, for example trace:azure.csv")
+    return f"{law}:{Path(name).resolve()}" if law == "trace" else law + colon + name
+
+
+def _think(given: Given) -> Any:
+    """The law of a user's pauses, as the plan keeps it."""
+    try:
+        return None if given.think is None else draws.law_of(given.think, "s").to_json()
+    except draws.LawError as error:
+        raise OptionError(f"--think {error}") from None
 
 
 def _share(given: Given, chosen: dict[str, Any], definitions: Sequence[dict[str, Any]]) -> float | None:

@@ -18,7 +18,9 @@ class Stop(NamedTuple):
             again and again), "failing" (most requests fail), "budget" (spent), "disk_full", "no_descriptors",
             "worker_lost", or "orphaned" (the parent process is gone).
         text: The same for people, redacted.
+        arm: The name of the arm whose answers it is about; "" where there is one arm, or where it is about the run.
     """
 
     word: Word
     text: str
+    arm: str = ""

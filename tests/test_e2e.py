@@ -208,6 +208,7 @@ def test_the_summary_says_what_the_script_played(demo: Any, judged: Any) -> None
     assert said["counts"]["ok"] == 24
 
 
+@pytest.mark.slow
 def test_the_same_seed_asks_the_same_of_the_provider(demo: Any, tmp_path: Path) -> None:
     folder, _ = demo
     firsttoken("run", "--rate", "40", "--arrivals", "constant", "--requests", "5", "--workers", "2", "--no-report",
@@ -294,6 +295,7 @@ def test_a_narrow_terminal_shows_every_column(demo: Any) -> None:
     assert [word for word in ("n", "p50", "p90", "p95", "p99") if word in line] == ["n", "p50", "p90", "p95", "p99"]
 
 
+@pytest.mark.slow
 def test_a_disk_without_room_for_a_run_is_exit_code_3(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()

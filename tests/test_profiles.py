@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtests.profiles import Profile, ProfileError, load, mistakes, warnings
@@ -327,6 +327,7 @@ TOML_VALUES = st.recursive(
 
 
 @given(key=st.sampled_from(sorted(Profile.model_fields)), value=TOML_VALUES)
+@example(key="accept", value={"\n": False})
 def test_any_value_at_any_key_is_taken_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: Any
 ) -> None:

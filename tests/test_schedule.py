@@ -324,16 +324,6 @@ def test_the_users_of_a_closed_loop_are_numbered_row_by_row() -> None:
     assert Closed(3, None, None).allows(10**12)
 
 
-@given(st.integers(1, 100), st.integers(1, 12))
-def test_every_user_has_one_worker(users: int, workers: int) -> None:
-    closed = Closed(users, 1.0, None)
-
-    shares = [list(closed.users_of(worker, workers)) for worker in range(workers)]
-
-    assert sorted(user for share in shares for user in share) == list(range(users))
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
-
-
 @pytest.mark.parametrize(("users", "duration_s", "requests"), [(0, None, None), (1, 0.0, None), (1, None, 0)])
 def test_a_closed_loop_of_nothing_is_refused(users: int, duration_s: float | None, requests: int | None) -> None:
     with pytest.raises(ScheduleError, match="isn't a"):

@@ -101,6 +101,7 @@ def test_json_is_plain_and_its_keys_stand(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert list(plain["metrics"][0]) == [
         "metric", "label", "unit", "group", "by", "tokens", "partial", "n", "cells",
+            "mean", "worst",
     ]  # fmt: skip
     assert list(plain["metrics"][0]["cells"][0]) == ["p", "value", "lo", "hi", "mark", "reason"]
     assert list(plain["rates"]["requests_per_s"]) == ["value", "unit"]

@@ -150,7 +150,7 @@ def test_a_few_late_wakeups_of_a_busy_machine_are_no_fault(tmp_path: Path) -> No
         (3, "invalid", change_of(0.02, outcome="unsent", flags=["turn_failed"])),
         (25, "invalid", change_of(0.02, outcome="unsent", flags=["budget"])),
         (25, "doubtful", change_of(0.01, flags=["in_flight_cap"])),
-        (25, "invalid", change_of(0.02, flags=["in_flight_cap"])),
+        (25, "doubtful", change_of(0.5, flags=["in_flight_cap"])),
         (28, "doubtful", change_of(0.01, outcome="lost")),
         (29, "doubtful", change_of(0.2, flags=["buffered"])),
         (29, "invalid", change_of(1, flags=["buffered"])),

@@ -10,10 +10,13 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pyarrow as pa
+
     from analysis.summary import Summary
     from loadtests.profiles import Profile
     from loadtests.run import Result
     from loadtests.rundir import Setup
+    from loadtests.stop import Stop
 
 GONE = ["connect", "reset", "timeout_connect", "dns", "tls"]
 GONE_AFTER = 5
@@ -22,13 +25,13 @@ GONE_AFTER = 5
 def judge(setup: Setup, result: Result, *, report: bool, as_json: bool, quiet: bool = False) -> int:
     """Summary (a line of it where `quiet`), report and the exit code; a run with nothing in it is said in one line."""
     stop = result.stop
-    if stop is not None and stop.word == "refused" and result.ok == 0:
-        hint = _key_hint(setup.profile, stop.text)
-        return fail(f"{setup.profile.name} refused the first request: {stop.text}{hint}; {_kept(result)}", 2)
     if result.finished is None:
         return fail(stop.text if stop else "the run was not finished", 3)
+    if stop is not None and stop.word == "refused" and not _any_ok(result, stop.arm):
+        return fail(f"{_refusal(setup, stop)}; {_kept(result)}", 2)
     if result.issued and result.answered == 0 and (stop is None or stop.word == "failing"):
-        where = setup.profile.proxy or setup.profile.base_url or "the embedded provider"
+        places = [profile.proxy or profile.base_url or "the embedded provider" for profile in setup.profiles]
+        where = " and ".join(dict.fromkeys(places))
         return fail(f"nothing reached at {where}: {_first_error(result.path)}; {_kept(result)}", 2)
     code = _show(result.path, report=report, as_json=as_json, quiet=quiet)
     gone = _gone(result.path) if stop is None or stop.word == "failing" else ""
@@ -38,24 +41,64 @@ def judge(setup: Setup, result: Result, *, report: bool, as_json: bool, quiet: b
     return 130 if stop is not None and stop.word == "interrupt" else code
 
 
+def _any_ok(result: Result, arm: str) -> bool:
+    """Whether a request ended well; of one arm where it is named."""
+    import pyarrow.compute as pc
+
+    if not arm:
+        return result.ok > 0
+    table = _rows(result.path, ["arm", "outcome"])
+    return bool(pc.any(pc.and_(pc.equal(table["arm"], arm), pc.equal(table["outcome"], "ok"))).as_py())
+
+
+def _refusal(setup: Setup, stop: Stop) -> str:
+    """Who refused its first request, and with what."""
+    whose = f"arm {stop.arm}: " if stop.arm else ""
+    names = [arm.name for arm in setup.plan.arms]
+    profile = setup.profiles[names.index(stop.arm)] if stop.arm else setup.profile
+    text = stop.text.removeprefix(whose)
+    return f"{whose}{profile.name} refused the first request: {text}{_key_hint(profile, text)}"
+
+
 def _gone(path: Path) -> str:
-    """Since when the provider has been gone; "" where it hasn't: the last requests did not even get a connection."""
+    """Since when providers have been gone; "" where none is: the last requests did not even get a connection."""
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    from loadtests.record import REQUESTS
+    table = _rows(path, ["arm", "scheduled_ns", "outcome", "error_kind", "headers_ns"]).sort_by("scheduled_ns")
+    table = table.filter(pc.is_in(table["outcome"], pa.array(["ok", "error"])))
+    arms = pc.unique(table["arm"]).to_pylist()
+    found = {arm: _silence(table.filter(pc.equal(table["arm"], arm))) for arm in arms}
+    return "; ".join(f"arm {arm}: {text}" if len(arms) > 1 else text for arm, text in found.items() if text)
 
-    table = pq.read_table(path / REQUESTS, columns=["scheduled_ns", "outcome", "error_kind", "headers_ns"])
-    table = table.filter(pc.is_in(table["outcome"].cast("string"), pa.array(["ok", "error"])))
-    answered = pc.or_(
-        pc.is_valid(table["headers_ns"]), pc.invert(pc.is_in(table["error_kind"].cast("string"), pa.array(GONE)))
-    ).to_numpy()
+
+def _silence(table: pa.Table) -> str:
+    """Since when the provider of these rows, in order of time, has been gone; "" where it hasn't."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    lost = pc.fill_null(pc.is_in(table["error_kind"], pa.array(GONE)), False)
+    answered = pc.or_(pc.is_valid(table["headers_ns"]), pc.invert(lost)).to_numpy()
     silent = len(answered) if not answered.any() else int(answered[::-1].argmax())
     if silent < GONE_AFTER:
         return ""
     since_s = table["scheduled_ns"][len(answered) - silent].as_py() / 1e9
     return f"provider gone since {since_s:.1f} s: the last {silent} requests got no answer at all"
+
+
+def _rows(path: Path, columns: list[str]) -> pa.Table:
+    """These columns of a run's rows, words as plain strings."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from loadtests.record import REQUESTS
+
+    table = pq.read_table(path / REQUESTS, columns=columns)
+    words = [pa.types.is_dictionary(field.type) for field in table.schema]
+    return table.cast(pa.schema([
+        pa.field(field.name, pa.string() if is_word else field.type)
+        for field, is_word in zip(table.schema, words, strict=True)
+    ]))  # fmt: skip
 
 
 def _key_hint(profile: Profile, text: str) -> str:
@@ -72,11 +115,8 @@ def _kept(result: Result) -> str:
 
 def _first_error(path: Path) -> str:
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    from loadtests.record import REQUESTS
-
-    table = pq.read_table(path / REQUESTS, columns=["error_kind", "error"])
+    table = _rows(path, ["error_kind", "error"])
     told = table.filter(pc.is_valid(table["error"])).slice(0, 1).to_pylist()
     return f"{told[0]['error_kind']}: {told[0]['error']}" if told else "no request was answered"
 

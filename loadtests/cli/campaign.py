@@ -66,7 +66,7 @@ def play(setup: Setup, repeats: int, rest_s: float, *, report: bool, as_json: bo
                 codes.append(130)
                 break
             click.echo(f"run {number + 1} of {len(campaign.entries)}: {entry.arm}, round {entry.round + 1}", err=True)
-            result = _execute(one, interrupts)
+            result = _begun(one, interrupts)
             if isinstance(result, int):
                 codes.append(result)
                 break
@@ -76,6 +76,16 @@ def play(setup: Setup, repeats: int, rest_s: float, *, report: bool, as_json: bo
                 break
     _show(campaign, as_json=as_json)
     return min(codes, key=WORST_FIRST.index)
+
+
+def _begun(setup: Setup, interrupts: Interrupts) -> Result | int:
+    """The result of a campaign's run; an exit code where it did not begin, which those before it survive."""
+    from loadtests.rundir import RunError
+
+    try:
+        return _execute(setup, interrupts)
+    except RunError as error:
+        return fail(str(error), 2)
 
 
 def _affordable(campaign: Campaign, codes: list[int]) -> Iterator[tuple[Entry, Setup]]:
@@ -98,13 +108,18 @@ def _rested(rest_s: float, interrupts: Interrupts) -> bool:
 
 
 def _show(campaign: Campaign, *, as_json: bool) -> None:
-    """The comparison of its arms, or the summaries of its runs where there is one arm."""
+    """The comparison of its arms, or the summaries of its runs where one arm alone has any; and where all that is."""
     from loadtests.cli import judge as judging
 
-    if not any(entry.state == "done" for entry in campaign.entries):
-        return
-    verb = judging.compare if len(campaign.setup.plan.arms) > 1 else judging.summary
-    words = [str(campaign.path), *(["--json"] if as_json else [])]
-    verb.main(words, standalone_mode=False)
-    sys.stdout.flush()
+    if any(entry.state == "done" for entry in campaign.entries):
+        verb = judging.compare if _sides(campaign) > 1 else judging.summary
+        words = [str(campaign.path), *(["--json"] if as_json else [])]
+        verb.main(words, standalone_mode=False)
+        sys.stdout.flush()
     click.echo(f"campaign: {campaign.path}", err=True)
+
+
+def _sides(campaign: Campaign) -> int:
+    """How many arms have a run that is over."""
+    plan = campaign.setup.plan
+    return len(plan.arms) if plan.together else len({entry.arm for entry in campaign.entries if entry.state == "done"})

@@ -10,6 +10,7 @@ import numpy as np
 from analysis.charts import schedule as chart
 from analysis.files import place_text
 from loadtests.cli.sketch import sketch, sketch_users
+from loadtests.rundir import RunError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,10 +30,16 @@ def draw(plan: Plan, out: Path) -> tuple[Path, list[str]]:
 
     Returns:
         The SVG's path, and the lines of the text.
+
+    Raises:
+        RunError: The picture cannot be written there.
     """
     drawn, lines = _users(plan) if plan.mode == "closed" else _arrivals(plan)
-    out.mkdir(parents=True, exist_ok=True)
-    return place_text(out / FILE, drawn.svg), lines
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return place_text(out / FILE, drawn.svg), lines
+    except OSError as error:
+        raise RunError(f"--out {out}: {error.strerror or error}; name a directory that can be written") from None
 
 
 def _arrivals(plan: Plan) -> tuple[Chart, list[str]]:

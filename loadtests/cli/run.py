@@ -225,6 +225,5 @@ def run(**given: Any) -> int:
     report, as_json = not given["no_report"], given["as_json"]
     if given["repeats"] is None:
         return played(setup, report=report, as_json=as_json)
-    return play(
-        setup, given["repeats"], 5.0 if given["rest"] is None else given["rest"], report=report, as_json=as_json
-    )
+    rest_s = REST_S if given["rest"] is None else given["rest"]
+    return play(setup, given["repeats"], rest_s, report=report, as_json=as_json)

@@ -38,7 +38,7 @@ def mistake(error: ErrorDetails, keys: Callable[[tuple[int | str, ...]], Iterabl
         keys: The allowed keys of the table in which a place stands.
     """
     kind, loc, value, more = error["type"], error["loc"], error["input"], error.get("ctx", {})
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc if part != "[key]"]
+    parts = [f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in loc if part != "[key]"]
     place = "".join(parts).lstrip(".")
     if kind == "extra_forbidden":
         return f"{place} {not_one_of(str(loc[-1]), sorted(keys(loc)))}"
@@ -49,6 +49,11 @@ def mistake(error: ErrorDetails, keys: Callable[[tuple[int | str, ...]], Iterabl
         return f"{place} {shown(value)} {not_one_of(str(value), allowed)}"
     expected = more["error"] if kind == "value_error" else _ALLOWED.get(kind, error["msg"])
     return f"{place} {shown(value)} isn't {expected}"
+
+
+def _key(part: str) -> str:
+    """A key as it was written; quoted and escaped where it would break the line."""
+    return part if part.isprintable() else json.dumps(part)
 
 
 def syntax_line(label: str, error: str, text: str) -> str:

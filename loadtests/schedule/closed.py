@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from loadtests.schedule.bounds import MAX_S, NS, ScheduleError, check_bounds, check_worker, meant
+from loadtests.schedule.bounds import MAX_S, NS, ScheduleError, check_bounds, meant
 from loadtests.units import not_one_of
 
 if TYPE_CHECKING:
@@ -48,11 +48,6 @@ class Closed:
             return self.users
         place = bisect_right(self.steps, ns, key=lambda step: step[0])
         return self.steps[place - 1][1] if place else 0
-
-    def users_of(self, worker: int, workers: int) -> range:
-        """The users of one worker that get a request at all: those with user % workers == worker."""
-        check_worker(worker, workers)
-        return range(worker, self.users if self.requests is None else min(self.users, self.requests), workers)
 
     def seq(self, user: int, k: int) -> int:
         """The seq of a user's k-th request, both from 0."""

@@ -140,4 +140,4 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def _sample_file(folder: Path, name: str) -> Path:
-    return folder / f"{name}.jsonl"
+    return folder / f"sample-{name}.jsonl"
