@@ -26,7 +26,7 @@ HANDSHAKE: Final = 0.01
 
 
 def unsent(seen: Evidence) -> Check:
-    """3: arrivals that never went out; not the turns behind one that failed or was given up, which nobody was to ask."""
+    """3: arrivals that never went out; turns behind one that failed or was given up are none."""
     advice = "The load was less than planned: the provider asked for a pause, a budget held, or the run was stopped."
     rule = Rule(3, "unsent arrivals", advice, 0.0, 0.1, " %")
     behind = flagged(seen.all, "turn_failed")

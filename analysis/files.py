@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.summary import quantile_table
+from analysis.quantiles import quantile_table
 from analysis.validity import worst
 from loadtests import record
 

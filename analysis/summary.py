@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from analysis import facts, groups, sources, stats, validity, window
 from analysis.metrics import METRICS
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 1
 SHOWN: Final = (0.5, 0.9, 0.95, 0.99)
-STORED: Final = (*(p / 100 for p in range(5, 100, 5)), 0.99, 0.999)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +180,7 @@ def summarise(run: Run) -> Summary:
         counts=_counts(run, rows),
         window=found,
         rates=rates_of(run, found),
-        rows=_ordered(_row(group, SHOWN) for metric in METRICS for group in groups.of(metric, run, rows)),
+        rows=_ordered(row_of(group, SHOWN) for metric in METRICS for group in groups.of(metric, run, rows)),
         validity=validity.examine(run, found),
     )
 
@@ -243,7 +241,8 @@ def _ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(sorted(rows, key=lambda row: (place[row.metric.replace("_from_send", "")], by[row.by], row.group)))
 
 
-def _row(group: groups.Group, ps: tuple[float, ...]) -> Row:
+def row_of(group: groups.Group, ps: tuple[float, ...]) -> Row:
+    """A group's row with these percentiles."""
     metric, values = group.metric, group.known
     if metric.better == "higher":
         # Of a metric where more is better the slow end is the low one: p95 is what 95 % of the requests reach.
@@ -276,34 +275,3 @@ def _reason(q: stats.Quantile) -> str | None:
     if q.value is not None:
         return None
     return "no request has it" if q.n == 0 else f"{q.n:,} requests, need ≥ {q.needed:,}"
-
-
-# For those who compare without the rows.
-
-
-def quantile_table(run: Run, summary: Summary) -> pa.Table:
-    """
-    What quantiles.parquet holds: one row per arm, metric, group, source of tokens and quantile of `STORED`.
-
-    Null is a value that so few requests say nothing about, or an interval that they do not bound.
-    """
-    rows = summary.window.rows(run.requests)
-    table = [_row(group, STORED) for metric in METRICS for group in groups.of(metric, run, rows)]
-    flat = [
-        {"run_id": summary.facts.run_id, "metric": row.metric, "group": row.group, "unit": row.unit, "n": row.n}
-        | {"tokens": row.tokens, "by": row.by, "arm": run.arm}
-        | {"quantile": cell.p, "value": cell.value, "lo": cell.lo, "hi": cell.hi}
-        for row in table
-        for cell in row.cells
-    ]
-    return pa.Table.from_pylist(flat, schema=QUANTILE_SCHEMA)
-
-
-QUANTILE_SCHEMA: Final = pa.schema(
-    [
-        ("run_id", pa.string()), ("metric", pa.string()), ("group", pa.string()), ("unit", pa.string()),
-        ("quantile", pa.float64()), ("value", pa.float64()), ("lo", pa.float64()), ("hi", pa.float64()),
-        ("n", pa.int64()), ("tokens", pa.string()), ("by", pa.string()), ("arm", pa.string()),
-    ],
-    metadata={"schema_version": str(SCHEMA_VERSION)},
-)  # fmt: skip

@@ -47,9 +47,10 @@ class Arrivals:
         self._number = count()
 
     def make(self, request: Request, scheduled_ns: int, *, arm: str, user: int | None = None) -> Arrival:
-        """A request to an arm, for a moment of the slot at hand."""
+        """A request to an arm, for a moment of the slot at hand; a user's is put in its place when it goes out."""
         arrival = self._senders[arm].prepare(request, scheduled_ns, user=user)
-        self.place(arrival, scheduled_ns)
+        if user is None:
+            self.place(arrival, scheduled_ns)
         return arrival
 
     def place(self, arrival: Arrival, scheduled_ns: int) -> None:

@@ -37,7 +37,8 @@ def load_of(profiles: Sequence[Profile], given: Given) -> dict[str, Any]:
 
 def _given(given: Given, **defaults: Any) -> dict[str, Any]:
     names = ("rate", "concurrency", "duration", "requests", "output_tokens", "stream_share")
-    return {name: defaults.get(name) if getattr(given, name) is None else getattr(given, name) for name in names}
+    chosen = {name: defaults.get(name) if getattr(given, name) is None else getattr(given, name) for name in names}
+    return chosen | ({"output_tokens": None} if given.output_tokens == "workload" else {})
 
 
 def loads(given: Given) -> bool:
@@ -83,10 +84,8 @@ def beyond_defaults(profiles: Sequence[Profile], plan: Plan) -> list[str]:
     if not remote:
         return []
     more = []
-    bounds = [] if plan.requests is None else [plan.requests]
-    if plan.mode == "open":
-        bounds.append(plan.open_schedule().requests)
-    most = min(bounds) * len(remote) if bounds else None
+    most = plan.open_schedule().requests if plan.mode == "open" else plan.requests
+    most = None if most is None else most * len(remote)
     if plan.budget_requests is not None:
         most = plan.budget_requests if most is None else min(most, plan.budget_requests)
     if most is None or most > REMOTE_REQUESTS:
@@ -107,8 +106,10 @@ def _of_answers(arm: Arm, profile: Profile, plan: Plan) -> list[str]:
     """The same, of what the answers may be."""
     more = []
     most = (asked_choices(profile, arm.params, {}) or 1) * (plan.output_tokens or 0)
-    if not most or most > REMOTE_OUTPUT_TOKENS:
-        more.append(f"up to {most or 'unbounded'} output tokens (default {REMOTE_OUTPUT_TOKENS})")
+    if plan.output_tokens is None:
+        more.append(f"answers as long as the workload says (default: at most {REMOTE_OUTPUT_TOKENS} tokens)")
+    elif most > REMOTE_OUTPUT_TOKENS:
+        more.append(f"up to {most} output tokens (default {REMOTE_OUTPUT_TOKENS})")
     if profile.output_cap_param == "none" and plan.streamed < 1:
         more.append("whole answers, which this provider caps nowhere and which can't be cut")
     return more

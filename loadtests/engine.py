@@ -239,13 +239,14 @@ class Engine:
     def send(self, arrival: Arrival) -> Record:
         """Send in this greenlet and wait for the answer."""
         record = None
-        with self.flight.under_way(arrival):
-            try:
-                record = self.senders[arrival.arm].send(arrival)
-                return record
-            finally:
-                if self.budget is not None:
-                    self.budget.settle(arrival.arm, arrival.request.seq, record)
+        self.flight.begin(arrival)
+        try:
+            record = self.senders[arrival.arm].send(arrival)
+            return record
+        finally:
+            if self.budget is not None:
+                self.budget.settle(arrival.arm, arrival.request.seq, record)
+            self.flight.end(arrival)
 
     # Closed-loop users.
 

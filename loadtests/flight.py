@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import gevent
 import gevent.event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from loadtests.arrival import Arrival
 
@@ -64,23 +63,22 @@ class Flight:
                 self._start(*self._waiting.popleft())
             self._settle()
 
-    @contextmanager
-    def under_way(self, arrival: Arrival) -> Iterator[None]:
-        """Around the sending of a request in this greenlet."""
-        greenlet = gevent.getcurrent()
-        of_user = arrival.user is not None  # an arrival of the schedule counts from its launch on
+    def begin(self, arrival: Arrival) -> None:
+        """A request is sent in this greenlet from now on, until `end`."""
         self.issued += 1
         self.in_flight += 1
-        self.measured += of_user and arrival.phase != "drain"
+        if arrival.user is not None and arrival.phase != "drain":
+            self.measured += 1  # an arrival of the schedule counts from its launch on
         self._idle.clear()
-        self._active.add(greenlet)
-        try:
-            yield
-        finally:
-            self._active.discard(greenlet)
-            self.in_flight -= 1
-            self.measured -= of_user and arrival.phase != "drain"
-            self._settle()
+        self._active.add(gevent.getcurrent())
+
+    def end(self, arrival: Arrival) -> None:
+        """The request that this greenlet sent is over."""
+        self._active.discard(gevent.getcurrent())
+        self.in_flight -= 1
+        if arrival.user is not None and arrival.phase != "drain":
+            self.measured -= 1
+        self._settle()
 
     def withheld(self) -> None:
         """A request was not sent, and is over."""

@@ -150,10 +150,16 @@ def outline(profiles: Sequence[Profile], plan: Plan, rounds: int = 0) -> list[st
     lines = [line for arm, profile in zip(plan.arms, profiles, strict=True) for line in _whom(plan, arm, profile)]
     lines += [
         f"load     {load_phrase(plan, rounds)}, {plan.streamed:.0%} streamed",
-        *[f"workload {line}" for line in plan.source().words()],
+        *[f"workload {line}" for line in _asked(plan)],
         f"tokens   {forecast(profiles, plan).line()}{' each round' if rounds else ''}",
     ]
     return [*lines, f"budget   {budget}"] if budget else lines
+
+
+def _asked(plan: Plan) -> list[str]:
+    """What is asked, in words; a trace's lengths win over the workload's."""
+    made = plan.open_schedule() if plan.mode == "open" else None
+    return plan.source().words(None if made is None or made.sizes is None else made.sizes.medians(made.planned))
 
 
 def _whom(plan: Plan, arm: Arm, profile: Profile) -> list[str]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loadtests.units import Cap
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,13 +15,14 @@ class Given:
     What was asked for; None where nothing was.
 
     Attributes:
+        output_tokens: The cap of every answer; `workload`: each has its own, of whoever is asked.
         stages: File of the load over time.
         stream: True or False: streamed answers only, or none.
         repeats, rest: A campaign: so many runs of each arm, and seconds between two of them.
     """
 
     workload: str = "chat"
-    output_tokens: int | None = None
+    output_tokens: Cap | None = None
     stream: bool | None = None
     stream_share: float | None = None
     rate: float | None = None

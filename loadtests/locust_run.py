@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from loadtests.locust_tab import Answered
+    from loadtests.plan import Plan
     from loadtests.record import Record
+    from loadtests.stop import Stop
 
 logger = logging.getLogger("firsttoken")
 KEPT: Final = 10_000
@@ -49,12 +51,18 @@ KEPT: Final = 10_000
 
 @dataclass(slots=True)
 class Test:
-    """One test of Locust's, as a run: its engine, its directory, and the provider started for it."""
+    """
+    One test of Locust's, as a run: its engine, its directory, and the provider started for it.
+
+    Attributes:
+        cut: Locust stopped it before all had been offered.
+    """
 
     engine: Engine
     path: Path
     mock: Any
     tally: Tally
+    cut: bool = False
 
 
 class LocustRun:
@@ -101,6 +109,7 @@ class LocustRun:
     def on_stopping(self, **_: Any) -> None:
         """The test is about to stop: offer no more, before Locust stops its users."""
         if self._test is not None:
+            self._test.cut = self._test.engine.offering
             self._test.engine.exhausted()
 
     def on_stop(self, **_: Any) -> None:
@@ -206,9 +215,9 @@ class LocustRun:
         finally:
             if test.mock is not None:
                 test.mock.stop()
-        self._finish(test.path)
+        self._finish(test.path, why_ended(engine.stopping, engine.plan, cut=test.cut))
 
-    def _finish(self, path: Path) -> None:
+    def _finish(self, path: Path, stop: dict[str, str] | None) -> None:
         """Make the run's files in other processes, print the summary; a run that is not valid is exit code 3."""
         code = 0
         for verb in ("repair", "report", "summary"):
@@ -217,11 +226,26 @@ class LocustRun:
                 text=True, check=False,
             )  # fmt: skip
             code = code or done.returncode
+            if verb == "repair" and not done.returncode and stop is not None:
+                manifest.write(path, manifest.read(path) | {"stop": stop})
             if verb == "summary":
                 sys.stdout.write(done.stdout)
             elif verb == "report" or done.returncode:
                 logger.info("%s", (done.stdout or done.stderr).strip())
         self._code = self._code or code
+
+
+def why_ended(stopping: Stop | None, plan: Plan, *, cut: bool) -> dict[str, str] | None:
+    """
+    Why a run ended before its plan did, as run.json keeps it; None where it didn't.
+
+    A schedule that Locust cut is a shorter one; turns that were still to come are not, since nobody knows when.
+    """
+    if stopping is not None:
+        return {"reason": stopping.word, "text": stopping.text}
+    if cut and plan.mode == "open" and plan.has_conversations:
+        return {"reason": "run_time", "text": "by Locust, with conversations under way (--run-time, or by hand)"}
+    return None
 
 
 def _shorten(test: Test) -> None:

@@ -8,15 +8,19 @@ what is on disk. Never holds a secret.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
+import orjson
 
 from loadtests import draws, manifest, schedule, tokens, workload
 from loadtests.send import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from loadtests.draws import Law
     from loadtests.profiles import Profile
@@ -201,6 +205,8 @@ class Plan:
             )  # fmt: skip
         if not self.has_conversations:
             return found
+        if not any(definition.get("dataset") for definition in self.definitions):
+            return found.with_turns(_turns(orjson.dumps(self.definitions), self.seed, len(found)))
         source = self.source(inputs) if source is None else source
         return found.with_turns(np.array([source.turns(a) for a in range(len(found))], dtype=np.int32))
 
@@ -233,6 +239,13 @@ class Plan:
     def phase(self, at_ns: int) -> str:
         """The phase of what is meant for this moment of its arm's schedule; the tail of --hold is not asked for."""
         return "warmup" if at_ns < self.warmup_s * 1e9 else "measure"
+
+
+@lru_cache(maxsize=4)
+def _turns(definitions: bytes, seed: int, n: int) -> NDArray[np.int32]:
+    """How many turns each of n arrivals brings, shape (n,); whoever shows a plan asks for it several times."""
+    source = workload.make(orjson.loads(definitions), seed=seed, stream_share=None)
+    return np.array([source.turns(a) for a in range(n)], dtype=np.int32)
 
 
 def target_of(plan: Plan, arm: Arm, profile: Profile) -> Target:

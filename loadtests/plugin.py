@@ -42,7 +42,7 @@ from loadtests.options import arm_of, plan_of, warnings_of
 from loadtests.profiles import ProfileError
 from loadtests.schedule import ScheduleError
 from loadtests.targets import TargetError, is_local
-from loadtests.units import UnitError, per_second, seconds
+from loadtests.units import UnitError, output_cap, per_second, seconds
 from loadtests.users import ChatUser, MixedUser, PlainUser, StreamingUser, has_tasks
 from loadtests.watch import GRACE_S
 from loadtests.workload import WorkloadError
@@ -50,6 +50,8 @@ from loadtests.workload import WorkloadError
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
     from locust.env import Environment
+
+    from loadtests.units import Cap
 
 __all__ = ["ChatUser", "MixedUser", "PlainUser", "StreamingUser"]
 
@@ -70,8 +72,8 @@ def add_options(parser: LocustArgumentParser) -> None:
     add("--http2", action="store_true", help="speak HTTP/2 (needs the extra http2)")
     add("--model", default="", env_var="FIRSTTOKEN_MODEL", help="the model to ask for; empty: the profile's")
     add("--workload", default="chat", help="what is asked where a task brings no messages: preset, TOML file or mix")
-    add("--output-tokens", type=int, default=0, help="the output cap sent; 0: drawn per request")
-    add("--stream-share", type=float, default=1.0, help="share of streamed answers, 0 to 1")
+    add("--output-tokens", default="", help="the output cap sent, or: workload; empty: workload, 64 where it is remote")
+    add("--stream-share", type=float, default=-1.0, help="share of streamed answers, 0 to 1; -1: as the workload says")
     add("--rate", default="", help="open loop: arrivals per second (8, 8/s, 90/m); empty: closed loop")
     add("--arrivals", default="", help="open loop: poisson, constant, gamma:CV, burst:N or trace:FILE")
     add("--stages", default="", help="the load over time: TOML stages of rate, or of concurrency instead of -u and -r")
@@ -79,7 +81,7 @@ def add_options(parser: LocustArgumentParser) -> None:
     add("--trace-start", default="", help="leave out so much of a trace's beginning")
     add("--max-in-flight", type=int, default=0, help="open loop: who would be more waits; 0: no cap")
     add("--think", default="", help="closed loop: a user's pause where the class has no wait_time, like exponential:2s")
-    add("--duration", default="", help="open loop: length of the schedule (90, 90s, 5m); empty: --run-time, else 1h")
+    add("--duration", default="", help="length of an open loop's schedule; empty: its own, else --run-time, else 1h")
     add("--requests", type=int, default=0, help="at most so many requests; 0: as the profile's place allows")
     add("--var", action="append", default=[], help="NAME=VALUE, fills {NAME} in the profile's URL; repeatable")
     add("--budget-requests", type=int, default=0, help="send at most so many requests; 0: no cap")
@@ -154,15 +156,15 @@ def _given(options: Any, users: int) -> Given:
     closed = rate is None and stages is None and not alone
     return Given(
         workload=options.workload,
-        output_tokens=min(options.output_tokens, 2**31 - 1) or None,
-        stream_share=options.stream_share,
+        output_tokens=_cap(options.output_tokens),
+        stream_share=None if options.stream_share == -1 else options.stream_share,
         rate=rate,
         concurrency=max(1, users) if closed else None,
         arrivals=options.arrivals or None,
         stages=stages,
         trace_speed=options.trace_speed or None,
         trace_start=seconds(options.trace_start) if options.trace_start else None,
-        duration=_duration(options) if rate is not None or (alone and options.duration) else None,
+        duration=_duration(options) if rate is not None or (not closed and options.duration) else None,
         requests=options.requests or None,
         max_in_flight=options.max_in_flight or None,
         think=options.think or None,
@@ -173,6 +175,14 @@ def _given(options: Any, users: int) -> Given:
         accept_throttling=options.accept_throttling,
         accept_errors=options.accept_errors,
     )
+
+
+def _cap(text: str) -> Cap | None:
+    """The output cap; None where nothing was said."""
+    try:
+        return output_cap(text) if text else None
+    except UnitError as error:
+        raise OptionError(f"--output-tokens {error}") from None
 
 
 def _refuse(environment: Environment, given: Given) -> bool:

@@ -1,14 +1,19 @@
-"""What a user writes: durations (`90`, `5m`, `250ms`) and rates (`8`, `90/m`) as floats, and names from a list."""
+"""What a user writes: durations (`90`, `5m`, `250ms`), rates (`8`, `90/m`), output caps, and names from a list."""
 
 from __future__ import annotations
 
 import math
 import re
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+Cap: TypeAlias = "int | Literal['workload']"
+"""An output cap in tokens, or `workload`: each answer's own, as the workload says."""
+
+MOST: Final = 2**31 - 1
 
 _NUMBER: Final = r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*"
 _DURATION: Final = re.compile(rf"{_NUMBER}(ms|s|m|h)?\s*")
@@ -17,7 +22,7 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
 class UnitError(ValueError):
-    """A duration or rate that cannot be read; its text is one line with the value and the allowed forms."""
+    """A duration, rate or cap that cannot be read; its text is one line with the value and the allowed forms."""
 
 
 def seconds(text: str, *, zero: bool = False) -> float:
@@ -55,6 +60,23 @@ def per_second(text: str) -> float:
     if not match:
         raise UnitError(_line(text, allowed))
     return _finite(text, float(match[1]) / _SECONDS[match[2] or "s"], allowed, zero=False)
+
+
+def output_cap(text: str) -> Cap:
+    """
+    An output cap.
+
+    Args:
+        text: A whole number of tokens, or workload.
+
+    Raises:
+        UnitError: Neither, or out of range.
+    """
+    if text == "workload":
+        return "workload"
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10 and 1 <= int(text) <= MOST):
+        raise UnitError(_line(text, f"a whole number of tokens from 1 to {MOST}, or workload"))
+    return int(text)
 
 
 def not_one_of(value: str, allowed: Iterable[str]) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from loadtests.conduct import Conduct
-from loadtests.plan import Plan
+from loadtests.plan import Arm, Plan
 from loadtests.record import Record
+from loadtests.stop import Stop
 
 SECOND = 1_000_000_000
 
@@ -43,7 +44,8 @@ def clock() -> Clock:
 
 
 def conduct(clock: Clock, *, strict_model: bool = False, **plan: Any) -> Conduct:
-    return Conduct(Plan.single("m", concurrency=1, mode="closed", **plan), strict_model=strict_model, now_ns=clock)
+    made = Plan.single("m", concurrency=1, mode="closed", **plan)
+    return Conduct(made, arm="default", strict_model=strict_model, now_ns=clock)
 
 
 def test_a_good_answer_changes_nothing(clock: Clock) -> None:
@@ -179,3 +181,14 @@ def test_a_failed_connection_makes_users_wait_and_no_descriptor_ends_the_run(clo
     stop = made.react(record(None, "connect", error="EMFILE Too many open files"))
     assert stop is not None
     assert stop.word == "no_descriptors"
+
+
+def test_of_several_arms_a_reason_says_whose_it_is(clock: Clock) -> None:
+    plan = Plan((Arm("a", "m"), Arm("b", "m")), concurrency=1, mode="closed")
+    failing, refused = (Conduct(plan, arm="b", strict_model=False, now_ns=clock) for _ in range(2))
+    stops = [failing.react(record(500, "server")) for _ in range(20)]
+
+    assert stops[-1] is not None
+    assert (stops[-1].text[:30], stops[-1].arm) == ("arm b: 20 of the last 20 reque", "b")
+    assert refused.react(record(401, "auth", error="HTTP 401: no")) == Stop("refused", "arm b: HTTP 401: no", "b")
+    assert conduct(clock).react(record(401, "auth", error="HTTP 401: no")) == Stop("refused", "HTTP 401: no")

@@ -71,6 +71,9 @@ ONE_LINE: list[tuple[dict[str, Any], str]] = [
         "a single burst has no rate to hold on to; give --rate, or leave --hold out",
     ),
     ({"budget_cost": 1.0}, "profile mock has no prices"),
+    ({"concurrency": 5, "think": "5x"}, '--think "5x" isn\'t a duration like 2s or 500ms'),
+    ({"concurrency": 5, "think": "uniform:1s"}, '--think "uniform:1s" isn\'t uniform:MIN:MAX'),
+    ({"arrivals": "trace:"}, "--arrivals trace: names no file; write trace:FILE"),
     ({"keep_bodies": 1.5}, "--keep-bodies 1.5 isn't a number in [0, 1]"),
 ]
 OF_ARMS: list[tuple[dict[str, Any], str]] = [

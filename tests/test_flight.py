@@ -42,8 +42,11 @@ class Desk:
     def _deliver(self, _how: Any, one: Arrival) -> None:
         self.came.append(one.request.seq)
         gate = self._gates.setdefault(one.request.seq, gevent.event.Event())
-        with self.flight.under_way(one):
+        self.flight.begin(one)
+        try:
             gate.wait()
+        finally:
+            self.flight.end(one)
         self.flight.done += 1
 
     def let_go(self, seq: int) -> None:
@@ -146,10 +149,13 @@ def test_each_end_is_told(desk: Any) -> None:
 
 def test_a_users_request_counts_while_it_is_sent(desk: Any) -> None:
     flight = desk(None).flight
-    with flight.under_way(arrival(0, user=3)):
-        assert (flight.issued, flight.in_flight, flight.measured) == (1, 1, 1)
-        with flight.under_way(arrival(1, "drain", user=4)):
-            assert (flight.issued, flight.in_flight, flight.measured) == (2, 2, 1)
+    first, second = arrival(0, user=3), arrival(1, "drain", user=4)
+    flight.begin(first)
+    assert (flight.issued, flight.in_flight, flight.measured) == (1, 1, 1)
+    flight.begin(second)
+    assert (flight.issued, flight.in_flight, flight.measured) == (2, 2, 1)
+    flight.end(second)
+    flight.end(first)
     assert (flight.issued, flight.in_flight, flight.measured) == (2, 0, 0)
 
 

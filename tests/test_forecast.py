@@ -13,6 +13,7 @@ from planning import planned
 from loadtests import profiles
 from loadtests.budget import BudgetError
 from loadtests.forecast import check_budget, forecast, outline
+from loadtests.plan import _turns
 from loadtests.profiles.tables import Prices
 
 if TYPE_CHECKING:
@@ -135,3 +136,32 @@ def test_the_lengths_of_a_trace_are_those_that_may_be_sent(tmp_path: Path) -> No
     assert worst.requests == 2
     assert worst.output_tokens == 16
     assert worst.input_tokens >= 18_000 * 0.95
+
+
+def test_the_outline_tells_a_traces_lengths(tmp_path: Path) -> None:
+    """Medians of 1,000, 1,234 and 9,000, and of 5, 40 and 70; a cap of the run's own wins."""
+    (tmp_path / "t.csv").write_text("time,input_tokens,output_tokens\n0,1234,5\n1,9000,70\n2,1000,40\n")
+    mock, trace = profiles.load("mock"), f"trace:{tmp_path / 't.csv'}"
+    text, capped, mixed = (
+        "\n".join(outline([mock], plan(mock, arrivals=trace, **more)))
+        for more in ({}, {"output_tokens": 9}, {"workload": "chat=50,rag=50"})
+    )
+
+    assert "workload prompts by the trace, median 1,234 tokens (estimated" in text
+    assert "workload answers at most as long as the trace says, median 40 tokens" in text
+    assert "lognormal" not in text
+    assert "answers at most 9 tokens" in capped
+    assert "workload 50 % rag: prompts by the trace, median 1,234 tokens" in mixed
+    assert "lognormal" in "\n".join(outline([mock], plan(mock)))
+
+
+def test_the_turns_of_a_plan_are_drawn_once() -> None:
+    """However often its schedule is asked for while it is shown."""
+    made = plan(rate=7.0, duration=9.0, workload="conversation", seed=1234)
+    drawn = _turns.cache_info().misses
+
+    outline([OPENAI], made)
+    assert _turns.cache_info().misses == drawn
+    assert made.open_schedule().digest() == made.open_schedule(source=made.source()).digest()
+    turns = [made.source().turns(a) for a in range(len(made.open_schedule()))]
+    assert made.open_schedule().requests == sum(turns)

@@ -121,6 +121,60 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[str,
     assert not (tmp_path / "results").exists()
 
 
+def plans(*lines: str, cwd: Path) -> list[dict[str, Any]]:
+    """What these options of Locust's come to, or what is wrong with them; one process, as Locust patches its own."""
+    code = """
+import sys
+from types import SimpleNamespace
+import orjson
+from locust.argument_parser import get_parser
+from loadtests import plugin
+parser = get_parser()
+found = []
+for line in sys.argv[1:]:
+    options = parser.parse_args(line.split())
+    environment = SimpleNamespace(parsed_options=options, user_classes=[plugin.MixedUser], shape_class=None)
+    try:
+        found.append(plugin.planned(environment, 1)[1].to_json())
+    except plugin._MISTAKES as error:
+        found.append({"wrong": str(error)})
+sys.stdout.buffer.write(orjson.dumps(found))
+"""
+    done = subprocess.run([sys.executable, "-c", code, *lines], cwd=cwd, env=ENV, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = orjson.loads(done.stdout)
+    return found
+
+
+def test_options_mean_what_they_mean_in_firsttoken_run(tmp_path: Path) -> None:
+    (tmp_path / "whole.toml").write_text("name = 'whole'\nstream_share = 0.0\n")
+    (tmp_path / "rate.toml").write_text('[[stage]]\nrate = 4\nduration = "20s"\n')
+    (tmp_path / "users.toml").write_text('[[stage]]\nconcurrency = 4\nduration = "20s"\n')
+    own, all_, short, refused, free, capped, odd = plans(
+        "--workload whole.toml", "--workload whole.toml --stream-share 1", "--stages rate.toml --duration 4s",
+        "--stages users.toml --duration 4s", "--provider openai --output-tokens workload --yes",
+        "--provider openai", "--output-tokens many", cwd=tmp_path,
+    )  # fmt: skip
+
+    assert (own["stream_share"], own["definitions"][0]["stream_share"], all_["stream_share"]) == (None, 0.0, 1.0)
+    assert short["duration_s"] == 4.0
+    assert refused["wrong"].startswith("--duration 4s is the length of an open loop's schedule")
+    assert (free["output_tokens"], capped["output_tokens"]) == (None, 64)
+    assert odd["wrong"].startswith("--output-tokens 'many' isn't a whole number of tokens")
+
+
+@pytest.mark.slow
+def test_conversations_that_a_run_time_cuts_are_a_stop(tmp_path: Path) -> None:
+    (tmp_path / "talk.toml").write_text("name = 'talk'\n[conversation]\nturns = 9\nthink = 2\n")
+    done = locust("-f", OURS, "--headless", "--rate", "4", "--workload", "talk.toml", "-t", "4s", cwd=tmp_path)
+    run = tmp_path / "results" / "latest"
+    validity = orjson.loads((run / "validity.json").read_bytes())
+
+    assert orjson.loads((run / record.MANIFEST).read_bytes())["stop"]["reason"] == "run_time", done.stderr
+    assert "unsent" in {row["outcome"] for row in rows(tmp_path)}
+    assert next(check["status"] for check in validity["checks"] if check["number"] == 3) == "ok"
+
+
 @pytest.mark.parametrize("tests", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_web_ui_starts_and_stops_runs_and_shows_first_tokens(tmp_path: Path, tests: int) -> None:
     """A second test is a second run."""

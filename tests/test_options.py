@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -17,9 +17,15 @@ from loadtests.plan import Plan
 from loadtests.schedule import ScheduleError
 from loadtests.workload import WorkloadError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 MOCK = profiles.load("mock")
 LOCAL = profiles.load("llamacpp")
 REMOTE = profiles.load("openai")
+
+
+TALKS = "name = 'talk'\n[conversation]\nturns = 3\nthink = 1\n"
 
 
 def test_nothing_said_is_the_demo() -> None:
@@ -108,6 +114,27 @@ def test_a_cap_that_a_provider_ignores_is_noted() -> None:
     notes = warnings_of([profile], planned(profile))
 
     assert any("cut" in note and "cap" in note for note in notes)
+
+
+def test_answers_may_be_as_long_as_the_workload_says() -> None:
+    """Of a remote provider only where that is asked for, and then it is more than the careful default."""
+    plan = planned(REMOTE, workload="reasoning", output_tokens="workload")
+    caps = {plan.source().request(seq).output_cap for seq in range(10)}
+
+    assert plan.output_tokens is None
+    assert len(caps) > 1
+    assert beyond_defaults([REMOTE], plan) == ["answers as long as the workload says (default: at most 64 tokens)"]
+    assert planned(LOCAL, output_tokens="workload").output_tokens is planned(LOCAL).output_tokens is None
+
+
+def test_the_turns_of_conversations_are_requests(tmp_path: Path) -> None:
+    """Four conversations of three turns are 12 requests, two more than the default; a budget of 10 bounds them."""
+    (tmp_path / "talk.toml").write_text(TALKS)
+    talks: dict[str, Any] = {"workload": str(tmp_path / "talk.toml"), "rate": 1.0, "requests": 4}
+
+    assert "12 requests (default 10)" in beyond_defaults([REMOTE], planned(REMOTE, **talks))
+    more = beyond_defaults([REMOTE], planned(REMOTE, **talks, budget_requests=10))
+    assert not any("requests" in line for line in more)
 
 
 def test_a_remote_run_is_over_a_minute_after_its_schedule_unless_said() -> None:

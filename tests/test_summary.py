@@ -14,7 +14,7 @@ import pytest
 import synthetic
 from rich.console import Console
 
-from analysis import load, runs, summary, table, units
+from analysis import load, quantiles, runs, summary, table, units
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +111,7 @@ def test_json_is_plain_and_its_keys_stand(tmp_path: Path) -> None:
 
 def test_quantiles_carry_their_n_and_are_null_where_nothing_is_known(tmp_path: Path) -> None:
     run = runs.load(synthetic.write(tmp_path / "r"))
-    stored = summary.quantile_table(run, summary.summarise(run)).to_pandas()
+    stored = quantiles.quantile_table(run, summary.summarise(run)).to_pandas()
     ttft = stored[stored["metric"] == "ttft_s"].set_index("quantile")
 
     assert set(ttft["n"]) == {131}

@@ -94,6 +94,30 @@ def test_the_tokenizers_counts_are_held_against_usage(
     assert ("another model's tokenizer" in found.why) == (status == "doubtful")
 
 
+@pytest.mark.parametrize(
+    ("flags", "status", "value"),
+    [(["turn_failed"], "ok", "0 % (0 of 120)"), (["paused"], "invalid", "25.0 % (40 of 160)")],
+)
+def test_turns_behind_one_that_was_given_up_are_not_missing(
+    tmp_path: Path, flags: list[str], status: str, value: str
+) -> None:
+    """40 conversations of 4 turns: of every second one the second turn is given up, and two never come."""
+
+    def change(row: record.Record, rng: np.random.Generator) -> None:
+        synthetic.talk(4)(row, rng)
+        if (row.conversation or 0) % 2 and row.turn == 1:
+            row.outcome, row.flags = "cancelled", ["gave_up"]
+        elif (row.conversation or 0) % 2 and row.turn in (2, 3):
+            unsent(row)
+            row.flags = flags
+
+    found = examine(synthetic.write(tmp_path / "r", synthetic.Recipe(poisson=False, change=change)))
+    check = next(c for c in found.checks if c.number == 3)
+
+    assert (check.status, check.value) == (status, value)
+    assert ("Left out: 40 turns behind one that failed or was given up." in check.why) == (status == "ok")
+
+
 def test_answers_that_a_tokenizer_counts_are_no_fault(tmp_path: Path) -> None:
     path = synthetic.write(tmp_path / "r", synthetic.Recipe(change=change_of(1, tokens_from="tokenizer")))
 
@@ -147,7 +171,6 @@ def test_a_few_late_wakeups_of_a_busy_machine_are_no_fault(tmp_path: Path) -> No
         (21, "doubtful", change_of(0.18, conn_reused=False, connect_s=0.04)),
         (21, "invalid", change_of(1, conn_reused=False, connect_s=0.04)),
         (23, "invalid", change_of(0.02, outcome="error", error_kind="throttled", status=429)),
-        (3, "invalid", change_of(0.02, outcome="unsent", flags=["turn_failed"])),
         (25, "invalid", change_of(0.02, outcome="unsent", flags=["budget"])),
         (25, "doubtful", change_of(0.01, flags=["in_flight_cap"])),
         (25, "doubtful", change_of(0.5, flags=["in_flight_cap"])),
@@ -261,7 +284,7 @@ def test_the_history_of_a_conversation_may_be_cached(tmp_path: Path) -> None:
 
 
 def test_a_conversations_later_turns_are_not_the_schedules(tmp_path: Path) -> None:
-    """Their rate follows the answers; those that never came since one failed are unsent, and the rate was kept."""
+    """Their rate follows the answers; those that never came since one failed are no load that was missing."""
 
     def fail(row: record.Record, rng: np.random.Generator) -> None:
         synthetic.talk(4)(row, rng)
@@ -271,9 +294,8 @@ def test_a_conversations_later_turns_are_not_the_schedules(tmp_path: Path) -> No
 
     found = examine(synthetic.write(tmp_path / "r", synthetic.Recipe(poisson=False, change=fail)))
 
-    assert statuses(found)[3] == "invalid"
-    assert statuses(found)[4] == "ok"
-    assert "an earlier turn failed" in next(check.why for check in found.checks if check.number == 3)
+    assert statuses(found)[3] == statuses(found)[4] == "ok"
+    assert "Left out: 3 turns" in next(check.why for check in found.checks if check.number == 3)
 
 
 def test_a_burst_and_a_changing_load_are_not_held_against_a_steady_rate(tmp_path: Path) -> None:

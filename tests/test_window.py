@@ -203,6 +203,27 @@ def test_what_holds_the_load_is_load_and_never_judged(tmp_path: Path) -> None:
     assert metrics.arrivals_per_s(run.requests, found) == pytest.approx(20.0, rel=0.01)
 
 
+def test_turns_that_a_stop_kept_from_coming_are_its_own(tmp_path: Path) -> None:
+    """
+    40 conversations of 4 turns; of every second one nobody recorded the last two.
+
+    Whoever finished the run laid them at their conversation's start; the one a pause withheld had a moment of its own.
+    """
+
+    def cut(row: record.Record, rng: np.random.Generator) -> None:
+        synthetic.talk(4)(row, rng)
+        if (row.conversation or 0) % 2 and (row.turn or 0) > 1:
+            row.outcome, row.flags = "unsent", ["paused"] if row.seq == 7 else None
+
+    recipe = synthetic.Recipe(poisson=False, change=cut)
+    whole = runs.load(synthetic.write(tmp_path / "r", recipe))
+    recipe.manifest = {"stop": {"reason": "run_time", "text": "by Locust"}}
+    stopped = runs.load(synthetic.write(tmp_path / "s", recipe))
+
+    assert window.held_back_by_stop(whole, whole.requests).sum() == 0
+    assert window.held_back_by_stop(stopped, stopped.requests).sum() == 40 - 1
+
+
 def test_an_empty_run_has_an_empty_window(tmp_path: Path) -> None:
     found = window.find(runs.load(synthetic.write(tmp_path / "r", rows=[])))
 

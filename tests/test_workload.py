@@ -541,6 +541,15 @@ def test_a_saved_sample_is_asked_without_the_dataset(tmp_path: Path) -> None:
         save_samples(known, 2, tmp_path / "samples")
 
 
+def test_a_sample_is_no_workers_file_whatever_its_workload_is_called(tmp_path: Path) -> None:
+    """Bodies are kept in bodies-N.jsonl in the same folder."""
+    known = dataset(tmp_path, QUESTIONS, name="bodies-0")
+    save_samples(known, 2, tmp_path / "parts")
+
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["sample-bodies-0.jsonl"]
+    assert make(known, seed=2, sample=tmp_path / "parts").digest(5) == make(known, seed=2).digest(5)
+
+
 def test_a_datasets_conversation_asks_its_own_turns(tmp_path: Path) -> None:
     lines = '{"messages": [{"role": "user", "content": "One"}, {"role": "assistant", "content": "1"}, '
     lines += '{"role": "user", "content": "Two"}, {"role": "user", "content": "Three"}]}\n'

@@ -1,9 +1,9 @@
-"""Option types with units: a duration and a rate, each read by `units` and refused in one line."""
+"""Option types with units: a duration, a rate, a cap, each read by `units` and refused in one line."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -11,6 +11,8 @@ from loadtests import units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 class Seconds(click.ParamType[float]):
@@ -46,15 +48,25 @@ class PerSecond(click.ParamType[float]):
         return _unit(self, units.per_second, value, param, ctx)
 
 
+class OutputCap(click.ParamType[units.Cap]):
+    """A whole number of tokens, or `workload`."""
+
+    name = "output cap"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> units.Cap:
+        """Tokens, or the word."""
+        return _unit(self, units.output_cap, value, param, ctx)
+
+
 def _unit(
-    kind: click.ParamType[float],
-    read: Callable[[str], float],
+    kind: click.ParamType[T],
+    read: Callable[[str], T],
     value: Any,
     param: click.Parameter | None,
     ctx: click.Context | None,
-) -> float:
+) -> T:
     if isinstance(value, float):
-        return value
+        return cast("T", value)
     try:
         return read(value)
     except units.UnitError as error:

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from loadtests.cli.params import PerSecond, Seconds, WarmUp
+from loadtests.cli.params import OutputCap, PerSecond, Seconds, WarmUp
+from loadtests.units import MOST
 
 EXAMPLES = """\b
 Examples:
@@ -35,7 +36,6 @@ Exit codes:
   3 finished but not valid, provider gone, disk full   130 Ctrl-C, data kept"""
 
 
-MOST = 2**31 - 1
 REST_S = 5.0
 
 
@@ -79,9 +79,10 @@ REST_S = 5.0
 )
 @click.option(
     "--output-tokens",
-    type=click.IntRange(1, MOST),
-    metavar="N",
-    help="The output cap sent.  [default: drawn per request; remote: 64]",
+    type=OutputCap(),
+    metavar="N|workload",
+    help="The output cap sent; workload: each answer's own, by its law, dataset or trace.  [default: workload; remote:"
+    " 64]",
 )
 @click.option("--stream/--no-stream", default=None, help="Ask for streamed answers only, or for whole ones only.")
 @click.option(

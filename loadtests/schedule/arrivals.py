@@ -70,6 +70,12 @@ class Sizes:
         given, made = int(self.input_tokens[a]), int(self.output_tokens[a])
         return Size(None if given < 0 else given, None if made < 0 else made, tuple(blocks))
 
+    def medians(self, n: int) -> Size:
+        """The medians of the first n arrivals, of those whose numbers are known."""
+        told = (column[:n][column[:n] >= 0] for column in (self.input_tokens, self.output_tokens))
+        given, made = (int(np.median(known)) if known.size else None for known in told)
+        return Size(given, made, ())
+
 
 @dataclass(frozen=True, eq=False)
 class Schedule:

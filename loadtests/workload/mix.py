@@ -115,10 +115,10 @@ class Mix:
         """A hash of the prompts of the first n arrivals, all their turns, in hex."""
         return digest(self, n)
 
-    def words(self) -> list[str]:
-        """What it asks, for people, a line each."""
+    def words(self, told: Size | None = None) -> list[str]:
+        """What it asks, for people, a line each; with the medians of a trace where that tells lengths."""
         return [
             f"{count} % {part.name}: {line}"
             for part, count in zip(self._parts, self._counts, strict=True)
-            for line in part.words()
+            for line in part.words(told)
         ]

@@ -54,7 +54,7 @@ class Examples:
         message = {"role": "user", "content": self._of(a).turns[turn - 1]}
         return Asked((*history, message), prompt_hash((message,)), self._cap(a, turn), self._of(a).extra)
 
-    def words(self) -> list[str]:
+    def words(self, told: Size | None = None) -> list[str]:  # noqa: ARG002 - a trace cannot change a dataset's prompts
         """Its source, for people."""
         cap = f"{self._known.output.words()} tokens" if self._known.output else "as long as the dataset's own"
         return [f"{self._sample.words()}, over and over", f"answers at most {cap}"]

@@ -87,8 +87,8 @@ class Workload(Protocol):
     def digest(self, n: int) -> str:
         """A hash of the prompts of the first n arrivals, in hex."""
 
-    def words(self) -> list[str]:
-        """What it asks, for people, a line each."""
+    def words(self, told: Size | None = None) -> list[str]:
+        """What it asks, for people, a line each; `told`: the medians of a trace, whose lengths win over drawn ones."""
 
 
 def digest(workload: Workload, n: int) -> str:

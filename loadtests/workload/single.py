@@ -33,8 +33,8 @@ class Source(Protocol):
     def later(self, a: int, turn: int, history: Sequence[dict[str, Any]]) -> Asked:
         """What a later turn of a conversation asks, behind its history."""
 
-    def words(self) -> list[str]:
-        """Its lengths and where they come from, for people."""
+    def words(self, told: Size | None = None) -> list[str]:
+        """Its lengths and where they come from, for people; with the medians of a trace where that tells them."""
 
 
 class Single:
@@ -134,12 +134,14 @@ class Single:
         """A hash of the prompts of the first n arrivals, all their turns, in hex."""
         return digest(self, n)
 
-    def words(self) -> list[str]:
-        """What it asks, for people, a line each."""
-        known, lines = self._known, self._source.words()
-        if self._output_tokens is not None:
-            lines = [line for line in lines if not line.startswith("answers")]
-            lines.append(f"answers at most {self._output_tokens} tokens")
+    def words(self, told: Size | None = None) -> list[str]:
+        """What it asks, for people, a line each; with the medians of a trace where that tells lengths."""
+        known, lines = self._known, self._source.words(told)
+        cap = None if self._output_tokens is None else f"{self._output_tokens} tokens"
+        if cap is None and told is not None and told.output_tokens is not None:
+            cap = f"as long as the trace says, median {told.output_tokens:,} tokens"
+        if cap is not None:
+            lines = [*(line for line in lines if not line.startswith("answers")), f"answers at most {cap}"]
         for field, share in (("tools", known.tools), ("a schema for the answer", known.answer_schema)):
             if share is not None:
                 lines.append(f"{share.share:.0%} bring {field}")

@@ -125,10 +125,11 @@ class Prompts:
         message = {"role": "user", "content": self._user(kind, "", state, self._ruler.room(tokens))}
         return Asked((*history, message), prompt_hash((message,)), int(self._output.at(unit(u_output))))
 
-    def words(self) -> list[str]:
-        """Its lengths, for people."""
-        how = self._ruler.words()
-        lines = [f"prompts {self._input.words()} tokens ({how})", f"answers at most {self._output.words()} tokens"]
+    def words(self, told: Size | None = None) -> list[str]:
+        """Its lengths, for people; those of prompts by the medians of a trace that tells them."""
+        how, median = self._ruler.words(), None if told is None else told.input_tokens
+        long = f"{self._input.words()} tokens" if median is None else f"by the trace, median {median:,} tokens"
+        lines = [f"prompts {long} ({how})", f"answers at most {self._output.words()} tokens"]
         if (prefix := self._known.prefix) is not None:
             of = "one group" if prefix.groups == 1 else f"{prefix.groups} groups"
             lines.append(f"{prefix.share:.0%} begin with {prefix.tokens} tokens of their group, {of} ({how})")
