@@ -374,8 +374,8 @@ def test_a_client_that_was_answered_before_does_not_give_up(engine: Any, tmp_pat
 
 def test_nobody_gives_up_an_answer_that_is_there_however_long_it_is_looked_at(engine: Any) -> None:
     """Who listens to records may take longer than the client's patience would have lasted."""
-    plan = giving_up(0.15, rate=20.0, duration_s=0.05)
-    made = engine(plan, Provider(0.01), on_record=lambda _: gevent.sleep(0.2))
+    plan = giving_up(0.8, rate=20.0, duration_s=0.05)
+    made = engine(plan, Provider(0.01), on_record=lambda _: gevent.sleep(1.0))
     made.begin(clock.monotonic_ns())
 
     assert made.send(made.arrivals.of_schedule(0, 0, 0)).outcome == "ok"
@@ -497,7 +497,7 @@ def test_nobody_asks_before_a_slot_begins_or_after_its_time(engine: Any, tmp_pat
     for slot, start_ns in zip(made.course.slots, starts, strict=False):
         mine = [row for row in recorded(tmp_path) if row["arm"] == "ab"[slot.arms[0]]]
         assert min(row["scheduled_ns"] for row in mine) >= start_ns
-        assert max(row["sent_ns"] for row in mine) <= start_ns + 220 * MS
+        assert max(row["sent_ns"] for row in mine) <= start_ns + 350 * MS
 
 
 def test_a_user_that_was_paused_over_the_end_of_its_slot_does_not_ask_in_it(engine: Any, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def text_of(body: dict[str, Any]) -> str:
     return "".join(message["content"] for message in body["messages"])
 
 
+@pytest.mark.slow
 def test_a_trace_in_mooncakes_layout(tmp_path: Path, serve: Callable[..., Server]) -> None:
     """
     Milliseconds, five times as fast; equal block ids are equal text of 512 tokens, 4 characters each.
@@ -68,6 +69,7 @@ def test_a_trace_in_azures_layout_from_its_second_second_on(tmp_path: Path, serv
     assert found["input_chars"].tolist() == pytest.approx([4 * 318, 4 * 110], rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_trace_in_burstgpts_layout_without_its_failures(tmp_path: Path, serve: Callable[..., Server]) -> None:
     """Seconds, a hundred times as fast; without response tokens a request failed and is left out."""
     (tmp_path / "burst.csv").write_text(
