@@ -177,7 +177,7 @@ def _whole(run: Run) -> Window:
     duration = run.plan.get("duration_s") or sum(stage["duration_s"] or 0 for stage in run.plan.get("stages") or ())
     if run.is_open and last > first:
         stop = last + (last - first) / (moments.size - 1)
-    elif not run.is_open and duration and not run.manifest.get("stop"):
+    elif not run.is_open and duration and not run.manifest.get("stop") and not in_blocks(run):
         stop = min(first + float(duration), over)
     else:
         stop = over
@@ -197,6 +197,11 @@ def _with_what_is_behind(found: Window, run: Run) -> Window:
         return found
     left = "1 later turn behind its end is" if turns == 1 else f"{turns:,} later turns behind its end are"
     return replace(found, reason=f"{found.reason}; {left} not judged")
+
+
+def in_blocks(run: Run) -> bool:
+    """Its arm took turns with others; in a closed loop a block lasts until its users have finished what they began."""
+    return len(run.manifest.get("slots") or ()) > 1
 
 
 def is_burst(plan: dict[str, Any]) -> bool:

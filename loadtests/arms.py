@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtests.targets import profile_of
+from loadtests.profiles import ProfileError
+from loadtests.targets import TargetError, profile_of
 from loadtests.units import not_one_of
 
 if TYPE_CHECKING:
@@ -53,6 +54,21 @@ class Asked:
             self.profile, self.base_url, proxy=self.proxy, http2=self.http2, variables=self.variables,
             allow_insecure_http=allow_insecure_http,
         )  # fmt: skip
+
+
+def provider(one: Asked, *, allow_insecure_http: bool) -> Profile:
+    """
+    The profile that an arm means.
+
+    Raises:
+        ArmError: It cannot be used, and which arm's it is; the plain mistake where there is one arm.
+    """
+    try:
+        return one.provider(allow_insecure_http=allow_insecure_http)
+    except (ProfileError, TargetError) as error:
+        if one.name == "default":
+            raise
+        raise ArmError(f"arm {one.name}: {error}") from None
 
 
 def asked(profiles: Sequence[str], arms: Sequence[str], common: Asked) -> list[Asked]:

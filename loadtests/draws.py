@@ -1,8 +1,8 @@
 """
 Laws of drawn numbers (lengths in tokens, times in seconds), and the draws that they are asked with.
 
-A draw is a hash of a label, so that it depends on nothing else: no order, no state, the same bytes on every machine.
-A law is a quantile function: it turns a number between 0 and 1 into a length or a time.
+A draw is a hash of a label, so that it depends on nothing else and is the same on every machine. A law is a quantile
+function: it turns a number between 0 and 1 into a length or a time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ Unit: TypeAlias = Literal["tokens", "s"]
 Figures: TypeAlias = "dict[str, Any]"
 
 MOST_TOKENS: Final = 1_000_000
-
 MOST_VALUES: Final = 10_000
 """Different values of an empirical law: they are kept with the run."""
 
@@ -205,8 +204,7 @@ def _figure(value: Any, key: str, unit: Unit) -> float:
 def _amount(
     value: Any, unit: Unit, key: str = "", *, least: int = 0, above: bool = False, whole: bool = False
 ) -> float:
-    """A number in this unit of at least so much, or above it; one that is whole is an int."""
-    number = math.nan
+    number = math.nan  # in this unit
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         with suppress(ValueError, OverflowError):  # UnitError is a ValueError
             number = seconds(value, zero=True) if unit == "s" and isinstance(value, str) else float(value)
@@ -217,6 +215,9 @@ def _amount(
 
 
 def _law(name: str, unit: Unit, figures: Figures) -> Law:
+    for key in ("value", "min", "max", "mean", "median"):
+        if unit == "tokens" and key in figures and figures[key] > MOST_TOKENS:
+            raise LawError(f"{figures[key]:g} isn't a number of tokens of at most {MOST_TOKENS:,}", key)
     return Law(name, unit, figures, _QUANTILES[name](unit, figures))
 
 

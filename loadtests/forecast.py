@@ -148,10 +148,11 @@ def outline(profiles: Sequence[Profile], plan: Plan, rounds: int = 0) -> list[st
     caps = {"requests": plan.budget_requests, "tokens": plan.budget_tokens, "cost": plan.budget_cost}
     budget = ", ".join(f"{value:,.6g} {name}" for name, value in caps.items() if value is not None)
     lines = [line for arm, profile in zip(plan.arms, profiles, strict=True) for line in _whom(plan, arm, profile)]
+    each = (" each round" if rounds else "") + (", and the tail of --hold" if plan.hold else "")
     lines += [
         f"load     {load_phrase(plan, rounds)}, {plan.streamed:.0%} streamed",
         *[f"workload {line}" for line in _asked(plan)],
-        f"tokens   {forecast(profiles, plan).line()}{' each round' if rounds else ''}",
+        f"tokens   {forecast(profiles, plan).line()}{each}",
     ]
     return [*lines, f"budget   {budget}"] if budget else lines
 
@@ -196,11 +197,12 @@ def _open_phrase(plan: Plan) -> str:
     made = plan.open_schedule()
     kind = plan.arrivals.rpartition("/")[2] if plan.arrivals.startswith("trace:") else plan.arrivals
     rate = f" {plan.rate:g}/s" if plan.rate is not None else ""
-    stages = f" along {len(plan.stages)} stages" if plan.stages else ""
+    stages = f" along {len(plan.stages)} stage{'s' * (len(plan.stages) != 1)}" if plan.stages else ""
     speed = f" at {plan.trace_speed:g} times its speed" if plan.trace_speed != 1 else ""
     what = f"trace {kind}{speed}" if plan.arrivals.startswith("trace:") else f"{kind}{rate}{stages}"
-    length = f" in {made.length_s:.6g} s" if made.length_s else " at once"
-    return f"open loop, {what}: {made.requests:,} requests{length}"
+    length = f" in {made.length_s:.4g} s" if made.length_s else " at once"
+    talks = f"{made.planned:,} conversation{'s' * (made.planned != 1)}, " if plan.has_conversations else ""
+    return f"open loop, {what}: {talks}{made.requests:,} request{'s' * (made.requests != 1)}{length}"
 
 
 def _closed_phrase(plan: Plan) -> str:

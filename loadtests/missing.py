@@ -84,15 +84,15 @@ class Played:
         """
         By slot: where it lies on the run's axis, where on its arm's own, and how long it is, in ns.
 
-        A slot that never began is laid behind the one before it. A slot without a length of its own is as long as its
-        rows say.
+        A slot that never began is laid behind the one before it. A block of a closed loop is as long as its rows say:
+        its users finished what they had begun, and that time is a part of what they were given.
         """
         spans = []
         free_ns, played_ns = 0, dict.fromkeys(range(len(self.names)), 0)
         for slot, begun_ns in zip(self.slots, self.begun_ns, strict=True):
             start_ns = free_ns if begun_ns is None else begun_ns
             length_ns, first_ns = slot.length_ns, slot.first_ns
-            if length_ns is None:
+            if length_ns is None or (self.schedule is None and slot.block is not None):
                 mine = self.of_slot(slot, slot.arms[0])
                 ends = _ints(self.rows, "end_ns")[mine]
                 length_ns = max(0, int(ends.max(initial=start_ns)) - start_ns)

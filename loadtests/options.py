@@ -83,8 +83,16 @@ def arm_of(one: Asked, profile: Profile) -> Arm:
     if not model or not model.strip():
         default = f"leave it out for {profile.default_model}" if profile.default_model else "there is no default"
         wrong = f"--model {one.model!r} is empty" if one.model is not None else f"profile {profile.name} has no model"
-        raise OptionError(f"{wrong}; name one with --model NAME ({default})")
-    return Arm(one.name, model, _params(one.params), one.new_connections)
+        raise OptionError(f"{_of(one)}{wrong}; name one with --model NAME ({default})")
+    try:
+        return Arm(one.name, model, _params(one.params), one.new_connections)
+    except OptionError as error:
+        raise OptionError(f"{_of(one)}{error}") from None
+
+
+def _of(one: Asked) -> str:
+    """Whose mistake it is, where there are several who could make it."""
+    return "" if one.name == "default" else f"arm {one.name}: "
 
 
 def plan_of(arms: Sequence[Arm], profiles: Sequence[Profile], given: Given) -> Plan:

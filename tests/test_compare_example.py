@@ -23,20 +23,20 @@ def block() -> str:
 
 @pytest.mark.slow
 def test_the_example_of_the_readme_compares_two_providers(tmp_path: Path) -> None:
-    """Four seconds a side in place of thirty; a run that this busy machine makes invalid does not end the script."""
+    """Four seconds a side in place of forty; a run that this busy machine makes invalid does not end the script."""
     script = block()
-    assert script.count("--duration 30s") == 2
+    assert script.count("--duration 40s") == 1
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     done = subprocess.run(
-        ["bash", "-c", script.replace("--duration 30s", "--duration 4s")], cwd=tmp_path,
+        ["bash", "-c", script.replace("--duration 40s", "--duration 4s")], cwd=tmp_path,
         env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False, timeout=120,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
     assert done.returncode in {0, 3}, done.stderr
     results = tmp_path / "results"
-    assert [len(list(results.glob(f"*-{name}"))) for name in ("meingpt", "morpheus")] == [1, 1]
+    assert len(list(results.glob("*-meingpt-vs-morpheus"))) == 1
     compared = done.stdout[done.stdout.rindex("report: ") :]
     assert "TTFT" in compared
     assert "meingpt" in compared

@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from loadtests import cli, profiles
+from loadtests import cli, profiles, workload
 
 HOME = Path(__file__).resolve().parent.parent
 TEXT = (HOME / "README.md").read_text()
@@ -112,3 +112,17 @@ def test_the_locustfile_of_the_readme_makes_a_run(tmp_path: Path) -> None:
 
     assert done.returncode in {0, 3}, done.stderr  # 3: this machine was too busy for a valid run
     assert (tmp_path / "results" / "latest" / "report.html").exists()
+
+
+def test_the_workloads_of_the_readme_are_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written as they stand, with the file that one of them reads: they make requests."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tickets.csv").write_text("question\nWhere is my parcel?\n")
+    blocks = re.findall(r"^```toml\n# (\w+\.toml).*?\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    files = {name: block for name, block in blocks if re.search(r"^name = ", block, re.MULTILINE)}
+
+    assert set(files) == {"support.toml", "tickets.toml"}
+    for name, block in files.items():
+        (tmp_path / name).write_text(block)
+        made = workload.make(workload.definitions(name), seed=1)
+        assert made.request(0, a=0).messages

@@ -91,7 +91,7 @@ def test_burstgpt_without_its_failed_requests(trace: Callable[[str], str], more:
 
 @pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
 def test_plain_columns_in_every_format(trace: Callable[[str | bytes], str], kind: str) -> None:
-    rows = [{"note": 'a,\n"b"', "time": 10.5, "input_tokens": 3}, {"note": "", "time": 12.0, "input_tokens": 2**31 - 1}]
+    rows = [{"note": 'a,\n"b"', "time": 10.5, "input_tokens": 3}, {"note": "", "time": 12.0, "input_tokens": 1_000_000}]
     if kind == "csv":
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, rows[0])
@@ -108,7 +108,7 @@ def test_plain_columns_in_every_format(trace: Callable[[str | bytes], str], kind
 
     assert (read.layout, read.rows) == ("plain", 2)
     assert read.offsets_ns.tolist() == [0, 1_500_000_000]
-    assert [read.sizes.of(a) for a in range(2)] == [Size(3, None, ()), Size(2**31 - 1, None, ())]
+    assert [read.sizes.of(a) for a in range(2)] == [Size(3, None, ()), Size(1_000_000, None, ())]
 
 
 def test_a_file_of_times_alone_is_enough(trace: Callable[[str], str]) -> None:
@@ -217,7 +217,7 @@ def test_a_changed_file_is_read_again(trace: Callable[[str], str]) -> None:
 # Mistakes.
 
 SECOND = "isn't a number of seconds in [0, 4.6e+09]"
-TOKENS = "isn't a whole number of tokens in [0, 2147483647]"
+TOKENS = "isn't a whole number of tokens in [0, 1000000]"
 ROWS = AZURE.splitlines()
 
 

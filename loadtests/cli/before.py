@@ -85,6 +85,8 @@ def _examples(profile: Profile, plan: Plan) -> dict[str, Any]:
         kind = "streamed" if request.stream else "plain"
         if kind not in found:
             found[kind] = orjson.loads(body_of(profile, arm.model, arm.params, request))
+        if len(found) == (2 if 0 < plan.streamed < 1 else 1):
+            break
     return found
 
 

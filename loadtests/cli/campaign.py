@@ -72,6 +72,8 @@ def play(setup: Setup, repeats: int, rest_s: float, *, report: bool, as_json: bo
                 break
             codes.append(judge(one, result, report=report, as_json=False, quiet=True))
             campaign.done(entry, stopped=bool(interrupts.count))
+            if interrupts.count:
+                codes.append(130)
             if interrupts.count or codes[-1] == 2:
                 break
     _show(campaign, as_json=as_json)

@@ -108,9 +108,7 @@ REST_S = 5.0
     help="Open loop: poisson, constant, gamma:CV, burst:N or trace:FILE.  [default: poisson]",
 )
 @click.option("--stages", metavar="FILE", help="The load over time: TOML stages of rate or of concurrency.")
-@click.option(
-    "--trace-speed", type=click.FloatRange(0, min_open=True), metavar="F", help="Play a trace F times as fast."
-)
+@click.option("--trace-speed", type=click.FloatRange(1e-6, 1e6), metavar="F", help="Play a trace F times as fast.")
 @click.option("--trace-start", type=Seconds(), metavar="D", help="Leave out so much of a trace's beginning.")
 @click.option(
     "--max-in-flight",
@@ -193,7 +191,7 @@ def run(**given: Any) -> int:
     """
     if sys.platform != "linux":
         raise click.UsageError("run needs Linux: its times come from the kernel's receive stamps, epoll and timerfd")
-    from loadtests.arms import Asked, asked
+    from loadtests.arms import Asked, asked, provider
     from loadtests.cli.before import argv, confirm, labels_of, refuse_key, rehearse, stem
     from loadtests.cli.campaign import play, played
     from loadtests.forecast import check_budget
@@ -207,7 +205,7 @@ def run(**given: Any) -> int:
         params=given["params"], variables=given["variables"], new_connections=given["new_connections"],
     )  # fmt: skip
     sides = asked(given["profiles"], given["arms"], common)
-    profiles = [side.provider(allow_insecure_http=given["allow_insecure_http"]) for side in sides]
+    profiles = [provider(side, allow_insecure_http=given["allow_insecure_http"]) for side in sides]
     words = {"--model": [given["model"]], "--base-url": [given["base_url"]], "--label": given["label"]}
     refuse_key(profiles, words | {"--var": given["variables"], "--param": given["params"], "--arm": given["arms"]})
     labels = labels_of(given["label"])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Marks = NDArray[np.bool_]
 
-MAX_TOKENS: Final = 2**31 - 1
+MAX_TOKENS: Final = 1_000_000
 MAX_NS: Final = 2**62
 """A moment since 1970 or any other start, 146 years: differences fit an int64."""
 
