@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from certificates import self_signed
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     import ssl
@@ -27,6 +28,10 @@ os.environ.setdefault(
 )
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="firsttoken-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+
+# A busy machine is no flaw: what is drawn may take its time.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 Handler = "Callable[[socket.socket], None]"
 
