@@ -212,8 +212,9 @@ class Engine:
                 deliver(arrival)
         finally:
             self.release(arrival)
-            self.arrivals.over(arrival, goes_on=self.offering)
-            self.receiver.wake()
+            if arrival.conversation is not None:
+                self.arrivals.over(arrival, goes_on=self.offering)
+                self.receiver.wake()  # a turn's moment may have become known
 
     def _paused(self, arrival: Arrival) -> bool:
         """Its provider has asked for a pause since it was launched: it waited for the cap, or came just then."""
@@ -271,7 +272,6 @@ class Engine:
         """Something is over: perhaps with it all of a slot."""
         if self.offering:
             self.course.settle(self.flight.measured)
-            self.receiver.wake()
 
     def _keep(self, record: Record) -> None:
         self.flight.done += 1

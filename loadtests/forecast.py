@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from loadtests.arrival import Conversation
@@ -136,10 +137,8 @@ def _needs(profile: Profile, arm: Arm, plan: Plan, number: int) -> Iterator[Need
 
 def _requests(plan: Plan) -> int | None:
     """Of one arm, at most."""
-    bounds = [plan.budget_requests, plan.requests]
-    if plan.mode == "open":
-        bounds = [plan.budget_requests, plan.open_schedule().requests]
-    known = [bound for bound in bounds if bound is not None]
+    planned = plan.open_schedule().requests if plan.mode == "open" else plan.requests
+    known = [bound for bound in (plan.budget_requests, planned) if bound is not None]
     return min(known) if known else None
 
 
@@ -195,11 +194,10 @@ def load_phrase(plan: Plan, rounds: int = 0) -> str:
 
 def _open_phrase(plan: Plan) -> str:
     made = plan.open_schedule()
-    kind = plan.arrivals.rpartition("/")[2] if plan.arrivals.startswith("trace:") else plan.arrivals
     rate = f" {plan.rate:g}/s" if plan.rate is not None else ""
     stages = f" along {len(plan.stages)} stage{'s' * (len(plan.stages) != 1)}" if plan.stages else ""
     speed = f" at {plan.trace_speed:g} times its speed" if plan.trace_speed != 1 else ""
-    what = f"trace {kind}{speed}" if plan.arrivals.startswith("trace:") else f"{kind}{rate}{stages}"
+    what = f"{plan.arrivals}{rate}{stages}" if plan.trace is None else f"trace {Path(plan.trace).name}{speed}"
     length = f" in {made.length_s:.4g} s" if made.length_s else " at once"
     talks = f"{made.planned:,} conversation{'s' * (made.planned != 1)}, " if plan.has_conversations else ""
     return f"open loop, {what}: {talks}{made.requests:,} request{'s' * (made.requests != 1)}{length}"

@@ -256,7 +256,7 @@ def _shorten(test: Test) -> None:
     if engine.last_due_ns < engine.schedule.offsets_ns[-1]:
         plan = replace(plan, duration_s=(engine.last_due_ns + 1) / 1e9)
         inputs = test.path / PARTS
-        if plan.arrivals.startswith("trace:"):
+        if plan.trace is not None:
             plan.open_schedule().save(inputs / TRACE)
         planned = plan.open_schedule(inputs, engine.workload).requests
         manifest.write(test.path, manifest.read(test.path) | {"plan": plan.to_json(), "planned": planned})

@@ -40,7 +40,7 @@ def warnings_of(profiles: Sequence[Profile], plan: Plan) -> list[str]:
         ProfileError: One would refuse a parameter.
     """
     notes = []
-    if plan.arrivals.startswith("trace:") and any(one.get("dataset") for one in plan.definitions):
+    if plan.trace is not None and any(one.get("dataset") for one in plan.definitions):
         notes.append("prompts come from the dataset, so of the trace's lengths only those of the answers count")
     extra = plan.source().extra
     for arm, profile in zip(plan.arms, profiles, strict=True):

@@ -143,6 +143,11 @@ class Plan:
         return any(definition.get("conversation") for definition in self.definitions)
 
     @property
+    def trace(self) -> str | None:
+        """The file of the trace that is replayed; None where none is."""
+        return self.arrivals.removeprefix("trace:") if self.arrivals.startswith("trace:") else None
+
+    @property
     def streamed(self) -> float:
         """The share of streamed answers; the mean of those of its workloads where each says its own."""
         if self.stream_share is not None:
@@ -229,11 +234,14 @@ class Plan:
         return tuple(schedule.Stage.from_json(stage) for stage in self.stages)
 
     def _trace(self) -> schedule.Trace | None:
-        name = self.arrivals.partition(":")[2] if self.arrivals.startswith("trace:") else None
-        if name is None:
+        if self.trace is None:
             return None
         return schedule.read_trace(
-            name, speed=self.trace_speed, start_s=self.trace_start_s, duration_s=self.duration_s, requests=self.requests
+            self.trace,
+            speed=self.trace_speed,
+            start_s=self.trace_start_s,
+            duration_s=self.duration_s,
+            requests=self.requests,
         )
 
     def phase(self, at_ns: int) -> str:

@@ -179,6 +179,6 @@ def describe(setup: Setup, path: Path, profiles: Sequence[Profile]) -> dict[str,
 
 def _keep_inputs(plan: Plan, parts: Path) -> None:
     """A trace and what was drawn from datasets, so that workers, and whoever finishes the run, need no other file."""
-    if plan.arrivals.startswith("trace:"):
+    if plan.trace is not None:
         plan.open_schedule().save(parts / TRACE)
     workload.save_samples(plan.definitions, plan.seed, parts)

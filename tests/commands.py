@@ -18,7 +18,7 @@ from loadtests.mock import process
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
     from conftest import Server
@@ -111,11 +111,13 @@ print(json.dumps(done))
 """
 
 
-def in_turn(lines: Sequence[Sequence[str]], cwd: Path) -> list[subprocess.CompletedProcess[str]]:
+def in_turn(
+    lines: Sequence[Sequence[str]], cwd: Path, env: Mapping[str, str] | None = None
+) -> list[subprocess.CompletedProcess[str]]:
     """Run commands that send nothing one after the other in one process, each as `firsttoken` would."""
     done = subprocess.run(
-        [sys.executable, "-c", IN_TURN], cwd=cwd, env=ENV, capture_output=True, text=True, check=True, timeout=120,
-        input=orjson.dumps(lines).decode(),
+        [sys.executable, "-c", IN_TURN], cwd=cwd, env={**ENV, **(env or {})}, capture_output=True, text=True,
+        check=True, timeout=120, input=orjson.dumps(lines).decode(),
     )  # fmt: skip
     ends = orjson.loads(done.stdout)
     return [subprocess.CompletedProcess(words, *end) for words, end in zip(lines, ends, strict=True)]

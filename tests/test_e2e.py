@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import commands
 import numpy as np
 import orjson
 import pyarrow.parquet as pq
@@ -27,25 +28,6 @@ if TYPE_CHECKING:
 
 HOME = Path(__file__).resolve().parent.parent
 ENV = os.environ | {"PYTHONPATH": str(HOME)}
-IN_TURN = """
-import contextlib, io, json, sys, traceback
-from loadtests.cli import main
-
-done = []
-for words in json.load(sys.stdin):
-    sys.argv, out, err, code = ["firsttoken", *words], io.StringIO(), io.StringIO(), 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
-        except BaseException:
-            code = 1
-            traceback.print_exc()
-    done.append([code, out.getvalue(), err.getvalue()])
-print(json.dumps(done))
-"""
-"""Command lines one after the other in one process, as `main` ends them: what is imported once need not be again."""
 
 
 def firsttoken(*words: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -57,13 +39,8 @@ def firsttoken(*words: str, cwd: Path, env: dict[str, str] | None = None) -> sub
 
 
 def in_turn(*lines: tuple[str, ...], cwd: Path) -> list[subprocess.CompletedProcess[str]]:
-    """Run commands that send nothing, each as `firsttoken` would."""
-    done = subprocess.run(
-        [sys.executable, "-c", IN_TURN], cwd=cwd, env=ENV | {"OPENAI_API_KEY": ""}, capture_output=True,
-        text=True, check=True, timeout=120, input=orjson.dumps(lines).decode(),
-    )  # fmt: skip
-    said = orjson.loads(done.stdout)
-    return [subprocess.CompletedProcess(line, *each) for line, each in zip(lines, said, strict=True)]
+    """Run commands that send nothing, each as `firsttoken` would, without a key."""
+    return commands.in_turn(lines, cwd, {"OPENAI_API_KEY": ""})
 
 
 def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
