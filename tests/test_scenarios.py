@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from playing import CASES, KINDS, MAPPED, READ_BYTES, case_id, profile_of, row_of, score_of, timed, told, truth
 from reading import facts
 
+from loadtests import clock
 from loadtests.mock.scenarios import SCENARIOS, TOPICS
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ FEW = [(name, True) for name in (
     "bad_json", "error_llamacpp_old", "429_page",
 )]  # fmt: skip
 """Of each kind of difficulty one."""
+
+NOW_S = clock.realtime_ns() // 1_000_000_000
+"""The moment of all answers that are split: the second is in them, and with it the size of what is compressed."""
 
 
 def heard(case: Case, reads: Iterable[tuple[int, bytes]], waits: Callable[[], bool] = bool) -> Record:
@@ -123,12 +127,12 @@ def split(data: bytes, cuts: Iterable[int]) -> Iterator[tuple[int, bytes]]:
 
 def split_facts(case: Case, cuts: Iterable[int], waits: Callable[[], bool] = bool) -> dict[str, Any]:
     """What must be the same at every split."""
-    return _without_moments(heard(case, split(b"".join(score_of(case).writes), cuts), waits))
+    return _without_moments(heard(case, split(b"".join(score_of(case, NOW_S).writes), cuts), waits))
 
 
 def played_facts(case: Case) -> dict[str, Any]:
     """The same of the answer as it is played, of which other tests say that it is the truth."""
-    return _without_moments(heard(case, timed(score_of(case))))
+    return _without_moments(heard(case, timed(score_of(case, NOW_S))))
 
 
 def _without_moments(record: Record) -> dict[str, Any]:
@@ -137,7 +141,7 @@ def _without_moments(record: Record) -> dict[str, Any]:
 
 
 def size(case: Case) -> int:
-    return sum(map(len, score_of(case).writes))
+    return sum(map(len, score_of(case, NOW_S).writes))
 
 
 def always() -> bool:
