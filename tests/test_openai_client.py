@@ -15,7 +15,7 @@ from loadtests.mock.process import start
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FAST = ("--ttft", "0.005", "--gap", "0.0005", "--prefill", "0", "--output-tokens", "8", "--key", "sk-right")
+FAST = ("--ttft", "0.005", "--gap", "0.0005", "--prefill", "0", "--output-tokens", "64", "--key", "sk-right")
 BASES = {"generic": "/v1", "meingpt": "/api/openai/v1", "8080": "/v1", "morpheus": "/api/v1"}
 MODELS = {"generic": "mock", "meingpt": "gpt-4o", "8080": "8080/llama-8b", "morpheus": "llama-3.3-70b"}
 ASKED: list[Any] = [{"role": "user", "content": "Name a city."}]
