@@ -43,6 +43,7 @@ _MISTAKES: Final = (
     ("loadtests.rundir", "RunError"),
     ("loadtests.parts", "RunIsOnError"),
     ("loadtests.mock.process", "MockError"),
+    ("loadtests.store.url", "StoreError"),
     ("analysis.runs", "RunError"),
 )
 """Errors whose text is the one line that a user gets. Named, not imported: most verbs never load most of them."""
