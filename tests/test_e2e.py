@@ -82,9 +82,9 @@ def until(true: Any, seconds: float = 20.0) -> None:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A shorter default run with constant arrivals: 8/s for 3 s are 24 requests."""
+    """A shorter default run with constant arrivals: 16/s for 1.5 s are 24 requests."""
     folder = tmp_path_factory.mktemp("demo")
-    return folder, firsttoken("run", "--arrivals", "constant", "--duration", "3s", cwd=folder)
+    return folder, firsttoken("run", "--rate", "16", "--arrivals", "constant", "--duration", "1.5s", cwd=folder)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_every_arrival_is_a_row_at_exactly_its_moment(demo: Any) -> None:
     folder, _ = demo
     found = rows(folder)
 
-    assert [row["scheduled_ns"] for row in found] == [i * 125_000_000 for i in range(24)]
+    assert [row["scheduled_ns"] for row in found] == [i * 62_500_000 for i in range(24)]
     assert [row["seq"] for row in found] == list(range(24))
     assert {row["outcome"] for row in found} == {"ok"}
     assert sum(row["stream"] for row in found) in range(17, 22)  # 80 % of 24 are 19.2; exact in each block of 100
@@ -695,4 +695,5 @@ def ended(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     calls = [call for name, some in BESIDE.items() if name in chosen for call in some]
     folders = [tmp_path_factory.mktemp(call.__name__) for call in calls]
     with ThreadPoolExecutor(4) as pool:
-        return dict(zip(calls, zip(folders, pool.map(lambda call, at: call(at), calls, folders)), strict=True))
+        ends = pool.map(lambda call, folder: call(folder), calls, folders)
+        return {call: (folder, end) for call, folder, end in zip(calls, folders, ends, strict=True)}

@@ -95,6 +95,7 @@ TALKS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_dataset_in_sharegpts_layout(tmp_path: Path, serve: Callable[..., Server]) -> None:
     """24 requests ask each of its 12 first questions twice, behind a nonce each time; answers are not asked."""
     (tmp_path / "talks.json").write_text(json.dumps(TALKS))

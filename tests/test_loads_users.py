@@ -38,6 +38,7 @@ def talk(tmp_path: Path) -> tuple[str, ...]:
     return ("--workload", "talk.toml")
 
 
+@pytest.mark.slow
 def test_a_conversation_repeats_what_was_really_said(
     tmp_path: Path, talk: tuple[str, ...], serve: Callable[..., Server]
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from commands import in_turn
 
 from loadtests.mock import process
 from loadtests.probe import Evidence, Talk, asks, diff_lines, judge
@@ -171,16 +172,17 @@ def test_json_has_findings_changes_and_the_transcripts_place(generic: process.Mo
     assert json.loads((tmp_path / found["transcript"]).read_text())["exchanges"][0]["kind"] == "models"
 
 
-@pytest.mark.parametrize(
-    ("args", "line"),
-    [
-        (("--profile", "meingpt", "--wrong"), "remote, and wrong requests may count against the account; add --yes"),
-        (("--profile", "vllm"), "profile vllm has no default_model; say which with --model NAME"),
-        (("--out", "no/such/place.json"), "--out no/such/place.json: no file can be written there"),
-    ],
-)
-def test_a_users_mistake_is_one_line_before_anything_is_sent(args: tuple[str, ...], line: str, tmp_path: Path) -> None:
-    done = command(*args, folder=tmp_path, MEINGPT_API_KEY=f"sk_meingpt_{SECRET}")
+MISTAKES = [
+    (("--profile", "meingpt", "--wrong"), "remote, and wrong requests may count against the account; add --yes"),
+    (("--profile", "vllm"), "profile vllm has no default_model; say which with --model NAME"),
+    (("--out", "no/such/place.json"), "--out no/such/place.json: no file can be written there"),
+]
 
-    assert done.returncode == 2
-    assert line in done.stderr.splitlines()[-1]
+
+def test_a_users_mistake_is_one_line_before_anything_is_sent(tmp_path: Path) -> None:
+    lines = [("probe", *args) for args, _ in MISTAKES]
+    ended = in_turn(lines, tmp_path, {"MEINGPT_API_KEY": f"sk_meingpt_{SECRET}"})
+
+    assert [done.returncode for done in ended] == [2] * len(MISTAKES)
+    for done, (_, line) in zip(ended, MISTAKES, strict=True):
+        assert line in done.stderr.splitlines()[-1]
