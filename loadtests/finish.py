@@ -18,6 +18,7 @@ from loadtests import bodies, headroom, manifest, missing, record
 from loadtests.derive import derive
 from loadtests.parts import claim, read_part, write_parquet
 from loadtests.plan import Plan
+from loadtests.played import Played
 from loadtests.sink import ENDED
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _finish(run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, A
     client = _client(parts)
     rows = _recorded(parts)
     ended = [_ended(parts, worker) for worker in range(plan.workers)]
-    played = missing.Played(plan, parts, rows, client, ended)
+    played = Played(plan, parts, rows, client, ended)
     added = missing.rows(played)
     whole = pa.concat_tables([rows, added]) if added.num_rows else rows
     table = derive(whole, _arm_wide(about))

@@ -29,9 +29,10 @@ from loadtests.locust_tab import tab_rows
 from loadtests.mock import process as mock_process
 from loadtests.plan import TRACE
 from loadtests.record import PARTS
-from loadtests.run import TRUTH, reach
+from loadtests.run import TRUTH
 from loadtests.rundir import Setup, create, describe, point_latest
 from loadtests.sink import DiskFullError
+from loadtests.targets import reach
 from loadtests.users import ChatUser, deliver_to, fire
 
 if TYPE_CHECKING:

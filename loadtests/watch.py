@@ -103,7 +103,7 @@ class Stopping:
 
     def look(self, now_ns: int) -> None:
         """Do what is due."""
-        if self._stop is None and (stop := self._fleet.stopping() or self._fleet.lost()):
+        if self._stop is None and (stop := self._fleet.stopping() or self._fleet.dead_end()):
             self._stop = stop
             self._fleet.stop(stop)
         if self._interrupts.count > self._heard:
