@@ -19,7 +19,7 @@ from loadtests.fleet import READY_S, Fleet, FleetError, Here, total
 from loadtests.guard import guard
 from loadtests.ledger import Ledger
 from loadtests.mock import process as mock_process
-from loadtests.rundir import NoRoomError, RunError, Setup, create, describe, point_latest
+from loadtests.rundir import NoRoomError, RunError, Setup, create, describe, inputs_of, point_latest
 from loadtests.sink import DISK_FULL, DiskFullError
 from loadtests.stop import Stop
 from loadtests.tally import Caps
@@ -124,11 +124,10 @@ def _crew(setup: Setup, path: Path, about: dict[str, Any], view: View) -> Crew:
         path / record.PARTS,
         Ledger(Caps.of(setup.plan), setup.plan.workers) if setup.plan.has_budget else None,
     )
-    inputs = {one.name: one.read_bytes() for one in sorted((path / record.PARTS).iterdir()) if one.is_file()}
-    hub.offer(about, inputs)
+    hub.offer(about, inputs_of(path), setup.plan.workers)
     if remote.again:
         hub.stay()
-    hub.on_join = lambda member: view.say(f"{member.name} has joined: {len(hub.members)} of {setup.plan.workers}")
+    hub.on_join = lambda host, count: view.say(f"{host} has joined: {count} of {setup.plan.workers}")
     host, port = remote.bind
     view.say(f"waiting for {setup.plan.workers} workers at {host}:{port}: firsttoken worker --master HOST:{port}")
     return hub

@@ -199,3 +199,9 @@ def _keep_inputs(plan: Plan, parts: Path) -> None:
     if plan.trace is not None:
         plan.open_schedule().save(parts / TRACE)
     workload.save_samples(plan.definitions, plan.seed, parts)
+
+
+def inputs_of(path: Path) -> dict[str, bytes]:
+    """By name, what workers on other machines need beside the manifest of a run that is about to begin."""
+    found = (one for one in sorted((path / record.PARTS).iterdir()) if one.name == TRACE or one.suffix == ".jsonl")
+    return {one.name: one.read_bytes() for one in found}

@@ -110,7 +110,8 @@ def test_users_beyond_the_planned_number_have_requests_of_their_own() -> None:
     (slot,), (places,) = slots(plan, None), everybody(plan)
     assert [places.enter(object()) for _ in range(2)] == [2, 3]
 
-    assert [places.next_seq(place, slot, tail=False) for place in (2, 3, 2)] == [BEYOND, BEYOND + MOST_WORKERS, BEYOND + 2 * MOST_WORKERS]
+    found = [places.next_seq(place, slot, tail=False) for place in (2, 3, 2)]
+    assert found == [BEYOND, BEYOND + MOST_WORKERS, BEYOND + 2 * MOST_WORKERS]
     assert places.next_seq(0, slot, tail=False) == 0
 
 

@@ -55,14 +55,17 @@ class Agent:
         make_load: Starts the load-making process on such a directory.
         stopped: Whether somebody has stopped it.
         say: Shows a line to people.
+        order: Where among the others it is to stand, by the alphabet.
     """
 
     def __init__(
         self, where: tuple[str, int], out: Path, make_load: Callable[[Place], Load], stopped: Callable[[], int],
         say: Callable[[str], None],
+        *,
+        order: str = "",
     ) -> None:  # fmt: skip
         self._out, self._make_load, self._stopped, self._say = out, make_load, stopped, say
-        self._where = where
+        self._where, self._order = where, order
         self.connection = Connection(where)
         self._place: Place | None = None
         self._load: Load | None = None
@@ -108,7 +111,7 @@ class Agent:
         if self._place is None:
             if now_ns - self._join_ns >= JOIN_S * 1e9:
                 self._join_ns = now_ns
-                self.connection.send({"kind": "join", **greeting(), **_host()})
+                self.connection.send({"kind": "join", "order": self._order, **greeting(), **_host()})
             return
         self.connection.ask_time()
         self._listen()

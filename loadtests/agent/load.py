@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loadtests.fleet.here import Process
-from loadtests.link.lines import Lines
 
 if TYPE_CHECKING:
     from loadtests.agent.place import Place
+    from loadtests.link.lines import Lines
 
 
 class Load(Protocol):
@@ -69,11 +68,17 @@ class Child:
 
 
 class Parent:
-    """Locust, which has started this agent and speaks with it over its standard input and output."""
+    """
+    Locust, which has started this agent and speaks with it over its standard input and output.
 
-    def __init__(self, place: Place) -> None:
-        self._lines = Lines(sys.stdin.buffer, sys.stdout.buffer)
-        self.fd = self._lines.fd
+    Args:
+        place: The directory that it reads its plan from and writes to.
+        lines: To it and from it.
+    """
+
+    def __init__(self, place: Place, lines: Lines) -> None:
+        self._lines = lines
+        self.fd = lines.fd
         self.tell({"do": "prepare", "path": str(place.path), "worker": place.number})
 
     def take(self) -> list[dict[str, Any]]:

@@ -98,14 +98,23 @@ class Fleet:
             FleetError: One of them ended instead, or took too long.
         """
         until = clock.monotonic_ns() + int(within_s * 1e9)
-        while not stop() and sum(member.ready for member in self.members) < self._planned:
+        while not stop() and not self.ready():
             self.listen(0.1)
-            for member in self.members:
-                if member.gone:
-                    raise FleetError(f"{member.name}: {member.gone}" if member.where else member.gone)
             if clock.monotonic_ns() > until:
                 came = sum(member.ready for member in self.members)
                 raise FleetError(f"{came} of {self._planned} workers came up within {within_s:g} s")
+
+    def ready(self) -> bool:
+        """
+        Whether all planned workers have read their plan and could start.
+
+        Raises:
+            FleetError: One of them ended instead.
+        """
+        for member in self.members:
+            if member.gone:
+                raise FleetError(f"{member.name}: {member.gone}" if member.where else member.gone)
+        return sum(member.ready for member in self.members) >= self._planned
 
     def lead_ns(self) -> int:
         """From now to a start that all of them have heard of by then."""
@@ -131,6 +140,10 @@ class Fleet:
     def stop(self, stop: Stop) -> None:
         """Offer no more; what is in flight goes on."""
         self._tell({"do": "stop", "stop": [*stop]})
+
+    def end(self) -> None:
+        """Offer no more, and for no reason that anybody would have to be told: the load is as long as it was."""
+        self._tell({"do": "end"})
 
     def cancel(self, flag: str) -> None:
         """End what is in flight; each request is recorded as cancelled."""

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 PATIENCE_S: Final = 20.0
 """How long the end of a run waits for workers that were told to end."""
 
+WAITING_NS: Final = 5_000_000_000
+"""Who waits for the others and has not asked again for so long has gone."""
+
 GOOD_BYES: Final = 10
 GOOD_BYE_S: Final = 0.2
 LINGER_MS: Final = 1000
@@ -50,12 +53,11 @@ class Hub:
     Args:
         where: Host and port to listen at; the host may be `*`.
         parts: The run's parts directory.
-        work: What a worker needs: the manifest, and by name the files of inputs beside it.
         ledger: The budget that they share; None without one.
 
     Attributes:
         members: Of the fleet, by their number.
-        on_join: Called with a member that has joined.
+        on_join: Called with the host of a worker that has come, and how many have.
 
     Raises:
         HubError: Something else listens there, or the host is not of this machine.
@@ -63,8 +65,10 @@ class Hub:
 
     def __init__(self, where: tuple[str, int], parts: Path, ledger: Ledger | None = None) -> None:
         self.members: list[Member] = []
-        self.on_join: Callable[[Member], None] = lambda _member: None
+        self.on_join: Callable[[str, int], None] = lambda _host, _count: None
         self._work: tuple[dict[str, Any], dict[str, bytes]] | None = None
+        self._expected = 1
+        self._waiting: dict[bytes, tuple[int, dict[str, Any]]] = {}
         self._parts, self._ledger = parts, ledger
         self._inbox = Inbox(parts)
         self._peers: dict[bytes, Peer] = {}
@@ -86,9 +90,9 @@ class Hub:
                 f"--bind {where[0]}:{where[1]}: {error.strerror or error}; name a free port of this machine"
             ) from None
 
-    def offer(self, manifest: dict[str, Any], inputs: dict[str, bytes]) -> None:
-        """Whoever joins from now on gets this to do."""
-        self._work = (manifest, inputs)
+    def offer(self, manifest: dict[str, Any], inputs: dict[str, bytes], workers: int) -> None:
+        """Once so many have joined, they and whoever comes later get this to do."""
+        self._work, self._expected = (manifest, inputs), workers
 
     def stay(self) -> None:
         """The workers are to come back for another run when this one is over."""
@@ -209,17 +213,31 @@ class Hub:
         """A worker is there: it gets its number and its work; the same again where the answer got lost."""
         if text := mismatch(message):
             self._send(key, {"kind": "refuse", "text": text})
-        elif self._work is None:
-            self._send(key, {"kind": "wait"})
-        elif len(self.members) >= MOST_WORKERS and key not in self._peers:
+        elif key in self._peers:
+            self._prepare(self._peers[key])
+        elif len(self.members) >= MOST_WORKERS:
             self._send(key, {"kind": "refuse", "text": f"the run has {MOST_WORKERS} workers, which is all it may have"})
         else:
-            is_new = key not in self._peers
-            peer = self._peers[key] if is_new is False else self._enter(key, message)
-            about, inputs = self._work
-            own = about | {"worker": peer.member.number}
-            names = list(inputs)
-            self._send(key, {"kind": "prepare", "manifest": own, "inputs": names}, *(inputs[name] for name in names))
+            if key not in self._waiting:
+                self.on_join(str(message.get("host", "?")), len(self._waiting) + len(self.members) + 1)
+            self._waiting[key] = (clock.monotonic_ns(), message)
+            self._admit()
+
+    def _admit(self) -> None:
+        """Once all who are expected are there, number them in the order that they ask for; then anybody."""
+        now_ns = clock.monotonic_ns()
+        self._waiting = {key: one for key, one in self._waiting.items() if now_ns - one[0] < WAITING_NS}
+        if self._work is None or len(self._waiting) + len(self.members) < self._expected:
+            return
+        for key, (_, message) in sorted(self._waiting.items(), key=lambda one: str(one[1][1].get("order", ""))):
+            self._prepare(self._enter(key, message))
+        self._waiting.clear()
+
+    def _prepare(self, peer: Peer) -> None:
+        assert self._work is not None
+        about, inputs = self._work
+        own, names = about | {"worker": peer.member.number}, list(inputs)
+        self._send(peer.key, {"kind": "prepare", "manifest": own, "inputs": names}, *(inputs[name] for name in names))
 
     def _enter(self, key: bytes, message: dict[str, Any]) -> Peer:
         member = Member(len(self.members), where=str(message.get("host", "?"))[:100])
@@ -228,7 +246,6 @@ class Hub:
         member.about["joined_unix_ns"] = clock.realtime_ns()
         self.members.append(member)
         peer = self._peers[key] = Peer(key, member)
-        self.on_join(member)
         return peer
 
     def _rows(self, peer: Peer, message: dict[str, Any], data: list[bytes]) -> None:

@@ -64,6 +64,8 @@ class Member:
             self.reached = max(self.reached, said["slot"])
         elif kind == "over":
             self.over = True
+        elif kind == "failed":
+            self.gone = self.gone or said["text"]
         else:
             self.status = said
         if stopping := said.get("stopping"):
