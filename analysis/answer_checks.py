@@ -1,4 +1,4 @@
-"""The checks of load, answers and record: was it the planned load, who answered what, and is it all there?"""
+"""The checks of load and answers: was it the planned load, and who answered what?"""
 
 from __future__ import annotations
 
@@ -256,42 +256,7 @@ def buffered(seen: Evidence) -> Check:
     return rule.judge_share(int(found.sum()), len(streams))
 
 
-# The record.
-
-
-def complete(seen: Evidence) -> Check:
-    """28: every planned arrival has its row, and the run came to its end."""
-    rule = Rule(28, "rows of planned arrivals", "", 0.0, None, limit="all, and the run ended")
-    recorded, manifest = int((~where(seen.run.requests, "phase", "drain")).sum()), seen.run.manifest
-    planned = manifest.get("planned")
-    value = f"{recorded:,} of {planned:,}" if isinstance(planned, int) else f"{recorded:,}"
-    lost = int(where(seen.run.requests, "outcome", "lost").sum())
-    if recorded == 0 and planned != 0:
-        return rule.state(value, "invalid", "Nothing was recorded.")
-    if seen.rows.empty:
-        return rule.state(value, "invalid", "No request was measured: make the run longer than its warm-up.")
-    if isinstance(planned, int) and recorded < planned and manifest.get("ended", True):
-        return rule.state(
-            value, "invalid", "Rows are missing without a reason: a flaw of firsttoken, please report it."
-        )
-    if lost:
-        return rule.state(
-            value,
-            "doubtful",
-            f"A worker was killed with {lost:,} requests in its hands; nobody knows what became of them.",
-        )
-    if not manifest.get("ended", True):
-        return rule.state(value, "doubtful", "The run did not come to its end; these are the rows it had written.")
-    if manifest.get("stop"):
-        return rule.state(value, "doubtful", f"The run was stopped early: {_reason(manifest['stop'])}.")
-    return rule.state(value, "ok")
-
-
-def _reason(stop: Any) -> str:
-    return str(stop.get("text") or stop.get("reason") or "no reason given") if isinstance(stop, dict) else str(stop)
-
-
 CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (
-    unsent, rate, little, certified, errors, models, cached, usage, counted, new_connections, throttled, caps, complete,
+    unsent, rate, little, certified, errors, models, cached, usage, counted, new_connections, throttled, caps,
     buffered,
 )  # fmt: skip

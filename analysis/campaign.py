@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 from analysis import runs
 from analysis.arms import arms
 from analysis.runs import RunError
+from loadtests import record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analysis.runs import Run
 
 FILE: Final = "campaign.json"
 SCHEMA_VERSION: Final = 1
+NO_DRAFTS: Final[Mapping[Path, Path]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,11 @@ class Campaign:
 
     @property
     def begun(self) -> tuple[dict[str, Any], ...]:
-        """The runs that have something on disk."""
-        return tuple(run for run in self.runs if run.get("state") != "planned")
+        """The runs that have something on disk; one that is on, or was killed, is still told as planned."""
+        return tuple(run for run in self.runs if run.get("state") != "planned" or self._is_there(run))
+
+    def _is_there(self, about: dict[str, Any]) -> bool:
+        return (self.path / str(about.get("folder")) / record.MANIFEST).is_file()
 
 
 def is_campaign(path: str | Path) -> bool:
@@ -77,13 +84,14 @@ def members(path: str | Path) -> list[Path]:
     return [campaign.path / str(about.get("folder")) for about in campaign.begun]
 
 
-def runs_of(path: str | Path, chunks: bool = False) -> list[Run]:
+def runs_of(path: str | Path, chunks: bool = False, drafts: Mapping[Path, Path] = NO_DRAFTS) -> list[Run]:
     """
     Whatever stands for a run as runs of one arm each: a run directory, one of several arms, a campaign's folder.
 
     Args:
         path: A directory, or a link to one such as `results/latest`.
         chunks: Read the per-chunk lists too.
+        drafts: By the directory of an unfinished run, links resolved, where the files of its state so far are.
 
     Returns:
         At least one; a run's arms in the order they were named, a campaign's runs in that of time.
@@ -92,27 +100,34 @@ def runs_of(path: str | Path, chunks: bool = False) -> list[Run]:
         RunError: As `runs.load`; or a campaign of which nothing was run yet.
     """
     if not is_campaign(path):
-        return _one(Path(path), chunks)
+        return _one(Path(path), chunks, drafts)
     campaign = read(path)
-    if not campaign.begun:
+    begun = [about for about in campaign.begun if _is_readable(campaign.path / str(about.get("folder")), about, drafts)]
+    if not begun:
         raise RunError(f"{path}: a campaign of which no run has begun")
-    return [run for about in campaign.begun for run in arms(_member(campaign, about, chunks))]
+    return [run for about in begun for run in arms(_member(campaign, about, chunks, drafts))]
 
 
-def _one(path: Path, chunks: bool) -> list[Run]:
+def _is_readable(folder: Path, about: dict[str, Any], drafts: Mapping[Path, Path]) -> bool:
+    """Not one that has begun since the drafts were made."""
+    return about.get("state") != "planned" or folder in drafts or (folder / record.REQUESTS).is_file()
+
+
+def _one(path: Path, chunks: bool, drafts: Mapping[Path, Path]) -> list[Run]:
     """The arms of a run directory; one that lies in a campaign is told as part of it."""
     folder = path.resolve()
     if is_campaign(folder.parent):
         campaign = read(folder.parent)
         for about in campaign.runs:
             if about.get("folder") == folder.name:
-                return arms(_member(campaign, about, chunks))
-    return arms(runs.load(path, chunks))
+                return arms(_member(campaign, about, chunks, drafts))
+    return arms(runs.load(path, chunks, drafts.get(folder)))
 
 
-def _member(campaign: Campaign, about: dict[str, Any], chunks: bool) -> Run:
+def _member(campaign: Campaign, about: dict[str, Any], chunks: bool, drafts: Mapping[Path, Path]) -> Run:
     """One of its runs, named after the campaign and, where the campaign has several arms, the arm."""
-    run = runs.load(campaign.path / str(about.get("folder")), chunks)
+    folder = campaign.path / str(about.get("folder"))
+    run = runs.load(folder, chunks, drafts.get(folder))
     manifest = run.manifest | {"round": about.get("round", run.manifest.get("round"))}
     label, told = f"{campaign.path.name}/{run.path.name}", manifest.get("arms") or [{}]
     if len(told) == 1 and about.get("arm"):

@@ -1,7 +1,7 @@
 """
 What a check of a run is: what it looks at, how it compares, what it says.
 
-The checks themselves are in `client_checks` and `answer_checks`; `validity` puts them together.
+The checks themselves are in `client_checks`, `answer_checks` and `record_checks`; `validity` puts them together.
 
 A percentile is judged only as far up as the count of values supports it, and a share only from a few cases on, so that
 one late wake-up in a short run on a busy machine decides nothing. A check that needs more data than the run has is
@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
-from analysis import stats
+from analysis import stats, workers
 from analysis.runs import flagged, numbers, seconds, where
 from analysis.units import NONE, digits
 
@@ -86,6 +86,8 @@ def evidence(run: Run, window: Window) -> Evidence:
 
 def relief(run: Run) -> str:
     """What gives the load-making processes room: more of them where a core is left for one, else more cores."""
+    if workers.are_elsewhere(run):
+        return "more machines (--expect-workers)"
     host, profile = run.manifest.get("host") or {}, run.manifest.get("profile") or {}
     cores = host.get("usable_cpus") or host.get("cpus")
     served_here = profile.get("embedded") or LOOPBACK.match(str(profile.get("base_url", "")))
@@ -174,11 +176,19 @@ class Rule:
         return Check(self.number, self.name, value, limit, status, why)
 
 
-def supported_quantile(values: NDArray[np.float64], up_to: float = 0.99) -> tuple[float, str]:
-    """The highest quantile these values say something about, and its name: `p95 of 160`."""
+class Told(NamedTuple):
+    """A quantile of some values: which one, what it is, and its name: `p95 of 160`."""
+
+    p: float
+    value: float
+    name: str
+
+
+def supported_quantile(values: NDArray[np.float64], up_to: float = 0.99) -> Told:
+    """The highest quantile these values say something about; NaN is left out."""
     known = values[~np.isnan(values)]
     p = stats.highest_supported(known.size, up_to)
-    return float(np.quantile(known, p)), f"{percentile(p)} of {known.size}"
+    return Told(p, float(np.quantile(known, p)), f"{percentile(p)} of {known.size}")
 
 
 def percentile(p: float) -> str:

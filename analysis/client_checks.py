@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from analysis import stats
+from analysis import stats, workers
 from analysis.arms import SLOT
-from analysis.check import NO_CLIENT, Check, Evidence, Rule, percentile, relief, send_lag, supported_quantile
+from analysis.check import NO_CLIENT, Check, Evidence, Rule, Told, percentile, relief, send_lag, supported_quantile
 from analysis.metrics import is_stream
 from analysis.runs import numbers, seconds
 from analysis.window import is_burst
@@ -27,11 +27,13 @@ def late_sends(seen: Evidence) -> Check:
     typical_ms = 1e3 * float(np.nanmedian(reference)) if np.any(~np.isnan(reference)) else 0.0
     advice = f"The client sends late: {relief(seen.run)}, a machine of its own, or a lower rate."
     rule = Rule(1, "send lag", advice, max(1.0, 0.01 * typical_ms), max(10.0, 0.05 * typical_ms), " ms")
-    lag = send_lag(seen.rows)
-    if np.all(np.isnan(lag)):
+    lag_ms = 1e3 * send_lag(seen.rows)
+    if np.all(np.isnan(lag_ms)):
         return rule.skip("nothing was sent outside of a burst and without waiting for --max-in-flight")
-    value, which = supported_quantile(1e3 * lag)
-    return rule.judge(max(value, 0.0), f"{which}; on new connections counted to the pick-up, without the handshake")
+    found = supported_quantile(lag_ms)
+    note = f"{found.name}; on new connections counted to the pick-up, without the handshake"
+    of_worker = workers.each(lag_ms, numbers(seen.rows, "worker"), _quantile(found.p))
+    return workers.located(rule.judge(max(found.value, 0.0), note), rule, seen.run, of_worker)
 
 
 def missed_slots(seen: Evidence) -> Check:
@@ -45,7 +47,9 @@ def missed_slots(seen: Evidence) -> Check:
     if is_burst(seen.run.plan):
         return rule.skip("a burst: all are meant for one instant")
     lag = send_lag(seen.rows)
-    return rule.judge_share(int(np.count_nonzero(lag > limit_s)), int(np.count_nonzero(~np.isnan(lag))))
+    check = rule.judge_share(int(np.count_nonzero(lag > limit_s)), int(np.count_nonzero(~np.isnan(lag))))
+    of_worker = workers.each(lag, numbers(seen.rows, "worker"), lambda own: 100 * float(np.mean(own > limit_s)))
+    return workers.located(check, rule, seen.run, of_worker)
 
 
 def wake_lag(seen: Evidence) -> Check:
@@ -77,14 +81,19 @@ def _of_seconds(rule: Rule, seen: Evidence, column: str, meaning: str) -> Check:
     values = numbers(seen.client, column)
     if np.all(np.isnan(values)):
         return rule.skip("never sampled")
-    value, which = _typical(values)
-    return rule.judge(value / 1e3, f"{meaning}: {which}")
+    found = _typical(values)
+    of_worker = workers.each(values / 1e3, numbers(seen.client, "worker"), _quantile(found.p))
+    return workers.located(rule.judge(found.value / 1e3, f"{meaning}: {found.name}"), rule, seen.run, of_worker)
 
 
-def _typical(values: NDArray[np.float64]) -> tuple[float, str]:
+def _typical(values: NDArray[np.float64]) -> Told:
     known = values[~np.isnan(values)]
     p = 0.95 if known.size >= stats.least_count(0.95) else 0.5
-    return float(np.quantile(known, p)), f"{percentile(p)} of {known.size} seconds"
+    return Told(p, float(np.quantile(known, p)), f"{percentile(p)} of {known.size} seconds")
+
+
+def _quantile(p: float) -> Callable[[NDArray[np.float64]], float]:
+    return lambda values: float(np.quantile(values, p))
 
 
 def cpu(seen: Evidence) -> Check:
@@ -94,9 +103,12 @@ def cpu(seen: Evidence) -> Check:
     )
     if seen.client is None:
         return _no_client(rule)
-    shares = [numbers(group, "cpu") for _, group in seen.client.groupby("worker", observed=True)]
-    judged = [_typical(100 * share) for share in shares if np.any(~np.isnan(share))]
-    return rule.judge(*max(judged)) if judged else rule.skip("never sampled")
+    judged = workers.each(100 * numbers(seen.client, "cpu"), numbers(seen.client, "worker"), _typical)
+    if not judged:
+        return rule.skip("never sampled")
+    worst = max(judged.values(), key=lambda one: one.value)
+    of_worker = {number: one.value for number, one in judged.items()}
+    return workers.located(rule.judge(worst.value, worst.name), rule, seen.run, of_worker)
 
 
 def shared_reads(seen: Evidence) -> Check:
@@ -109,7 +121,9 @@ def shared_reads(seen: Evidence) -> Check:
         return rule.skip("user clock: who merged them cannot be told; the event loop's lag says if the client was late")
     merged = (numbers(streams, "shared_reads") > 0) & ~(late <= 1000)
     note = "only where the reader was over 1 ms late: events that the server sent in one piece are exact"
-    return rule.judge_share(int(merged.sum()), len(streams), note=note)
+    check = rule.judge_share(int(merged.sum()), len(streams), note=note)
+    shares = workers.each(100.0 * merged, numbers(streams, "worker"), lambda own: float(own.mean()))
+    return workers.located(check, rule, seen.run, shares)
 
 
 def clock(seen: Evidence) -> Check:
@@ -121,8 +135,14 @@ def clock(seen: Evidence) -> Check:
     if seen.client is None:
         return rule.skip(NO_CLIENT)
     by = ["worker", *({SLOT} & set(seen.client.columns))]
-    steps = [_clock_step_us(group) for _, group in seen.client.groupby(by, observed=True) if len(group) > 1]
-    return rule.judge(max(steps)) if steps else rule.skip("fewer than two samples")
+    steps: dict[int, float] = {}
+    for _, group in seen.client.groupby(by, observed=True):
+        if len(group) > 1:
+            number = int(numbers(group, "worker")[0])
+            steps[number] = max(steps.get(number, 0.0), _clock_step_us(group))
+    if not steps:
+        return rule.skip("fewer than two samples")
+    return workers.located(rule.judge(max(steps.values())), rule, seen.run, steps)
 
 
 def _clock_step_us(samples: pd.DataFrame) -> float:

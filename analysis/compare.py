@@ -45,12 +45,13 @@ UNCOMPARED: Final = ("versions.", "hashes.schedule")
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two runs, or as many as stand for it."""
+    """One of the two runs, or as many as stand for it; `unfinished` says how far one is that is on or was killed."""
 
     name: str
     run_id: str
     verdict: str
     runs: int = 1
+    unfinished: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,8 @@ def _place(one: Row | Rate) -> tuple[str, str | None, str]:
 
 
 def _side(summary: Summary, runs: int) -> Side:
-    return Side(summary.facts.name, summary.facts.run_id, summary.validity.verdict, runs)
+    about = summary.facts
+    return Side(about.name, about.run_id, summary.validity.verdict, runs, about.unfinished)
 
 
 def _lines(a: Row | None, b: Row | None) -> list[Line]:

@@ -24,6 +24,7 @@ class Facts:
         clock: Whose stamps they are: kernel, user or mixed.
         client: How much of its calibrated limit the load generator used, as a phrase.
         spent: What the run took of the provider, in tokens and money, as a phrase; empty where nothing was counted.
+        unfinished: How far a run is that is on or was killed; empty for a finished one.
         settings: What a comparison holds constant, flat, dotted names to values.
     """
 
@@ -42,6 +43,7 @@ class Facts:
     spent: str = ""
     arm: str = ""
     workload: str = ""
+    unfinished: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -66,6 +68,7 @@ def of(run: Run) -> Facts:
         spent=spent_phrase(run),
         arm=run.arm,
         workload=load.workload(run.plan),
+        unfinished=run.unfinished,
         labels={str(key): str(value) for key, value in (manifest.get("labels") or {}).items()},
         settings=_settings(run),
     )

@@ -35,7 +35,8 @@ def write(judged: Sequence[Judged]) -> Path:
     """
     Write report.html, charts/*.svg, validity.json and quantiles.parquet into the run directory.
 
-    The chunk lists are read here if the run was loaded without them.
+    The chunk lists are read here if the run was loaded without them. Of an unfinished run nothing is written that a
+    later judgement would read.
 
     Args:
         judged: The arms of one run; of several, the charts' names begin with the arm's.
@@ -43,8 +44,9 @@ def write(judged: Sequence[Judged]) -> Path:
     Returns:
         The path of report.html.
     """
-    write_judgement(judged)
     folder = judged[0].run.path
+    if not judged[0].run.unfinished:
+        write_judgement(judged)
     drawn = [charts.draw(run, one.summary) for run, one in zip(_with_chunks(judged), judged, strict=True)]
     (folder / record.CHARTS).mkdir(exist_ok=True)
     for one, some in zip(judged, drawn, strict=True):

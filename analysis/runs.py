@@ -30,6 +30,8 @@ OF_ARM: Final = ("model", "params", "new_connections")
 """What an arm has of its own beside its name and its profile."""
 
 CHUNK_LISTS = ("chunk_gap_us", "chunk_kind", "chunk_chars")
+UNFINISHED: Final = "unfinished"
+"""Why a run stopped, in the manifest of a draft: it did not, or nobody has finished it yet."""
 
 
 class RunError(ValueError):
@@ -55,6 +57,14 @@ class Run:
     requests: pd.DataFrame
     client: pd.DataFrame | None
     label: str = ""
+
+    @property
+    def unfinished(self) -> str:
+        """Where it is on or was killed and not yet repaired: how far it is, in words; else empty."""
+        stop = self.manifest.get("stop")
+        if not isinstance(stop, dict) or stop.get("reason") != UNFINISHED:
+            return ""
+        return str(stop.get("text") or UNFINISHED)
 
     @property
     def name(self) -> str:
@@ -83,13 +93,14 @@ class Run:
         return bool(self.plan.get("mode", "open") == "open")
 
 
-def load(path: str | Path, chunks: bool = False) -> Run:
+def load(path: str | Path, chunks: bool = False, draft: Path | None = None) -> Run:
     """
     Read a run.
 
     Args:
         path: A run directory, or a link to one such as `results/latest`.
         chunks: Read the per-chunk lists too.
+        draft: Where the files of an unfinished run's state so far are.
 
     Raises:
         RunError: No run there, a run that was killed and not repaired, a file cut short, or a newer schema.
@@ -100,17 +111,23 @@ def load(path: str | Path, chunks: bool = False) -> Run:
     folder = folder.resolve()
     if (folder / "campaign.json").is_file():
         raise RunError(f"{path}: a campaign, not a run; one of its runs is {path}/01")
-    _check_files(folder, path)
-    manifest = _manifest(folder / record.MANIFEST)
-    requests = _requests(folder / record.REQUESTS, chunks)
-    client = folder / record.CLIENT
-    return Run(folder, manifest, requests, _frame(_read(client, None)) if client.is_file() else None)
+    files = folder if draft is None else draft
+    _check_files(files, path)
+    manifest = _manifest(files / record.MANIFEST)
+    requests = _requests(files / record.REQUESTS, chunks)
+    client = _frame(_read(files / record.CLIENT, None)) if (files / record.CLIENT).is_file() else None
+    return Run(folder, manifest, requests, client)
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a run has parts and no rows made of them: it is on, or was killed and not repaired."""
+    return (folder / record.PARTS).is_dir() and not (folder / record.REQUESTS).is_file()
 
 
 def _check_files(folder: Path, path: str | Path) -> None:
+    if is_unfinished(folder):
+        raise RunError(f"{path}: the run is still on or was killed; `firsttoken repair {path}` finishes it")
     if not (folder / record.REQUESTS).is_file():
-        if (folder / record.PARTS).is_dir():
-            raise RunError(f"{path}: the run is still on or was killed; `firsttoken repair {path}` finishes it")
         raise RunError(f"{path}: no {record.REQUESTS} in it, so it is not a run directory")
     if not (folder / record.MANIFEST).is_file():
         raise RunError(f"{path}: {record.MANIFEST} is missing; without it nobody knows what was run")

@@ -76,7 +76,8 @@ def mean(summaries: Sequence[Summary]) -> Summary:
         return first
     worst = validity.worst(one.validity for one in summaries)
     counts = replace(first.counts, in_window=sum(one.counts.in_window for one in summaries))
-    facts = replace(first.facts, name=_name(summaries), settings=_settings(summaries))
+    unfinished = "; ".join(f"{one.facts.name}: {one.facts.unfinished}" for one in summaries if one.facts.unfinished)
+    facts = replace(first.facts, name=_name(summaries), settings=_settings(summaries), unfinished=unfinished)
     return replace(
         first, facts=facts, counts=counts, validity=worst, rows=tuple(_rows(summaries)), rates=tuple(_rates(summaries))
     )

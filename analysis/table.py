@@ -43,6 +43,8 @@ def header(summary: Summary, notes: list[str]) -> list[Text]:
     """The lines above the table; what they need a footnote for is added to the notes."""
     f, verdict = summary.facts, summary.validity.verdict
     lines = [Text.assemble((verdict.upper(), COLOURS[verdict]), f"  {f.name}")]
+    if f.unfinished:
+        lines.append(Text.assemble(("  unfinished", COLOURS["doubtful"]), f": {f.unfinished}"))
     lines += [
         Text.assemble(("  " + check.name, COLOURS[check.status]), f" {check.value}: {check.why}")
         for check in summary.validity.faults
@@ -169,6 +171,8 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
     a, b = comparison.a, comparison.b
     for side, of in (("A", a), ("B", b)):
         console.print(Text.assemble((f"{side}  ", "bold"), f"{of.name}  ", (of.verdict, COLOURS[of.verdict])))
+        if of.unfinished:
+            console.print(Text.assemble(("   unfinished", COLOURS["doubtful"]), f": {of.unfinished}"))
     for difference in comparison.settings:
         console.print(Text(f"   {difference.name}: {difference.a} → {difference.b}", style="dim"))
     console.print()

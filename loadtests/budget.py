@@ -1,24 +1,22 @@
 """
 What a run may spend at most: requests, tokens, money; over all worker processes of this machine.
 
-The counts are one small file in the run's parts directory, changed under a lock that dies with its holder. Every
-request reserves its worst case before it is sent and settles what it really took, so that no burst overshoots.
+The counts are one small file in the run's parts directory (see `tally`). Every request reserves its worst case before
+it is sent and settles what it really took, so that no burst overshoots. Over many machines each has a file of its own
+and spends only what the master has leased to it (see `lease` and `ledger`).
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import struct
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow.compute as pc
 
 from loadtests.dialect import asked_choices
+from loadtests.tally import Caps, Spend, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from loadtests.profiles import Profile
     from loadtests.profiles.tables import Prices
     from loadtests.record import Record
+    from loadtests.tally import Counts
     from loadtests.workload import Request
 
 FILE: Final = "budget"
@@ -37,20 +36,6 @@ BYTES_PER_TOKEN: Final = 3
 
 class BudgetError(ValueError):
     """A budget without room for a single request: one line."""
-
-
-class Spend(NamedTuple):
-    """Requests, tokens (input and output) and money in the currency of the profile's prices."""
-
-    requests: int = 0
-    tokens: int = 0
-    cost: float = 0.0
-
-    def plus(self, other: Spend, sign: int = 1) -> Spend:
-        """Both together, or the difference."""
-        return Spend(
-            self.requests + sign * other.requests, self.tokens + sign * other.tokens, self.cost + sign * other.cost
-        )
 
 
 class Need(NamedTuple):
@@ -66,49 +51,58 @@ class Need(NamedTuple):
         return Spend(1, self.input_tokens + self.output_tokens, self.cost)
 
 
-_COUNTS: Final = struct.Struct("=qqdqqd")
-"""What was settled, and what is reserved by requests under way."""
-
-
 class Budget:
     """
     The caps of a plan and what has been spent of them.
 
     Args:
         profiles: Of the plan's arms, in their order.
-        path: The file that all processes of the run share; made where it is not there.
+        path: The file that all processes of this machine share; made where it is not there.
+        leased: The caps are those of a run over many machines; here only what was granted may be spent.
     """
 
-    def __init__(self, plan: Plan, profiles: Sequence[Profile], path: Path) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, profiles: Sequence[Profile], path: Path, *, leased: bool = False) -> None:
+        self.leased = leased
+        self._caps = Caps.of(plan)
+        self._all = self._caps.all()
         self._sides = {arm.name: (arm, profile) for arm, profile in zip(plan.arms, profiles, strict=True)}
         self._needs: dict[tuple[str, int], Need] = {}
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._tally = Tally(path)
 
     def close(self) -> None:
         """Give the file back."""
-        os.close(self._fd)
+        self._tally.close()
 
     def reserve(self, name: str, request: Request, body_bytes: int) -> str:
         """
         Ask for the room that a request with so long a body to the arm of this name needs.
 
         Returns:
-            "": It has it. `WAIT`: it would, if what is under way took less than it may. Else: which cap is reached, for
-            people.
+            "": It has it. `WAIT`: it would, if what is under way took less than it may, or with a larger lease. Else:
+            which cap is reached, for people.
         """
         arm, profile = self._sides[name]
         need = worst_case(profile, arm.params, request, body_bytes)
-        with self._counts() as (settled, reserved):
-            after = settled.plus(need.spend)
-            for option, value, cap in self._caps(after):
-                if value > cap:
-                    return f"{option} {cap:g} is spent: the next request may take it to {value:,.6g}"
-            total = after.plus(reserved)
-            if any(value > cap for _, value, cap in self._caps(total)):
-                return WAIT
-            self._write(settled, reserved.plus(need.spend))
-        self._needs[name, request.seq] = need
+        with self._tally.held() as counts:
+            said = self._lacking(counts, need.spend) if self.leased else self._reached(counts, need.spend)
+            if not said:
+                reserved, asked = counts.reserved.plus(need.spend), counts.asked.plus(need.spend)
+                self._tally.write(counts._replace(reserved=reserved, asked=asked, wanted=Spend()))
+                self._needs[name, request.seq] = need
+            elif self.leased and counts.wanted != need.spend:
+                self._tally.write(counts._replace(wanted=need.spend))
+        return said
+
+    def _reached(self, counts: Counts, need: Spend) -> str:
+        after = counts.settled.plus(need)
+        for option, value, cap in self._caps.beyond(after, self._all):
+            return f"{option} {cap:g} is spent: the next request may take it to {value:,.6g}"
+        return WAIT if self._caps.beyond(after.plus(counts.reserved), self._all) else ""
+
+    def _lacking(self, counts: Counts, need: Spend) -> str:
+        for option, value, cap in self._caps.beyond(need, counts.room):
+            why = f"what is left has no room for the next request, which may take {value:,.6g}"
+            return f"{option} {cap:g} is spent: {why}" if counts.final else WAIT
         return ""
 
     def settle(self, name: str, seq: int, record: Record | None) -> None:
@@ -124,15 +118,19 @@ class Budget:
         if need is None:
             return
         used = need.spend if record is None else self._used(self._sides[name][1], need, record)
-        with self._counts() as (settled, under_way):
-            self._write(settled.plus(used), under_way.plus(need.spend, -1))
+        self._over(need.spend, used)
 
     def release(self, name: str, seq: int) -> None:
         """A request was not sent, and its room is free again; harmless where it was."""
         need = self._needs.pop((name, seq), None)
         if need is not None:
-            with self._counts() as (settled, under_way):
-                self._write(settled, under_way.plus(need.spend, -1))
+            self._over(need.spend, Spend())
+
+    def _over(self, need: Spend, used: Spend) -> None:
+        with self._tally.held() as counts:
+            left = counts.reserved.plus(need, -1)
+            reserved = left if left.requests else Spend()  # no dust of money where nothing is under way
+            self._tally.write(counts._replace(settled=counts.settled.plus(used), reserved=reserved))
 
     @staticmethod
     def _used(profile: Profile, need: Need, record: Record) -> Spend:
@@ -146,29 +144,6 @@ class Budget:
         known = record.output_tokens is not None and told and "cut_at_cap" not in (record.flags or ())
         made = record.output_tokens if known and record.output_tokens is not None else need.output_tokens
         return Spend(1, fresh + made, price(profile.prices, fresh, made))
-
-    def _caps(self, spend: Spend) -> Iterator[tuple[str, float, float]]:
-        plan = self._plan
-        for name, value, cap in (
-            ("--budget-requests", spend.requests, plan.budget_requests),
-            ("--budget-tokens", spend.tokens, plan.budget_tokens),
-            ("--budget-cost", spend.cost, plan.budget_cost),
-        ):
-            if cap is not None:
-                yield name, value, cap
-
-    @contextmanager
-    def _counts(self) -> Iterator[tuple[Spend, Spend]]:
-        fcntl.lockf(self._fd, fcntl.LOCK_EX)
-        try:
-            raw = os.pread(self._fd, _COUNTS.size, 0)
-            values = _COUNTS.unpack(raw) if len(raw) == _COUNTS.size else (0, 0, 0.0, 0, 0, 0.0)
-            yield Spend(*values[:3]), Spend(*values[3:])
-        finally:
-            fcntl.lockf(self._fd, fcntl.LOCK_UN)
-
-    def _write(self, settled: Spend, reserved: Spend) -> None:
-        os.pwrite(self._fd, _COUNTS.pack(*settled, *reserved), 0)
 
 
 def spent(rows: pa.Table) -> Spend:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import pyarrow.parquet as pq
 
-from loadtests.budget import BudgetError, Spend, spent
+from loadtests.budget import BudgetError, spent
 from loadtests.draws import draw
 from loadtests.record import REQUESTS
 from loadtests.rundir import Place as InCampaign
 from loadtests.rundir import RunError, Setup, folder_of, point_latest
+from loadtests.tally import Spend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -180,7 +180,7 @@ class Player:
         engine.last_due_ns = max(engine.last_due_ns, arrival.scheduled_ns)
         if arrival.scheduled_ns < engine.conducts[arrival.arm].paused_until_ns:
             engine.withhold(arrival, "paused")
-        elif not engine.admission.admit(arrival):
+        elif not engine.admission.leased and not engine.admission.admit(arrival):
             engine.withhold(arrival, "budget")
         else:
             engine.launch(self._deliver, arrival)

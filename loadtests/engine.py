@@ -75,8 +75,7 @@ class Engine:
         environ: Mapping[str, str],
         on_record: Callable[[Record], None],
     ) -> None:
-        self.plan = plan
-        self.worker = worker
+        self.plan, self.worker = plan, worker
         self.workload = plan.source(parts)
         self.receiver = Receiver()
         self._breathed_ns = 0
@@ -92,10 +91,9 @@ class Engine:
                 target_of(plan, arm, profile), self.receiver, key=key, worker=worker, keep=self._keep,
                 bodies=self.bodies,
             )  # fmt: skip
-            self.conducts[arm.name] = Conduct(
-                plan, arm=arm.name, strict_model=profile.strict_model, now_ns=self.receiver.now_ns
-            )
-        self.admission = Admission(plan, profiles, parts, lambda: self.offering, self.stop)
+            strict, now_ns = profile.strict_model, self.receiver.now_ns
+            self.conducts[arm.name] = Conduct(plan, arm=arm.name, strict_model=strict, now_ns=now_ns)
+        self.admission = Admission(plan, profiles, parts, self._goes_on, self.stop)
         self.stopping: Stop | None = None
         self.last_due_ns = -1
         self.offering = True
@@ -130,7 +128,7 @@ class Engine:
         slot = self.course.slot
         if slot is None:
             self.exhausted()
-        elif self.places.schedule is not None and not len(self.places.mine()) and not self.is_spare:
+        elif self.places.schedule is not None and not self.places.mine() and not self.is_spare:
             self.offered()  # there are fewer requests than workers
         elif self.places.schedule is not None and slot.length_ns is not None:
             self._at(start_ns + slot.length_ns, self._time_is_up, number)
@@ -227,6 +225,8 @@ class Engine:
                 self.withhold(arrival, self.flight.cancelled)
             elif self._paused(arrival):
                 self.withhold(arrival, "paused")
+            elif self.admission.leased and not self.admission.admit(arrival):
+                self.withhold(arrival, "budget")
             else:
                 deliver(arrival)
         finally:
@@ -234,6 +234,10 @@ class Engine:
             if arrival.conversation is not None:
                 self.arrivals.over(arrival, goes_on=self.offering)
                 self.receiver.wake()  # a turn's moment may have become known
+
+    def _goes_on(self, arrival: Arrival) -> bool:
+        """A user may go on asking; an arrival that was launched may still be sent."""
+        return self.offering if arrival.user is not None else not self.stopping and not self.flight.cancelled
 
     def _paused(self, arrival: Arrival) -> bool:
         """Its provider has asked for a pause since it was launched: it waited for the cap, or came just then."""

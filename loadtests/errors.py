@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import orjson
 
+from loadtests import limits
+
 _STATUS: Final[dict[int, str]] = {
     401: "auth",
     403: "auth",
@@ -104,7 +106,9 @@ def of_exception(error: BaseException, *, connecting: bool) -> Failure:
         return Failure("dns", f"not a host name: {error}")
     if isinstance(error, OSError):
         kind = "connect" if connecting else "reset"
-        return Failure(kind, f"{errno.errorcode.get(error.errno or 0, '')} {error.strerror or error}".strip())
+        said = limits.no_port_left() if connecting and error.errno == errno.EADDRNOTAVAIL else ""
+        said = said or error.strerror or str(error)
+        return Failure(kind, f"{errno.errorcode.get(error.errno or 0, '')} {said}".strip())
     raise error
 
 

@@ -1,28 +1,39 @@
 """
 From parts to a finished run: one row per scheduled arrival, whatever the workers lived to write.
 
-Runs in the parent when a run ends, and in `firsttoken repair` when it did not: the same code on the same files, so that
-a killed run is finished exactly like any other. Finishing twice changes nothing.
+Runs in the parent when a run ends, and in `firsttoken repair` when it did not: the same code on the same files, so
+that a killed run is finished exactly like any other. Finishing twice changes nothing. An unfinished run, on or killed,
+can be drafted: the same tables of its state so far, in another directory, and nothing of the run touched.
 """
 
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from loadtests import bodies, headroom, manifest, missing, record
 from loadtests.derive import derive
-from loadtests.parts import claim, read_part, write_parquet
+from loadtests.merge import MergeError, merge
+from loadtests.parts import RunIsOnError, claim, read_part, write_parquet
 from loadtests.plan import Plan
 from loadtests.played import Played
-from loadtests.sink import ENDED
+from loadtests.sink import ENDED, LOCK
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+ASK_AGAIN_S: Final = 0.05
+"""Whoever asks if a run is on holds its parts for an instant; so long a finisher waits for that to be over."""
+
+INCOMPLETE: Final = "incomplete"
+DONE: Final = ".parts"
+"""What the parts are called while they are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,53 +46,207 @@ class Finished:
     lost: int
 
 
-def finish(run_dir: Path, *, stop: dict[str, Any] | None = None) -> Finished:
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """
+    What the parts of a run come to; nothing of it is written yet.
+
+    Attributes:
+        requests, client: As requests.parquet and client.parquet hold them.
+        about: The manifest with what follows from them: `rows`, `slots`, `headroom`.
+        counts: Of the rows.
+        ended: By worker, whether it ended as it should.
+        length_ns: Of what was planned, the slots of all arms one after another; None where answers decide.
+    """
+
+    requests: pa.Table
+    client: pa.Table
+    about: dict[str, Any]
+    counts: Finished
+    ended: list[bool]
+    length_ns: int | None
+
+
+# The end of a run.
+
+
+def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, more: Sequence[Path] = ()) -> Finished:
     """
     Make requests.parquet and client.parquet from the parts and mark the run as ended.
+
+    The parts go, but where a worker on another machine has not delivered all: what it kept may still be added.
 
     Args:
         run_dir: A run directory with parts.
         stop: Why the run ended before its plan did; None where it didn't, or where nobody knows.
+        more: Parts that other machines have kept.
 
     Raises:
         ManifestError: No run directory.
+        MergeError: What others have kept is of another run, or nothing can be added to this one.
         FileNotFoundError: Neither parts nor requests.parquet: there is nothing to finish.
         RunIsOnError: Its workers are alive.
         DiskFullError: No room for the files; the parts are left as they are.
     """
     about = manifest.read(run_dir)
+    if "worker" in about:
+        mine = f"these are parts of worker {about['worker']} of {about['run_id']}"
+        raise MergeError(f"{run_dir}: {mine}; finish that one with them: `firsttoken repair RUN {run_dir}`")
     parts = run_dir / record.PARTS
+    shutil.rmtree(run_dir / DONE, ignore_errors=True)  # where deleting them was cut short
     if not parts.is_dir():
+        if more:
+            merge(run_dir, more)  # which says why it can't
         return _counted(run_dir)
-    with claim(parts):
+    with _claimed(parts):
+        merge(run_dir, more)
         return _finish(run_dir, parts, about, stop)
 
 
+def _claimed(parts: Path) -> TextIO:
+    """The parts, also where somebody asked in this very instant whether the run is on."""
+    try:
+        return claim(parts)
+    except RunIsOnError:
+        time.sleep(ASK_AGAIN_S)
+        return claim(parts)
+
+
 def _finish(run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, Any] | None) -> Finished:
-    plan = Plan.from_manifest(about)
-    client = _client(parts)
-    rows = _recorded(parts)
-    ended = [_ended(parts, worker) for worker in range(plan.workers)]
-    played = Played(plan, parts, rows, client, ended)
-    added = missing.rows(played)
-    whole = pa.concat_tables([rows, added]) if added.num_rows else rows
-    table = derive(whole, _arm_wide(about))
-    write_parquet(table, run_dir / record.REQUESTS)
-    write_parquet(client, run_dir / record.CLIENT)
-    complete = stop is None and about.get("stop") is None and all(ended)
-    about |= {"ended": complete or stop is not None, "stop": stop or about.get("stop"), "rows": table.num_rows}
-    about["slots"] = played.slots_to_json()
-    about["headroom"] = headroom.fill(about, table, client)
-    if not about["ended"]:
-        about["stop"] = {"reason": "incomplete", "text": "the run was killed; finished by repair"}
-    manifest.write(run_dir, about)
+    found = assemble(about, parts, whole=True)
+    ended, why = _ending(about, found, stop)
+    _write(run_dir, found, ended=ended, stop=why)
     bodies.gather(parts, run_dir / record.BODIES)
     for log in parts.glob("worker-*.log"):
         if log.stat().st_size:
-            log.replace(run_dir / log.name)  # what a worker complained of is worth keeping
-    shutil.rmtree(parts)
+            shutil.copyfile(log, run_dir / log.name)  # what a worker complained of is worth keeping
+    if _more_may_come(found):
+        return found.counts
+    parts.replace(run_dir / DONE)  # all of it at once: a run must never be made anew from some of its parts
+    shutil.rmtree(run_dir / DONE, ignore_errors=True)
+    return found.counts
+
+
+def _more_may_come(found: Tables) -> bool:
+    """Whether a worker on another machine may have kept rows that are not here."""
+    elsewhere = {one["number"] for one in found.about.get("workers") or () if one.get("host")}
+    return any(not ended and number in elsewhere for number, ended in enumerate(found.ended))
+
+
+def _ending(about: dict[str, Any], found: Tables, stop: dict[str, Any] | None) -> tuple[bool, dict[str, Any] | None]:
+    """Whether a run came to an end of its own, and why to this one; what was told once stays."""
+    if stop is not None:
+        return True, stop
+    told = about.get("stop")
+    if told is not None and told.get("reason") != INCOMPLETE:
+        return bool(about.get("ended")), told
+    if all(found.ended):
+        return True, None
+    counts, absent = found.counts, [number for number, ended in enumerate(found.ended) if not ended]
+    names = ", ".join(str(number) for number in absent)
+    who = f"worker {names}" if len(absent) == 1 else f"workers {names}"
+    what = f"{counts.unsent} unsent, {counts.lost} lost"
+    text = f"the run was killed; finished by repair without the end of {who}: {what}"
+    missed = {"workers": absent, "unsent": counts.unsent, "lost": counts.lost}
+    return False, {"reason": INCOMPLETE, "text": text, "missing": missed}
+
+
+# The state so far.
+
+
+def draft(run_dir: Path, into: Path) -> None:
+    """
+    Write run.json, requests.parquet and client.parquet of an unfinished run's state so far into another directory.
+
+    Of a run that is on, or is about to begin: what was recorded, and nothing of what is still to come. Of a killed one:
+    all that `finish` would make of it. The run's own files stay as they are and are not held.
+
+    Raises:
+        ManifestError: No run directory.
+        FileNotFoundError: It is finished, perhaps in this moment: read its own files.
+        DiskFullError: No room for the draft.
+    """
+    about, parts = manifest.read(run_dir), run_dir / record.PARTS
+    on = _is_on(about, parts)
+    found = assemble(about, parts, whole=not on)
+    if (run_dir / record.REQUESTS).exists() or not parts.is_dir():
+        raise FileNotFoundError(f"{run_dir}: the run is finished")
+    text = _so_far(found, run_dir) if on else _left_behind(found, run_dir)
+    into.mkdir(parents=True, exist_ok=True)
+    _write(into, found, ended=False, stop={"reason": "unfinished", "text": text, "on": on})
+
+
+def _is_on(about: dict[str, Any], parts: Path) -> bool:
+    """Whether a worker still writes, or none has begun."""
+    if _is_to_begin(about):
+        return True
+    if not (parts / LOCK).exists():
+        return False
+    try:
+        claim(parts).close()
+    except RunIsOnError:
+        return True
+    return False
+
+
+def _is_to_begin(about: dict[str, Any]) -> bool:
+    """Its workers come up, or it was killed before they were there."""
+    return "started_unix_ns" in about and about["started_unix_ns"] is None
+
+
+def _so_far(found: Tables, run_dir: Path) -> str:
+    """A run that is on, in words."""
+    if _is_to_begin(found.about):
+        return f"the run has not begun; where nobody is at it any more, `firsttoken repair {run_dir}` finishes it"
+    planned = found.about.get("planned")
+    of = f" of {planned * len(manifest.arms(found.about)):,}" if planned else ""
+    at_s = (pc.max(found.client.column("t_ns")).as_py() or 0) / 1e9
+    length = "" if found.length_ns is None else f" of {found.length_ns / 1e9:,.3g} s"
+    return f"the run is on: {found.counts.rows:,}{of} rows so far, at {at_s:,.3g} s{length}"
+
+
+def _left_behind(found: Tables, run_dir: Path) -> str:
+    """A run that is not on, in words."""
+    counts, fix = found.counts, f"`firsttoken repair {run_dir}` finishes it"
+    if all(found.ended):
+        return f"its workers are done and its files are not made; where nobody is at it, {fix}"
+    rows = f"{counts.recorded:,} rows recorded, {counts.unsent:,} unsent, {counts.lost:,} lost"
+    return f"the run was killed: {rows}; {fix}"
+
+
+# From parts to tables.
+
+
+def assemble(about: dict[str, Any], parts: Path, *, whole: bool) -> Tables:
+    """
+    The tables of a run from its parts.
+
+    Args:
+        about: The run's manifest.
+        parts: Read as far as its batches are whole.
+        whole: Add a row for every arrival that nobody recorded; False: it may still come.
+    """
+    plan = Plan.from_manifest(about)
+    client = _client(parts)
+    rows = _recorded(parts)
+    ended = [_ended(parts, worker) for worker in range(max(plan.workers, len(about.get("workers") or ())))]
+    played = Played(plan, parts, rows, client, ended, about)
+    added = missing.rows(played) if whole else rows.slice(0, 0)
+    table = derive(pa.concat_tables([rows, added]), _arm_wide(about))
     lost = int(pc.sum(pc.equal(added.column("outcome"), "lost")).as_py() or 0)
-    return Finished(table.num_rows, rows.num_rows, added.num_rows - lost, lost)
+    counts = Finished(table.num_rows, rows.num_rows, added.num_rows - lost, lost)
+    lengths = [slot.length_ns for slot in played.slots]
+    about = about | {
+        "rows": table.num_rows, "slots": played.slots_to_json(), "headroom": headroom.fill(about, table, client),
+    }  # fmt: skip
+    length_ns = None if None in lengths else sum(length or 0 for length in lengths)
+    return Tables(table, client, about, counts, ended, length_ns)
+
+
+def _write(folder: Path, found: Tables, *, ended: bool, stop: dict[str, Any] | None) -> None:
+    write_parquet(found.requests, folder / record.REQUESTS)
+    write_parquet(found.client, folder / record.CLIENT)
+    manifest.write(folder, found.about | {"ended": ended, "stop": stop})
 
 
 def _arm_wide(about: dict[str, Any]) -> dict[str, dict[str, str]]:

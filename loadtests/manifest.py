@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from loadtests import __version__
+from loadtests import limits as of_machine
 from loadtests.record import MANIFEST, SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -97,12 +98,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def limits() -> dict[str, int]:
-    """The process limits that bound a load test."""
-    import resource  # noqa: PLC0415 - not on every system
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return {"open_files": soft, "open_files_hard": hard}
+def limits() -> dict[str, Any]:
+    """What bounds a load test here: see `limits.Limits`."""
+    return of_machine.read().to_json()
 
 
 def _cpu_name() -> str:

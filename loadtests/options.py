@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from loadtests import draws, schedule, workload
+from loadtests import capacity, draws, limits, schedule, workload
 from loadtests.contradictions import OptionError, check, refuse
 from loadtests.defaults import load_of
 from loadtests.plan import BLOCKS, Arm, Plan
@@ -28,18 +28,22 @@ if TYPE_CHECKING:
     from loadtests.profiles import Profile
 
 
-def warnings_of(profiles: Sequence[Profile], plan: Plan) -> list[str]:
+def warnings_of(profiles: Sequence[Profile], plan: Plan, here: int | None = None) -> list[str]:
     """
-    What providers will not do with a plan, and what is not as usual, one line each.
+    What providers or this machine will not do with a plan, and what is not as usual, one line each.
 
     Args:
         profiles: Of the plan's arms, in their order.
         plan: Of the run.
+        here: How many of the plan's workers are on this machine; None: all.
 
     Raises:
-        ProfileError: One would refuse a parameter.
+        OptionError: More than this machine can do.
+        ProfileError: A provider would refuse a parameter.
     """
-    notes = []
+    machine = limits.read()
+    capacity.refuse(plan, profiles, machine, here)
+    notes = capacity.notes(plan, profiles, machine, here)
     if plan.trace is not None and any(one.get("dataset") for one in plan.definitions):
         notes.append("prompts come from the dataset, so of the trace's lengths only those of the answers count")
     extra = plan.source().extra

@@ -12,9 +12,12 @@ import pytest
 
 from loadtests import profiles
 from loadtests.budget import WAIT, Budget, Need, worst_case
+from loadtests.lease import Lease, hunger
+from loadtests.ledger import Told
 from loadtests.plan import Plan
 from loadtests.profiles.tables import Prices
 from loadtests.record import Record
+from loadtests.tally import Spend
 from loadtests.workload import Request
 
 if TYPE_CHECKING:
@@ -150,3 +153,103 @@ def test_processes_share_one_budget(tmp_path: Path) -> None:
     ]
 
     assert sum(int(worker.communicate()[0]) for worker in workers) == 1000
+
+
+# One machine of many: only what was granted is spent.
+
+
+def leased(tmp_path: Path, **caps: Any) -> tuple[Budget, Lease, Plan]:
+    plan = Plan.single("m", mode="closed", concurrency=1, **caps)
+    return Budget(plan, [VLLM], tmp_path / "budget", leased=True), Lease(tmp_path / "budget"), plan
+
+
+def test_a_leased_budget_spends_what_was_granted_and_says_what_it_lacks(tmp_path: Path) -> None:
+    """The worst case is 10 + 8 tokens. Of 40 granted, two requests leave 4: 14 are short of a third."""
+    made, lease, plan = leased(tmp_path, budget_tokens=1000)
+
+    assert made.reserve("default", request(seq=0), 30) == WAIT
+    assert lease.counts().wanted == Spend(1, 18, 90e-6 * 2 - 90e-6)
+    told = hunger(lease.counts(), plan)
+    assert told is not None
+    assert told.short == Spend(0, 18, 0.0)  # requests and money have no cap here
+    lease.grant(Spend(0, 40, 0.0))
+    lease.grant(Spend(0, 20, 0.0))  # overtaken by a later sum: nothing changes
+    assert [made.reserve("default", request(seq=seq), 30) for seq in range(3)] == ["", "", WAIT]
+    told = hunger(lease.counts(), plan)
+    assert told is not None
+    assert (told.seen, told.short, told.under_way) == (Spend(0, 40, 0.0), Spend(0, 14, 0.0), 2)
+    for seq in range(2):
+        made.settle("default", seq, record((3, 1)))
+    assert made.reserve("default", request(seq=2), 30) == ""
+    assert lease.counts().wanted == Spend()
+    made.close()
+    lease.close()
+
+
+def test_a_lease_that_was_the_last_ends_in_a_line_that_names_the_plans_cap(tmp_path: Path) -> None:
+    made, lease, plan = leased(tmp_path, budget_requests=1000)
+    lease.grant(Spend(1))
+    lease.end()
+
+    assert made.reserve("default", request(seq=0), 30) == ""
+    assert made.reserve("default", request(seq=1), 30) == (
+        "--budget-requests 1000 is spent: what is left has no room for the next request, which may take 1"
+    )
+    assert hunger(lease.counts(), plan) is None
+    made.close()
+    lease.close()
+
+
+def test_giving_back_leaves_what_is_taken_and_reserved(tmp_path: Path) -> None:
+    """100 granted, 4 taken, 18 reserved: 78 go back; of the 18 the answer takes 4 in the end, so 14 more do."""
+    made, lease, _ = leased(tmp_path, budget_tokens=1000)
+    lease.grant(Spend(0, 100, 0.0))
+    for seq in range(2):
+        assert made.reserve("default", request(seq=seq), 30) == ""
+    made.settle("default", 0, record((3, 1)))
+
+    assert lease.give_back() == Told(Spend(0, 100, 0.0), Spend(0, 78, 0.0), 1)
+    assert lease.give_back() == Told(Spend(0, 100, 0.0), Spend(0, 78, 0.0), 1)
+    made.settle("default", 1, record((3, 1)))
+    assert lease.give_back() == Told(Spend(0, 100, 0.0), Spend(0, 92, 0.0), 0)
+    made.close()
+    lease.close()
+
+
+def test_room_is_kept_for_eight_requests_or_twice_what_the_last_second_used(tmp_path: Path) -> None:
+    """Each reserves 18 tokens. 10 in this second: room for 20, 360 tokens, has to be there, and 720 are asked for."""
+    now = [0]
+    made, lease, plan = leased(tmp_path, budget_tokens=100_000)
+    lease = Lease(tmp_path / "budget", now_ns=lambda: now[0])
+
+    assert hunger(lease.counts(), plan) == Told(Spend(), Spend(), 0)  # nobody knows yet how large requests are
+    lease.grant(Spend(0, 10 * 18 + 359, 0.0))
+    for seq in range(10):
+        assert made.reserve("default", request(seq=seq), 30) == ""
+    told = hunger(lease.counts(), plan)
+    assert told is not None
+    assert (told.want, told.short) == (Spend(0, 720 - 359, 0.0), Spend())
+    lease.grant(Spend(0, 10 * 18 + 360, 0.0))
+    assert hunger(lease.counts(), plan) is None
+    now[0] = 900_000_000
+    assert lease.counts().lately == 10
+    now[0] = 1_000_000_000
+    assert lease.counts().lately == 0  # the last look of a second ago had seen them all
+    made.close()
+    lease.close()
+
+
+def test_what_was_granted_for_a_request_that_waits_is_its_own_for_a_second(tmp_path: Path) -> None:
+    """It needs 18 of 25 tokens: 7 go back at once, the 18 only when nobody has taken them for a second."""
+    now = [0]
+    made, _, _ = leased(tmp_path, budget_tokens=1000)
+    lease = Lease(tmp_path / "budget", now_ns=lambda: now[0])
+    assert made.reserve("default", request(seq=0), 30) == WAIT
+    lease.grant(Spend(0, 25, 0.0))
+
+    assert lease.give_back() == Told(Spend(0, 25, 0.0), Spend(0, 7, 0.0), 1)
+    now[0] = 1_000_000_000
+    lease.grant(Spend(0, 25, 0.0))  # the same again gives no more time
+    assert lease.give_back() == Told(Spend(0, 25, 0.0), Spend(0, 25, 0.0), 0)
+    made.close()
+    lease.close()

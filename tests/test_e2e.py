@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from conftest import chunked, read_request
+from conftest import Server, chunked, read_request
 
 from loadtests import clock, record
 from loadtests.mock import log, process
@@ -24,7 +26,7 @@ from loadtests.parts import read_part
 from loadtests.plan import Plan
 
 if TYPE_CHECKING:
-    import socket
+    from collections.abc import Callable
 
 HOME = Path(__file__).resolve().parent.parent
 ENV = os.environ | {"PYTHONPATH": str(HOME)}
@@ -207,15 +209,19 @@ def test_summary_report_and_compare_read_what_is_on_disk(judged: Any) -> None:
     assert orjson.loads(compared.stdout)
 
 
-def test_a_closed_loop_keeps_its_users_busy(tmp_path: Path) -> None:
-    done = firsttoken(
+def busy_users(folder: Path) -> subprocess.CompletedProcess[str]:
+    return firsttoken(
         "run", "--concurrency", "3", "--requests", "9", "--stream", "--output-tokens", "16", "--no-report", "--json",
-        cwd=tmp_path,
+        cwd=folder,
     )  # fmt: skip
 
-    assert done.returncode == expected_code(tmp_path), done.stderr
+
+def test_a_closed_loop_keeps_its_users_busy(ended: Any) -> None:
+    folder, done = ended[busy_users]
+
+    assert done.returncode == expected_code(folder), done.stderr
     assert orjson.loads(done.stdout)["counts"]["ok"] == 9
-    found = rows(tmp_path)
+    found = rows(folder)
     assert sorted(row["seq"] for row in found) == list(range(9))
     assert {row["user"] for row in found} == {0, 1, 2}
     assert all(row["seq"] % 3 == row["user"] for row in found)
@@ -360,20 +366,23 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(mistaken: Any, words: tuple
     assert says in one_line(done)
 
 
-def test_a_401_stops_the_run_and_keeps_the_row(tmp_path: Path) -> None:
+def unauthorised(folder: Path) -> subprocess.CompletedProcess[str]:
     with process.start(["--key", "right-key-123"]) as mock:
-        done = run_against(mock.port, "--rate", "20", "--duration", "5s", cwd=tmp_path)
+        return run_against(mock.port, "--rate", "20", "--duration", "5s", cwd=folder)
+
+
+def test_a_401_stops_the_run_and_keeps_the_row(ended: Any) -> None:
+    folder, done = ended[unauthorised]
 
     assert done.returncode == 2
     assert "401" in one_line(done)
-    kinds = [row["error_kind"] for row in rows(tmp_path)]
-    assert kinds[0] == "auth"
-    assert len(kinds) == about(tmp_path)["planned"]
-    assert [row["outcome"] for row in rows(tmp_path)].count("unsent") > len(kinds) - 10
+    found = rows(folder)
+    assert found[0]["error_kind"] == "auth"
+    assert len(found) == about(folder)["planned"]
+    assert [row["outcome"] for row in found].count("unsent") > len(found) - 10
 
 
-def test_a_429_pauses_the_run_and_sends_no_burst_after_it(serve: Any, tmp_path: Path) -> None:
-    """The first request is answered 429 with Retry-After 1: arrivals of the next second are unsent, later ones sent."""
+def throttled(folder: Path) -> tuple[subprocess.CompletedProcess[str], list[float]]:
     seen: list[float] = []
     answer = b'{"model":"m","choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]}'
 
@@ -385,11 +394,19 @@ def test_a_429_pauses_the_run_and_sends_no_burst_after_it(serve: Any, tmp_path: 
             else:
                 sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(answer), answer))
 
-    done = run_against(
-        serve(handler).port, "--no-stream", "--rate", "10", "--arrivals", "constant", "--duration", "2s", cwd=tmp_path
-    )
+    server = Server(handler, None, socket.AF_INET)
+    words = ("--no-stream", "--rate", "10", "--arrivals", "constant", "--duration", "2s")
+    try:
+        return run_against(server.port, *words, cwd=folder), seen
+    finally:
+        server.close()
 
-    found = rows(tmp_path)
+
+def test_a_429_pauses_the_run_and_sends_no_burst_after_it(ended: Any) -> None:
+    """The first request is answered 429 with Retry-After 1: arrivals of the next second are unsent, later ones sent."""
+    folder, (done, seen) = ended[throttled]
+
+    found = rows(folder)
     assert len(found) == 20
     assert (found[0]["error_kind"], found[0]["retry_after_s"]) == ("throttled", 1.0)
     unsent = [row["seq"] for row in found if row["outcome"] == "unsent"]
@@ -400,21 +417,27 @@ def test_a_429_pauses_the_run_and_sends_no_burst_after_it(serve: Any, tmp_path: 
     assert done.returncode in {0, 3}
 
 
-def test_a_provider_that_dies_is_rows_and_exit_code_3(tmp_path: Path) -> None:
+def left_alone(folder: Path) -> tuple[int, str]:
+    """Its provider is killed 1.5 s after the run has begun."""
     mock = process.start(["--ttft", "0.05", "--output-tokens", "16"])
     running = start(
         "run", "--profile", "vllm", "--model", "m", "--base-url", mock.base_url, "--no-report", "--rate", "20",
-        "--duration", "3s", "--arrivals", "constant", "--accept-errors", cwd=tmp_path,
+        "--duration", "3s", "--arrivals", "constant", "--accept-errors", cwd=folder,
     )  # fmt: skip
-    until((tmp_path / "results" / "latest" / "parts" / "requests-0.arrows").exists)
+    until((folder / "results" / "latest" / "parts" / "requests-0.arrows").exists)
     time.sleep(1.5)
     mock.popen.kill()
     mock.stop()
     _, stderr = running.communicate(timeout=60)
+    return running.returncode, stderr
 
-    assert running.returncode == 3, stderr
+
+def test_a_provider_that_dies_is_rows_and_exit_code_3(ended: Any) -> None:
+    folder, (code, stderr) = ended[left_alone]
+
+    assert code == 3, stderr
     assert "provider gone" in stderr
-    found = rows(tmp_path)
+    found = rows(folder)
     assert len(found) == 60
     assert {row["outcome"] for row in found} == {"ok", "error"}
     assert {row["error_kind"] for row in found} <= {None, "connect", "reset", "truncated"}
@@ -422,42 +445,46 @@ def test_a_provider_that_dies_is_rows_and_exit_code_3(tmp_path: Path) -> None:
     assert found[-1]["error_kind"] == "connect"
 
 
-def test_ctrl_c_keeps_every_row(tmp_path: Path) -> None:
-    """Once: what is in flight is finished. Twice: it is recorded as cancelled. The rest of the schedule is unsent."""
-    folders = {times: tmp_path / str(times) for times in (1, 2)}
+def interrupted(folder: Path, times: int = 1) -> tuple[int, str, str]:
+    """By Ctrl-C, so many times, while eight requests are in flight."""
     with process.start(["--ttft", "0.8", "--ttft-sigma", "0", "--prefill", "0", "--output-tokens", "16"]) as mock:
-        runs = {}
-        for times, folder in folders.items():
-            folder.mkdir()
-            runs[times] = start(
-                "run", "--profile", "vllm", "--model", "m", "--base-url", mock.base_url, "--no-report", "--rate", "10",
-                "--duration", "20s", "--arrivals", "constant", cwd=folder,
-            )  # fmt: skip
-        for folder in folders.values():
-            until((folder / "results" / "latest" / "parts" / "requests-0.arrows").exists)
+        running = start(
+            "run", "--profile", "vllm", "--model", "m", "--base-url", mock.base_url, "--no-report", "--rate", "10",
+            "--duration", "20s", "--arrivals", "constant", cwd=folder,
+        )  # fmt: skip
+        until((folder / "results" / "latest" / "parts" / "requests-0.arrows").exists)
         time.sleep(2.5)
-        for times, running in runs.items():
-            for _ in range(times):
-                running.send_signal(signal.SIGINT)
-                time.sleep(0.3)
-        said = {times: running.communicate(timeout=60) for times, running in runs.items()}
-
-    for times, folder in folders.items():
-        stdout, stderr = said[times]
-        assert runs[times].returncode == 130, stderr
-        assert "Ctrl-C" in stderr
-        assert "TTFT" in stdout
-        found = rows(folder)
-        assert len(found) == 200
-        outcomes = [row["outcome"] for row in found]
-        assert outcomes.count("unsent") > 120
-        assert outcomes[0] == "ok"
-        cancelled = [row for row in found if row["outcome"] == "cancelled"]
-        assert bool(cancelled) is (times == 2)
-        assert all("user_cancel" in row["flags"] for row in cancelled)
-        assert about(folder)["stop"]["reason"] == "interrupt"
+        for _ in range(times):
+            running.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        stdout, stderr = running.communicate(timeout=60)
+    return running.returncode, stdout, stderr
 
 
+def interrupted_twice(folder: Path) -> tuple[int, str, str]:
+    return interrupted(folder, 2)
+
+
+@pytest.mark.parametrize("how", [interrupted, interrupted_twice])
+def test_ctrl_c_keeps_every_row(ended: Any, how: Any) -> None:
+    """Once: what is in flight is finished. Twice: it is recorded as cancelled. The rest of the schedule is unsent."""
+    folder, (code, stdout, stderr) = ended[how]
+
+    assert code == 130, stderr
+    assert "Ctrl-C" in stderr
+    assert "TTFT" in stdout
+    found = rows(folder)
+    assert len(found) == 200
+    outcomes = [row["outcome"] for row in found]
+    assert outcomes.count("unsent") > 120
+    assert outcomes[0] == "ok"
+    cancelled = [row for row in found if row["outcome"] == "cancelled"]
+    assert bool(cancelled) is (how is interrupted_twice)
+    assert all("user_cancel" in row["flags"] for row in cancelled)
+    assert about(folder)["stop"]["reason"] == "interrupt"
+
+
+@pytest.mark.slow
 def test_ctrl_c_at_any_moment_of_the_start_ends_the_run(tmp_path: Path) -> None:
     """Four runs that start together; each is stopped at another moment."""
     began = clock.monotonic_ns()
@@ -507,12 +534,13 @@ def test_a_dead_provider_is_not_hammered_by_a_closed_loop(tmp_path: Path) -> Non
     assert 5 < sum(row["error_kind"] == "connect" for row in rows(tmp_path)) <= 20
 
 
-def test_a_run_whose_processes_were_all_killed_is_repaired(tmp_path: Path) -> None:
-    part = tmp_path / "results" / "latest" / "parts" / "requests-0.arrows"
+def killed(folder: Path) -> list[subprocess.CompletedProcess[str]]:
+    """All its processes at once; then it is looked at, repaired twice, and looked at again."""
+    part = folder / "results" / "latest" / "parts" / "requests-0.arrows"
     with process.start(["--ttft", "0.05", "--output-tokens", "16"]) as mock:
         running = start(
             "run", "--profile", "vllm", "--model", "m", "--base-url", mock.base_url, "--rate", "20",
-            "--duration", "20s", "--arrivals", "constant", cwd=tmp_path,
+            "--duration", "20s", "--arrivals", "constant", cwd=folder,
         )  # fmt: skip
         until(lambda: read_part(part).num_rows >= 20)
         children = subprocess.run(["pgrep", "-P", str(running.pid)], capture_output=True, text=True, check=True).stdout
@@ -521,11 +549,16 @@ def test_a_run_whose_processes_were_all_killed_is_repaired(tmp_path: Path) -> No
             os.kill(int(child), signal.SIGKILL)
         running.communicate()
 
-    unread, done, again, summary = in_turn(("summary",), ("repair",), ("repair",), ("summary",), cwd=tmp_path)
-    assert unread.returncode == 2
-    assert "firsttoken repair" in one_line(unread)
+    return in_turn(("summary",), ("repair",), ("repair",), ("summary",), cwd=folder)
+
+
+def test_a_run_whose_processes_were_all_killed_is_repaired(ended: Any) -> None:
+    folder, (draft, done, again, summary) = ended[killed]
+
+    assert draft.returncode == summary.returncode
+    assert "unfinished: the run was killed: " in draft.stdout
     assert done.returncode == 0, done.stderr
-    outcomes = [row["outcome"] for row in rows(tmp_path)]
+    outcomes = [row["outcome"] for row in rows(folder)]
     assert len(outcomes) == 400
     assert outcomes.count("ok") >= 20  # what a worker has written is kept
     assert again.stdout == done.stdout
@@ -562,15 +595,19 @@ def test_a_stalled_server_shows_in_latency_from_the_schedule_and_not_in_later_se
     assert max(latency[11:]) < 0.3
 
 
-def test_two_arms_take_turns_on_providers_of_their_own(tmp_path: Path) -> None:
-    """20/s for 0.4 s in two blocks: 8 arrivals an arm, 4 a block, and no block begins before the last one is over."""
-    done = firsttoken(
+def two_arms(folder: Path) -> subprocess.CompletedProcess[str]:
+    return firsttoken(
         "run", "--arm", "name=a", "--arm", "name=b,param.temperature=0", "--rate", "20", "--arrivals", "constant",
-        "--duration", "0.4s", "--blocks", "2", "--output-tokens", "4", "--workers", "2", "--no-report", cwd=tmp_path,
+        "--duration", "0.4s", "--blocks", "2", "--output-tokens", "4", "--workers", "2", "--no-report", cwd=folder,
     )  # fmt: skip
 
-    assert done.returncode == expected_code(tmp_path), done.stderr
-    told, found = about(tmp_path), sorted(rows(tmp_path), key=lambda row: (row["arm"], row["seq"]))
+
+def test_two_arms_take_turns_on_providers_of_their_own(ended: Any) -> None:
+    """20/s for 0.4 s in two blocks: 8 arrivals an arm, 4 a block, and no block begins before the last one is over."""
+    folder, done = ended[two_arms]
+
+    assert done.returncode == expected_code(folder), done.stderr
+    told, found = about(folder), sorted(rows(folder), key=lambda row: (row["arm"], row["seq"]))
     assert [(row["arm"], row["seq"], row["block"]) for row in found] == [
         (arm, i, i // 4) for arm in "ab" for i in range(8)
     ]
@@ -579,7 +616,7 @@ def test_two_arms_take_turns_on_providers_of_their_own(tmp_path: Path) -> None:
     assert [(side["name"], side["params"]) for side in told["arms"]] == [("a", {}), ("b", {"temperature": 0})]
     assert told["planned"] == 8
     assert len({side["profile"]["base_url"] for side in told["arms"]}) == 2
-    assert all((latest(tmp_path) / f"{arm}.mock.truth").stat().st_size for arm in "ab")
+    assert all((latest(folder) / f"{arm}.mock.truth").stat().st_size for arm in "ab")
     assert [slot["block"] for slot in told["slots"]] == [0, 0, 1, 1]
     over_ns = 0
     for slot in told["slots"]:
@@ -636,3 +673,26 @@ def test_stages_of_concurrency_have_their_users_and_their_end(tmp_path: Path) ->
     assert len({row["user"] for row in found if row["scheduled_ns"] > 1.3e9}) == 1
     assert max(row["scheduled_ns"] for row in found) < 2.1e9
     assert not list(latest(tmp_path).glob("worker-*.log"))
+
+
+# Runs that wait more than they work are made beside each other.
+
+BESIDE: dict[str, tuple[Callable[[Path], Any], ...]] = {
+    "test_a_closed_loop_keeps_its_users_busy": (busy_users,),
+    "test_a_401_stops_the_run_and_keeps_the_row": (unauthorised,),
+    "test_a_429_pauses_the_run_and_sends_no_burst_after_it": (throttled,),
+    "test_a_provider_that_dies_is_rows_and_exit_code_3": (left_alone,),
+    "test_ctrl_c_keeps_every_row": (interrupted, interrupted_twice),
+    "test_a_run_whose_processes_were_all_killed_is_repaired": (killed,),
+    "test_two_arms_take_turns_on_providers_of_their_own": (two_arms,),
+}
+
+
+@pytest.fixture(scope="module")
+def ended(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[Any, tuple[Path, Any]]:
+    """Folder and outcome of each run that the chosen tests need; none is under way when the first test looks."""
+    chosen = {getattr(item, "originalname", "") for item in request.session.items}
+    calls = [call for name, some in BESIDE.items() if name in chosen for call in some]
+    folders = [tmp_path_factory.mktemp(call.__name__) for call in calls]
+    with ThreadPoolExecutor(4) as pool:
+        return dict(zip(calls, zip(folders, pool.map(lambda call, at: call(at), calls, folders)), strict=True))

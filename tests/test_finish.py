@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -10,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from loadtests import manifest, profiles, record
-from loadtests.finish import Finished, finish
-from loadtests.parts import RunIsOnError
+from loadtests.finish import ASK_AGAIN_S, DONE, Finished, finish
+from loadtests.parts import RunIsOnError, claim
 from loadtests.plan import Plan
 from loadtests.record import Record
 from loadtests.sink import Sink
@@ -155,3 +157,34 @@ def test_a_run_without_parts_and_rows_has_nothing_to_finish(tmp_path: Path) -> N
     (path / record.PARTS).rmdir()
     with pytest.raises(FileNotFoundError, match="nothing to finish"):
         finish(path)
+
+
+def test_what_was_told_of_an_end_stays_when_finishing_was_cut_short(tmp_path: Path) -> None:
+    """Killed between its last file and the parts' removal: the second time says the same."""
+    path = run_dir(tmp_path, TEN, {0: [0, 1]}, {0: 3}, clean=False)
+    shutil.copytree(path / record.PARTS, tmp_path / "kept")
+    finish(path, stop={"reason": "interrupt", "text": "stopped by Ctrl-C"})
+    before = manifest.read(path), (path / record.REQUESTS).read_bytes()
+    (tmp_path / "kept").rename(path / record.PARTS)
+    finish(path)
+
+    assert (manifest.read(path), (path / record.REQUESTS).read_bytes()) == before
+
+
+def test_parts_that_were_half_deleted_are_no_parts(tmp_path: Path) -> None:
+    """A run must never be made anew from those that are left."""
+    path = run_dir(tmp_path, TEN, {0: list(range(10))}, {0: 10})
+    first = finish(path)
+    (path / DONE).mkdir()
+    (path / DONE / "client-0.arrows").touch()
+
+    assert finish(path) == first
+    assert not (path / DONE).exists()
+
+
+def test_whoever_asks_if_a_run_is_on_keeps_nobody_from_finishing_it(tmp_path: Path) -> None:
+    path = run_dir(tmp_path, TEN, {0: list(range(10))}, {0: 10})
+    asking = claim(path / record.PARTS)
+    Timer(ASK_AGAIN_S / 5, asking.close).start()
+
+    assert finish(path).rows == 10

@@ -387,3 +387,123 @@ def test_validity_json_holds_every_check(tmp_path: Path) -> None:
     numbers = [check["number"] for check in stored["checks"]]
     assert numbers == sorted(numbers)
     assert set(numbers) >= {1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 13, 14, 16, 17, 19, 21, 23, 25, 28, 29}
+
+
+# Several workers.
+
+HOSTS: list[dict[str, Any]] = [
+    {
+        "number": n,
+        "host": f"host-{'abcde'[n]}",
+        "lost_ns": None,
+        "why": None,
+        "clock": {"offset_ns": 0, "error_ns": 9000},
+    }
+    for n in range(5)
+]
+
+
+def fleet(folder: Path, n: int, change: Change | None = None, told: list[dict[str, Any]] | None = None) -> Path:
+    """A run of n workers that take the arrivals in turn; `told` is what the manifest tells of them."""
+
+    def turn(row: record.Record, rng: np.random.Generator) -> None:
+        row.worker = row.seq % n
+        if change is not None:
+            change(row, rng)
+
+    recipe = synthetic.Recipe(n=400, rate=20, change=turn)
+    recipe.manifest = {"plan": synthetic.manifest_of(recipe, 400)["plan"] | {"workers": n}}
+    recipe.manifest |= {} if told is None else {"workers": told}
+    path = synthetic.write(folder, recipe)
+    rows = [{**row, "worker": w} for w in range(n) for row in synthetic.client(20).to_pylist()[:20]]
+    pq.write_table(pa.Table.from_pylist(rows, schema=record.client_schema()), path / record.CLIENT)
+    return path
+
+
+def sampled(path: Path, workers: set[int], of_second: Callable[[int], dict[str, Any]]) -> None:
+    """Change the seconds of some workers."""
+    rows = pq.read_table(path / record.CLIENT).to_pylist()
+    for place, row in enumerate(rows):
+        if row["worker"] in workers:
+            row.update(of_second(place % 20))
+    pq.write_table(pa.Table.from_pylist(rows, schema=record.client_schema()), path / record.CLIENT)
+
+
+def why(path: Path, number: int) -> str:
+    return next(check.why for check in examine(path).checks if check.number == number)
+
+
+@pytest.mark.parametrize(
+    ("number", "of_second"),
+    [
+        (5, lambda _: {"wake_lag_p99_us": 9000.0}),
+        (6, lambda _: {"hub_lag_us": 30_000}),
+        (7, lambda _: {"cpu": 0.99}),
+        (10, lambda second: {"clock_offset_ns": 10**18 + 10**7 * (second > 9)}),
+    ],
+)
+def test_the_worker_at_its_limit_is_named(
+    tmp_path: Path, number: int, of_second: Callable[[int], dict[str, Any]]
+) -> None:
+    """One of three: a third of all the seconds, so that p95 of them is one of its own."""
+    path = fleet(tmp_path / "r", 3, told=HOSTS[:3])
+    sampled(path, {2}, of_second)
+    alone = fleet(tmp_path / "s", 1)
+    sampled(alone, {0}, of_second)
+
+    assert why(path, number).startswith("In worker 2 (host-c). ")
+    assert statuses(examine(alone))[number] in {"doubtful", "invalid"}
+    assert "worker 0" not in why(alone, number)
+
+
+@pytest.mark.parametrize(
+    ("late", "named"),
+    [
+        ({1}, "In worker 1. "),
+        ({0, 1}, "In worker 0 and worker 1. "),
+        ({0, 1, 2, 3}, "In worker 0, worker 1, worker 2 and 1 more. "),
+        ({0, 1, 2, 3, 4}, "In all 5 workers. "),
+    ],
+)
+def test_the_workers_that_send_late_are_named(tmp_path: Path, late: set[int], named: str) -> None:
+    found = examine(fleet(tmp_path / "r", 5, late_by(60, lambda seq: seq % 5 in late)))
+    told = {check.number: check.why for check in found.checks if check.status == "invalid"}
+
+    assert told[1].startswith(named)
+    assert told[2].startswith(named)
+
+
+def test_more_workers_of_this_machine_are_no_relief_for_another_one(tmp_path: Path) -> None:
+    path = fleet(tmp_path / "r", 2, late_by(60, lambda seq: seq % 2 == 0), HOSTS[:2])
+
+    assert why(path, 1).startswith("In worker 0 (host-a). The client sends late: more machines (--expect-workers), ")
+
+
+def test_clocks_that_are_far_apart_are_said_and_no_fault(tmp_path: Path) -> None:
+    """9 us are as good as one clock; 2.5 ms are told with whose it is."""
+    apart = [HOSTS[0], HOSTS[1] | {"clock": {"offset_ns": 5, "error_ns": 2_500_000}}]
+    near, far = (examine(fleet(tmp_path / str(place), 2, told=told)) for place, told in enumerate((HOSTS[:2], apart)))
+    told = next(check for check in far.checks if check.number == 32)
+
+    assert (near.verdict, far.verdict) == ("valid", "valid")
+    assert next(check for check in near.checks if check.number == 32).why == ""
+    assert (told.value, told.status) == ("± 2.5 ms", "ok")
+    assert told.why.startswith("Moments of different workers agree to ± 2.5 ms, by worker 1 (host-b); latencies")
+    assert statuses(examine(synthetic.write(tmp_path / "one")))[32] == "not_judged"
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.0, "doubtful"), (0.02, "doubtful"), (0.2, "invalid")])
+def test_a_run_that_lost_a_worker_is_doubtful_at_best(tmp_path: Path, share: float, verdict: str) -> None:
+    """And invalid where it took so many requests with it that the others are no sample: check 14."""
+    gone = [HOSTS[0], HOSTS[1] | {"lost_ns": 9 * 10**9, "why": "silent for 12 s"}]
+
+    def lose(row: record.Record, _: np.random.Generator) -> None:
+        if row.worker == 1 and row.seq % 200 < 200 * share * 2:
+            unsent(row)
+            row.outcome = "lost"
+
+    path = fleet(tmp_path / "r", 2, lose, gone)
+
+    assert examine(path).verdict == verdict
+    assert "Lost on the way: worker 1 (host-b), silent for 12 s." in why(path, 28)
+    assert ("Worker 1 (host-b) was lost with" in why(path, 28)) == (share > 0)

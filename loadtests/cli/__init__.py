@@ -43,8 +43,10 @@ _MISTAKES: Final = (
     ("loadtests.tokens", "TokensError"),
     ("loadtests.rundir", "RunError"),
     ("loadtests.agent.place", "PlaceError"),
+    ("loadtests.merge", "MergeError"),
     ("loadtests.parts", "RunIsOnError"),
     ("loadtests.mock.process", "MockError"),
+    ("loadtests.store.url", "StoreError"),
     ("analysis.runs", "RunError"),
 )
 """Errors whose text is the one line that a user gets. Named, not imported: most verbs never load most of them."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from loadtests.cli.stored import url_of
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -110,7 +112,7 @@ def _key_hint(profile: Profile, text: str) -> str:
 
 
 def _kept(result: Result) -> str:
-    return f"the rows are in {result.path}"
+    return f"the rows are in {url_of(result.path) or result.path}"
 
 
 def _first_error(path: Path) -> str:
@@ -139,7 +141,7 @@ def _show(path: Path, *, report: bool, as_json: bool, quiet: bool) -> int:
     else:
         show(judged)
     for place in written:
-        click.echo(f"{'report' if report else 'run'}: {os.path.relpath(place)}", err=as_json or quiet)
+        click.echo(f"{'report' if report else 'run'}: {url_of(place) or os.path.relpath(place)}", err=as_json or quiet)
     return 3 if is_invalid(judged) else 0
 
 

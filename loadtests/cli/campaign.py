@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loadtests.cli.after import fail, judge
+from loadtests.cli.stored import url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +119,7 @@ def _show(campaign: Campaign, *, as_json: bool) -> None:
         words = [str(campaign.path), *(["--json"] if as_json else [])]
         verb.main(words, standalone_mode=False)
         sys.stdout.flush()
-    click.echo(f"campaign: {campaign.path}", err=True)
+    click.echo(f"campaign: {url_of(campaign.path) or campaign.path}", err=True)
 
 
 def _sides(campaign: Campaign) -> int:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
+from loadtests.cli.stored import RunArgument, url_of
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from analysis.summary import Judged
 
-RUN = click.argument("run", type=click.Path(path_type=Path), default=Path("results/latest"), metavar="[RUN]")
+RUN = click.argument("run", type=RunArgument(), default=Path("results/latest"), metavar="[RUN]")
 
 
 def judged_of(path: Path, *, chunks: bool = False) -> list[Judged]:
@@ -21,7 +27,41 @@ def judged_of(path: Path, *, chunks: bool = False) -> list[Judged]:
     from analysis.campaign import runs_of
     from analysis.summary import judge
 
-    return [judge(run) for run in runs_of(path, chunks)]
+    with _drafts(path) as drafts:
+        return [judge(run) for run in runs_of(path, chunks, drafts)]
+
+
+@contextmanager
+def _drafts(path: Path) -> Iterator[dict[Path, Path]]:
+    """By the directory of each unfinished run that a RUN argument stands for, the files of its state so far."""
+    from analysis.campaign import members
+    from analysis.runs import is_unfinished
+
+    found = [run for run in members(path) if is_unfinished(run)]
+    if not found:
+        yield {}
+        return
+    with TemporaryDirectory(prefix="firsttoken-") as folder:
+        places = {run: Path(folder, str(number)) for number, run in enumerate(found)}
+        yield {run.resolve(): into for run, into in places.items() if _is_drafted(run, into)}
+
+
+def _is_drafted(run: Path, into: Path) -> bool:
+    """Draft an unfinished run; False where it was finished meanwhile."""
+    from analysis.runs import is_unfinished
+    from loadtests.finish import draft
+    from loadtests.sink import DiskFullError
+
+    try:
+        draft(run, into)
+    except DiskFullError as error:
+        fix = "make room, or name another place in $TMPDIR"
+        raise click.ClickException(f"{error.strerror}: {run} is unfinished and needs it to be judged: {fix}") from None
+    except (OSError, ValueError):
+        if is_unfinished(run):
+            raise
+        return False
+    return True
 
 
 def show(judged: list[Judged]) -> None:
@@ -75,7 +115,7 @@ def dump(value: Any) -> None:
 
 
 @click.command()
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
+@click.argument("runs", nargs=-1, type=RunArgument(), metavar="[RUN]...")
 @click.option(
     "--json", "as_json", is_flag=True,
     help="As JSON: one object for one run, a list for several runs or arms.",
@@ -83,8 +123,9 @@ def dump(value: Any) -> None:
 def summary(runs: tuple[Path, ...], *, as_json: bool) -> int:
     """Print the numbers of one or more runs (default: results/latest).
 
-    A run of several arms and a campaign give one table after another, and then how the arms compare. Exit code 3 where
-    a run is not valid; its numbers are printed all the same.
+    A run of several arms and a campaign give one table after another, and then how the arms compare. Of a run that is
+    on or was killed, what is there so far is judged. Exit code 3 where a run is not valid; its numbers are printed all
+    the same.
     """
     every = [judged_of(path) for path in runs or (Path("results/latest"),)]
     if as_json:
@@ -101,22 +142,22 @@ def summary(runs: tuple[Path, ...], *, as_json: bool) -> int:
 def report(run: Path, *, as_json: bool) -> int:
     """Draw the charts of a run into one HTML file that opens from disk (default: results/latest).
 
-    Of a campaign, each of its runs gets its own.
+    Of a campaign, each of its runs gets its own; of a run that is on or was killed, what is there so far is drawn.
     """
     from analysis.campaign import members
 
     paths = [path for one in members(run) for path in write_all(judged_of(one, chunks=True), report=True)]
     if as_json:
-        dump(plain([{"report": str(path.resolve())} for path in paths]))
+        dump(plain([{"report": url_of(path) or str(path.resolve())} for path in paths]))
     else:
         for path in paths:
-            click.echo(os.path.relpath(path))
+            click.echo(url_of(path) or os.path.relpath(path))
     return 0
 
 
 @click.command()
-@click.argument("a", type=click.Path(path_type=Path), metavar="RUN")
-@click.argument("b", type=click.Path(path_type=Path), required=False, metavar="[RUN]")
+@click.argument("a", type=RunArgument(), metavar="RUN")
+@click.argument("b", type=RunArgument(), required=False, metavar="[RUN]")
 @click.option("--json", "as_json", is_flag=True, help="As JSON: one object, or a list where arms make several pairs.")
 def compare(a: Path, b: Path | None, *, as_json: bool) -> int:
     """Put run B beside run A: each percentile, the ratio B/A, and in which settings they differ.

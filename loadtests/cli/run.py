@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import click
@@ -184,10 +183,10 @@ REST_S = 5.0
 @click.option("--yes", is_flag=True, help="Do not ask before more than the careful defaults goes to a remote provider.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
+    metavar="DIR|URL",
+    default="results",
     show_default=True,
-    help="Where run directories are made.",
+    help="Where run directories are made; or a store that they go to, like s3://bucket/prefix.",
 )
 @click.option("--label", multiple=True, metavar="KEY=VALUE", help="Kept in run.json; repeatable.")
 @click.option("--no-report", is_flag=True, help="Skip report.html and the charts.")
@@ -204,6 +203,7 @@ def run(**given: Any) -> int:
     from loadtests.arms import Asked, asked, provider
     from loadtests.cli.before import argv, confirm, labels_of, refuse_key, rehearse, stem
     from loadtests.cli.campaign import play, played
+    from loadtests.cli.stored import drawn_in, outlet
     from loadtests.forecast import check_budget
     from loadtests.given import Given
     from loadtests.options import arm_of, plan_of, warnings_of
@@ -233,14 +233,17 @@ def run(**given: Any) -> int:
     for warning in warnings_of(profiles, plan):
         click.echo(f"note: {warning}", err=True)
     if given["dry_run"]:
-        rehearse(profiles, plan, given["out"], given["repeats"] or 0, as_json=given["as_json"])
+        rehearse(profiles, plan, drawn_in(given["out"]), given["repeats"] or 0, as_json=given["as_json"])
         return 0
     if not all(map(is_local, profiles)):
         confirm(profiles, plan, yes=given["yes"], rounds=given["repeats"] or 0)
     name = stem("-vs-".join(dict.fromkeys(profile.name for profile in profiles)))
-    setup = Setup(plan, profiles, given["out"], name, argv(), labels, remote=remote)
     report, as_json = not given["no_report"], given["as_json"]
-    if given["repeats"] is None:
-        return played(setup, report=report, as_json=as_json)
     rest_s = REST_S if given["rest"] is None else given["rest"]
-    return play(setup, given["repeats"], rest_s, report=report, as_json=as_json)
+    with outlet(given["out"]) as out:
+        setup = Setup(plan, profiles, out.path, name + out.suffix, argv(), labels, remote=remote)
+        if given["repeats"] is None:
+            out.code = played(setup, report=report, as_json=as_json)
+        else:
+            out.code = play(setup, given["repeats"], rest_s, report=report, as_json=as_json)
+    return out.code

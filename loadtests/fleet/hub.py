@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import zmq
 
 from loadtests import clock
-from loadtests.fleet.member import FleetError, Member
+from loadtests.fleet.bound import bound
+from loadtests.fleet.member import Member
 from loadtests.fleet.peer import Peer
 from loadtests.ledger import Told
-from loadtests.link.frames import BEAT_S, GIVE_UP_S, MOST_BYTES, mismatch, pack, unpack
+from loadtests.link.frames import BEAT_S, GIVE_UP_S, mismatch, pack, unpack
 from loadtests.shards import MOST_WORKERS
 from loadtests.shipping import Inbox
 from loadtests.sink import ENDED, DiskFullError
@@ -37,13 +38,8 @@ WAITING_NS: Final = 5_000_000_000
 
 GOOD_BYES: Final = 10
 GOOD_BYE_S: Final = 0.2
-LINGER_MS: Final = 1000
 NOTICE_NS: Final = 100_000_000
 """What a command takes besides its way, at most about."""
-
-
-class HubError(FleetError):
-    """The master cannot listen: one line."""
 
 
 class Hub:
@@ -75,20 +71,7 @@ class Hub:
         self._full: Stop | None = None
         self._beat_ns = 0
         self._again = False
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.ROUTER)
-        for option, value in (
-            (zmq.LINGER, LINGER_MS), (zmq.ROUTER_HANDOVER, 1), (zmq.ROUTER_MANDATORY, 0), (zmq.MAXMSGSIZE, MOST_BYTES),
-            (zmq.HEARTBEAT_IVL, 2000), (zmq.HEARTBEAT_TIMEOUT, 10_000), (zmq.SNDHWM, 10_000), (zmq.IPV6, 1),
-        ):  # fmt: skip
-            self._socket.setsockopt(option, value)
-        try:
-            self._socket.bind(f"tcp://{where[0]}:{where[1]}")
-        except zmq.ZMQError as error:
-            self._close_socket()
-            raise HubError(
-                f"--bind {where[0]}:{where[1]}: {error.strerror or error}; name a free port of this machine"
-            ) from None
+        self._context, self._socket = bound(where)
 
     def offer(self, manifest: dict[str, Any], inputs: dict[str, bytes], workers: int) -> None:
         """Once so many have joined, they and whoever comes later get this to do."""
