@@ -88,11 +88,11 @@ def turn(engine: Engine, request: Request, place: int, slot: Slot) -> Arrival | 
     """
     arm, user = engine.arm_of(place, slot), engine.places.side(place, slot)[1]
     arrival = engine.arrivals.make(request, engine.receiver.now_ns(), arm=arm, user=user)
-    if not engine.admit(arrival):
+    if not engine.admission.admit(arrival):
         return None
     rest(engine, arm)
     if not engine.offering or not engine.course.takes(slot):
-        engine.release(arrival)
+        engine.admission.release(arrival)
         return None
     engine.arrivals.place(arrival, engine.receiver.now_ns())
     return arrival

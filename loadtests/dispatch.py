@@ -10,17 +10,19 @@ scheduled moment; one inside a pause that the provider asked for is not sent lat
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import gevent
 import numpy as np
 
+from loadtests.arrival import Arrival  # noqa: TC001 - a named tuple keeps its types
 from loadtests.draws import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from loadtests.arrival import Arrival
+    from numpy.typing import NDArray
+
     from loadtests.engine import Engine
     from loadtests.slots import Slot
 
@@ -64,18 +66,31 @@ def drive(engine: Engine, start: Callable[[int], object]) -> None:
         engine: Begun.
         start: Has so many users running, from now on.
     """
-    schedule = engine.places.schedule
+    places = engine.places
+    schedule = places.schedule
     assert schedule is not None, "an open loop's schedule decides, and no number of users"
-    wanted = -1
-    for at_ns, users in schedule.steps or ((0, schedule.users),):
+    here = -1
+
+    def have() -> None:
+        nonlocal here
+        before, here = here, len(places.mine(places.wanted))
+        if here != before and engine.offering:
+            start(here)
+
+    engine.on_deal = have
+    for at_ns, places.wanted in schedule.steps or ((0, schedule.users),):
         while engine.offering and engine.receiver.now_ns() < at_ns:
             engine.receiver.sleep_until(at_ns)  # whatever is over wakes it before that
         if not engine.offering:
             return
-        here = len(engine.places.mine(users))
-        if here != wanted:
-            start(here)
-        wanted = here
+        have()
+
+
+class Ready(NamedTuple):
+    """An arrival that is ready to go out, and its place in the schedule."""
+
+    place: int
+    arrival: Arrival
 
 
 class Player:
@@ -84,15 +99,21 @@ class Player:
     def __init__(self, engine: Engine, slot: Slot, deliver: Callable[[Arrival], object]) -> None:
         self._engine, self._slot, self._deliver = engine, slot, deliver
         self._start_ns = engine.course.start_ns
-        self._arrivals = self._shard()
-        self._ready: deque[Arrival] = deque()
+        self._ready: deque[Ready] = deque()
         self._ready_bytes = 0
+        self._issued = -1  # of `_places`, the one whose arrivals go out, or have just gone
+        self._places = self._own()
+        self._done = np.empty(0, dtype=np.int64)  # what was issued before the places were dealt anew
+        self._deals = len(engine.shards.deals)
+        self._arrivals = self._of(self._places)
         self._left = True
 
     def play(self) -> None:
         """Offer all of it; returns when that is done, and all of it is over where something follows."""
         engine, receiver, issued = self._engine, self._engine.receiver, 0
         while engine.offering and engine.course.slot is self._slot:
+            if self._deals != len(engine.shards.deals):
+                self._redeal()
             arrival = self._next()
             if self._offered_all(arrival):
                 if engine.course.is_final:
@@ -114,16 +135,17 @@ class Player:
         """What comes first: an arrival of the schedule, or a turn; None where at most a turn is still to come."""
         if not self._ready and self._left:
             self._pull()
-        first = self._ready[0] if self._ready else None
+        first = self._ready[0].arrival if self._ready else None
         turn = self._engine.arrivals.first_turn
         if first is None or (turn is not None and turn.scheduled_ns <= first.scheduled_ns):
             return turn
         return first
 
     def _take(self, arrival: Arrival) -> Arrival:
-        if self._ready and self._ready[0] is arrival:
+        if self._ready and self._ready[0].arrival is arrival:
             self._ready_bytes -= arrival.body_bytes
-            return self._ready.popleft()
+            self._issued = self._ready[0].place
+            return self._ready.popleft().arrival
         return self._engine.arrivals.pop_turn()
 
     def _offered_all(self, following: Arrival | None) -> bool:
@@ -142,36 +164,58 @@ class Player:
         ready = self._ready
         if len(ready) < AHEAD:
             return True
-        return ready[-1].scheduled_ns == ready[-2].scheduled_ns and self._ready_bytes < MOST_BYTES
+        is_burst = ready[-1].arrival.scheduled_ns == ready[-2].arrival.scheduled_ns
+        return is_burst and self._ready_bytes < MOST_BYTES
 
     def _pull(self) -> None:
-        arrival = next(self._arrivals, None)
-        if arrival is None:
+        ready = next(self._arrivals, None)
+        if ready is None:
             self._left = False
         else:
-            self._ready.append(arrival)
-            self._ready_bytes += arrival.body_bytes
+            self._ready.append(ready)
+            self._ready_bytes += ready.arrival.body_bytes
 
     def _issue(self, arrival: Arrival) -> None:
         engine = self._engine
         engine.last_due_ns = max(engine.last_due_ns, arrival.scheduled_ns)
         if arrival.scheduled_ns < engine.conducts[arrival.arm].paused_until_ns:
             engine.withhold(arrival, "paused")
-        elif not engine.admit(arrival):
+        elif not engine.admission.leased and not engine.admission.admit(arrival):
             engine.withhold(arrival, "budget")
         else:
             engine.launch(self._deliver, arrival)
 
-    def _shard(self) -> Iterator[Arrival]:
+    # What is this worker's.
+
+    def _own(self) -> NDArray[np.int64]:
+        """The places of this worker in the slot, ascending."""
         engine, slot = self._engine, self._slot
         schedule = engine.schedule
         assert schedule is not None, "a closed loop has no schedule to offer"
-        shard = schedule.shard(engine.worker, engine.plan.workers)
+        own = engine.shards.own(engine.worker, slot.number, len(schedule))
         last = len(schedule) if engine.course.is_last or slot.last is None else slot.last
-        for place in shard[np.searchsorted(shard, slot.first) : np.searchsorted(shard, last)].tolist():
-            at_ns = self._start_ns + int(schedule.offsets_ns[place]) - slot.first_ns
+        return own[np.searchsorted(own, slot.first) : np.searchsorted(own, last)]
+
+    def _of(self, places: NDArray[np.int64]) -> Iterator[Ready]:
+        """What these places ask, arm by arm."""
+        engine, schedule = self._engine, self._engine.schedule
+        assert schedule is not None
+        for place in places.tolist():
+            at_ns = self._start_ns + int(schedule.offsets_ns[place]) - self._slot.first_ns
             for arm in self._in_turn(place):
-                yield engine.arrivals.of_schedule(place, arm, at_ns)
+                yield Ready(place, engine.arrivals.of_schedule(place, arm, at_ns))
+
+    def _redeal(self) -> None:
+        """Go on with what is this worker's now, but for what it has issued; what is late goes out at once."""
+        self._deals = len(self._engine.shards.deals)
+        issued = self._places[: np.searchsorted(self._places, self._issued, side="right")]
+        self._done = np.union1d(self._done, issued)
+        self._ready = deque(
+            one for one in self._ready if one.place in self._done
+        )  # other arms of one that has gone out
+        self._ready_bytes = sum(one.arrival.body_bytes for one in self._ready)
+        self._places = np.setdiff1d(self._own(), self._done, assume_unique=True)
+        self._arrivals, self._left, self._issued = self._of(self._places), True, -1
 
     def _in_turn(self, place: int) -> tuple[int, ...]:
         """Arms that play together, in an order of each arrival's own: who goes first goes out first."""

@@ -7,14 +7,13 @@ worker, or plain Locust) begins it, tells it to stop, and waits until it is over
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from loadtests.admission import Admission
 from loadtests.arrivals import Arrivals
 from loadtests.bodies import Bodies
-from loadtests.budget import FILE as BUDGET
-from loadtests.budget import WAIT, Budget
 from loadtests.client import Health
 from loadtests.conduct import Conduct
 from loadtests.course import Course
@@ -23,6 +22,7 @@ from loadtests.places import Places
 from loadtests.plan import target_of
 from loadtests.pulse import Pulse
 from loadtests.send import Sender
+from loadtests.shards import Shards
 from loadtests.sink import Sink
 from loadtests.slots import slots
 from loadtests.stop import Stop
@@ -36,9 +36,8 @@ if TYPE_CHECKING:
     from loadtests.plan import Plan
     from loadtests.profiles import Profile
     from loadtests.record import Record
+    from loadtests.shards import Deal
     from loadtests.slots import Slot
-
-BUDGET_POLL_S: Final = 0.05
 
 
 class Engine:
@@ -58,9 +57,12 @@ class Engine:
         course: Which slot of the plan is at hand.
         flight: What is under way.
         arrivals: What is asked next.
+        admission: What of it may be sent.
         places: The closed loop's users.
         last_due_ns: The last arrival of the schedule whose moment has come.
-        on_pause: Called when a provider has asked for a pause, or for a longer one.
+        shards: Which arrivals, and which users, are this worker's.
+        on_deal: Called when something was dealt anew.
+        on_news: Called when others must know: a provider has asked for a pause, or no more load is offered.
     """
 
     def __init__(
@@ -73,8 +75,7 @@ class Engine:
         environ: Mapping[str, str],
         on_record: Callable[[Record], None],
     ) -> None:
-        self.plan = plan
-        self.worker = worker
+        self.plan, self.worker = plan, worker
         self.workload = plan.source(parts)
         self.receiver = Receiver()
         self._breathed_ns = 0
@@ -90,32 +91,33 @@ class Engine:
                 target_of(plan, arm, profile), self.receiver, key=key, worker=worker, keep=self._keep,
                 bodies=self.bodies,
             )  # fmt: skip
-            self.conducts[arm.name] = Conduct(
-                plan, arm=arm.name, strict_model=profile.strict_model, now_ns=self.receiver.now_ns
-            )
-        self.budget = Budget(plan, profiles, parts / BUDGET) if plan.has_budget else None
+            strict, now_ns = profile.strict_model, self.receiver.now_ns
+            self.conducts[arm.name] = Conduct(plan, arm=arm.name, strict_model=strict, now_ns=now_ns)
+        self.admission = Admission(plan, profiles, parts, self._goes_on, self.stop)
         self.stopping: Stop | None = None
         self.last_due_ns = -1
         self.offering = True
         self.began = False
         self.schedule = plan.open_schedule(parts, self.workload) if plan.mode == "open" else None
+        self.shards = Shards(plan.workers)
         self.course = Course(slots(plan, self.schedule), hold=plan.hold)
         self.flight = Flight(plan.share_of_cap(worker), self._settle)
         self.arrivals = Arrivals(plan, self.workload, self.schedule, self.course, self.senders)
-        self.places = Places(plan, worker, self.workload)
+        self.places = Places(plan, worker, self.workload, self.shards)
         self._timers: list[Any] = []
         self._on_record = on_record
-        self.on_pause: Callable[[], None] = lambda: None
+        self.on_news: Callable[[], None] = lambda: None
+        self.on_deal: Callable[[], None] = lambda: None
         self._pulse = Pulse(self.health, self.sink, self.flight, self.stop)
 
     # From start to end.
 
-    def begin(self, zero_ns: int) -> None:
-        """Put the run's start, and that of its first slot, at this moment of the monotonic clock; start sampling."""
+    def begin(self, zero_ns: int, slot: int = 0, start_ns: int = 0) -> None:
+        """Put the run's start at this moment of the monotonic clock, perhaps a past one, and start the slot at hand."""
         self.receiver.set_zero(zero_ns)
         self.began = True
         self._pulse.start()
-        self.go(0, 0)
+        self.go(slot, start_ns)
         if self.plan.budget_time_s is not None:
             self._at(int(self.plan.budget_time_s * 1e9), self._out_of_time)
 
@@ -126,10 +128,23 @@ class Engine:
         slot = self.course.slot
         if slot is None:
             self.exhausted()
-        elif self.places.schedule is not None and not self.places.mine():
+        elif self.places.schedule is not None and not self.places.mine() and not self.is_spare:
             self.offered()  # there are fewer requests than workers
         elif self.places.schedule is not None and slot.length_ns is not None:
             self._at(start_ns + slot.length_ns, self._time_is_up, number)
+        self.receiver.wake()
+
+    @property
+    def is_spare(self) -> bool:
+        """Closed loop: it has joined late, and waits for the users of somebody who gets lost."""
+        return self.worker >= self.plan.workers and self.plan.requests is None
+
+    def deal(self, deal: Deal, live: Sequence[int]) -> None:
+        """Somebody was lost, or has joined late: what some had is others' now; all who offer load are named."""
+        self.shards.add(deal)
+        if self.plan.max_in_flight is not None and self.worker in live:
+            self.flight.allow(self.plan.share_of_cap(sorted(live).index(self.worker), len(live)))
+        self.on_deal()
         self.receiver.wake()
 
     def _at(self, at_ns: int, call: Callable[..., None], *args: Any) -> None:
@@ -150,10 +165,12 @@ class Engine:
 
     def stop(self, stop: Stop) -> None:
         """Offer no more; what is in flight goes on."""
-        self.stopping = self.stopping or stop
+        is_news, self.stopping = self.stopping is None, self.stopping or stop
         for arrival in self.flight.drop():
             self.withhold(arrival, "run_end")
         self.exhausted()
+        if is_news:
+            self.on_news()
 
     def _out_of_time(self) -> None:
         self.stop(Stop("budget", f"--budget-time {self.plan.budget_time_s:g}s is over"))
@@ -186,7 +203,7 @@ class Engine:
             DiskFullError: Rows found no room; they are still in `sink.rows`.
         """
         gevent.killall(self._timers, block=False)
-        for one in (*self.senders.values(), self.budget, self.bodies):
+        for one in (*self.senders.values(), self.admission, self.bodies):
             if one is not None:
                 one.close()
         try:
@@ -208,34 +225,23 @@ class Engine:
                 self.withhold(arrival, self.flight.cancelled)
             elif self._paused(arrival):
                 self.withhold(arrival, "paused")
+            elif self.admission.leased and not self.admission.admit(arrival):
+                self.withhold(arrival, "budget")
             else:
                 deliver(arrival)
         finally:
-            self.release(arrival)
+            self.admission.release(arrival)
             if arrival.conversation is not None:
                 self.arrivals.over(arrival, goes_on=self.offering)
                 self.receiver.wake()  # a turn's moment may have become known
 
+    def _goes_on(self, arrival: Arrival) -> bool:
+        """A user may go on asking; an arrival that was launched may still be sent."""
+        return self.offering if arrival.user is not None else not self.stopping and not self.flight.cancelled
+
     def _paused(self, arrival: Arrival) -> bool:
         """Its provider has asked for a pause since it was launched: it waited for the cap, or came just then."""
         return max(self.receiver.now_ns(), arrival.scheduled_ns) < self.conducts[arrival.arm].paused_until_ns
-
-    def admit(self, arrival: Arrival) -> bool:
-        """Reserve what an arrival may spend; False where it finds no room. Where a cap is reached, the run ends."""
-        if self.budget is None:
-            return True
-        reached = self.budget.reserve(arrival.arm, arrival.request, arrival.body_bytes)
-        while reached == WAIT and arrival.user is not None and self.offering:
-            gevent.sleep(BUDGET_POLL_S)
-            reached = self.budget.reserve(arrival.arm, arrival.request, arrival.body_bytes)
-        if reached and reached != WAIT:
-            self.stop(Stop("budget", reached))
-        return not reached
-
-    def release(self, arrival: Arrival) -> None:
-        """What an arrival that was not sent had reserved is free again."""
-        if self.budget is not None:
-            self.budget.release(arrival.arm, arrival.request.seq)
 
     def send(self, arrival: Arrival) -> Record:
         """Send in this greenlet and wait for the answer."""
@@ -245,8 +251,7 @@ class Engine:
             record = self.senders[arrival.arm].send(arrival)
             return record
         finally:
-            if self.budget is not None:
-                self.budget.settle(arrival.arm, arrival.request.seq, record)
+            self.admission.settle(arrival, record)
             self.flight.end(arrival)
 
     # Closed-loop users.
@@ -284,7 +289,7 @@ class Engine:
             self.stop(stop)
         self._on_record(record)
         if conduct.paused_until_ns > paused_ns:
-            self.on_pause()
+            self.on_news()
 
     def _breathe(self) -> None:
         """Between two slices of work: look at the sockets, and let the others go where a millisecond is over."""

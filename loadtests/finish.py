@@ -18,16 +18,20 @@ import pyarrow.compute as pc
 
 from loadtests import bodies, headroom, manifest, missing, record
 from loadtests.derive import derive
+from loadtests.merge import MergeError, merge
 from loadtests.parts import RunIsOnError, claim, read_part, write_parquet
 from loadtests.plan import Plan
+from loadtests.played import Played
 from loadtests.sink import ENDED, LOCK
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 ASK_AGAIN_S: Final = 0.05
 """Whoever asks if a run is on holds its parts for an instant; so long a finisher waits for that to be over."""
 
+INCOMPLETE: Final = "incomplete"
 DONE: Final = ".parts"
 """What the parts are called while they are deleted."""
 
@@ -51,7 +55,7 @@ class Tables:
         requests, client: As requests.parquet and client.parquet hold them.
         about: The manifest with what follows from them: `rows`, `slots`, `headroom`.
         counts: Of the rows.
-        ended: Every worker ended as it should.
+        ended: By worker, whether it ended as it should.
         length_ns: Of what was planned, the slots of all arms one after another; None where answers decide.
     """
 
@@ -59,33 +63,43 @@ class Tables:
     client: pa.Table
     about: dict[str, Any]
     counts: Finished
-    ended: bool
+    ended: list[bool]
     length_ns: int | None
 
 
 # The end of a run.
 
 
-def finish(run_dir: Path, *, stop: dict[str, Any] | None = None) -> Finished:
+def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, more: Sequence[Path] = ()) -> Finished:
     """
     Make requests.parquet and client.parquet from the parts and mark the run as ended.
+
+    The parts go, but where a worker on another machine has not delivered all: what it kept may still be added.
 
     Args:
         run_dir: A run directory with parts.
         stop: Why the run ended before its plan did; None where it didn't, or where nobody knows.
+        more: Parts that other machines have kept.
 
     Raises:
         ManifestError: No run directory.
+        MergeError: What others have kept is of another run, or nothing can be added to this one.
         FileNotFoundError: Neither parts nor requests.parquet: there is nothing to finish.
         RunIsOnError: Its workers are alive.
         DiskFullError: No room for the files; the parts are left as they are.
     """
     about = manifest.read(run_dir)
+    if "worker" in about:
+        mine = f"these are parts of worker {about['worker']} of {about['run_id']}"
+        raise MergeError(f"{run_dir}: {mine}; finish that one with them: `firsttoken repair RUN {run_dir}`")
     parts = run_dir / record.PARTS
     shutil.rmtree(run_dir / DONE, ignore_errors=True)  # where deleting them was cut short
     if not parts.is_dir():
+        if more:
+            merge(run_dir, more)  # which says why it can't
         return _counted(run_dir)
     with _claimed(parts):
+        merge(run_dir, more)
         return _finish(run_dir, parts, about, stop)
 
 
@@ -105,21 +119,36 @@ def _finish(run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, A
     bodies.gather(parts, run_dir / record.BODIES)
     for log in parts.glob("worker-*.log"):
         if log.stat().st_size:
-            log.replace(run_dir / log.name)  # what a worker complained of is worth keeping
+            shutil.copyfile(log, run_dir / log.name)  # what a worker complained of is worth keeping
+    if _more_may_come(found):
+        return found.counts
     parts.replace(run_dir / DONE)  # all of it at once: a run must never be made anew from some of its parts
     shutil.rmtree(run_dir / DONE, ignore_errors=True)
     return found.counts
+
+
+def _more_may_come(found: Tables) -> bool:
+    """Whether a worker on another machine may have kept rows that are not here."""
+    elsewhere = {one["number"] for one in found.about.get("workers") or () if one.get("host")}
+    return any(not ended and number in elsewhere for number, ended in enumerate(found.ended))
 
 
 def _ending(about: dict[str, Any], found: Tables, stop: dict[str, Any] | None) -> tuple[bool, dict[str, Any] | None]:
     """Whether a run came to an end of its own, and why to this one; what was told once stays."""
     if stop is not None:
         return True, stop
-    if about.get("stop") is not None:
-        return bool(about.get("ended")), about["stop"]
-    if found.ended:
+    told = about.get("stop")
+    if told is not None and told.get("reason") != INCOMPLETE:
+        return bool(about.get("ended")), told
+    if all(found.ended):
         return True, None
-    return False, {"reason": "incomplete", "text": "the run was killed; finished by repair"}
+    counts, absent = found.counts, [number for number, ended in enumerate(found.ended) if not ended]
+    names = ", ".join(str(number) for number in absent)
+    who = f"worker {names}" if len(absent) == 1 else f"workers {names}"
+    what = f"{counts.unsent} unsent, {counts.lost} lost"
+    text = f"the run was killed; finished by repair without the end of {who}: {what}"
+    missed = {"workers": absent, "unsent": counts.unsent, "lost": counts.lost}
+    return False, {"reason": INCOMPLETE, "text": text, "missing": missed}
 
 
 # The state so far.
@@ -179,7 +208,7 @@ def _so_far(found: Tables, run_dir: Path) -> str:
 def _left_behind(found: Tables, run_dir: Path) -> str:
     """A run that is not on, in words."""
     counts, fix = found.counts, f"`firsttoken repair {run_dir}` finishes it"
-    if found.ended:
+    if all(found.ended):
         return f"its workers are done and its files are not made; where nobody is at it, {fix}"
     rows = f"{counts.recorded:,} rows recorded, {counts.unsent:,} unsent, {counts.lost:,} lost"
     return f"the run was killed: {rows}; {fix}"
@@ -200,8 +229,8 @@ def assemble(about: dict[str, Any], parts: Path, *, whole: bool) -> Tables:
     plan = Plan.from_manifest(about)
     client = _client(parts)
     rows = _recorded(parts)
-    ended = [_ended(parts, worker) for worker in range(plan.workers)]
-    played = missing.Played(plan, parts, rows, client, ended)
+    ended = [_ended(parts, worker) for worker in range(max(plan.workers, len(about.get("workers") or ())))]
+    played = Played(plan, parts, rows, client, ended, about)
     added = missing.rows(played) if whole else rows.slice(0, 0)
     table = derive(pa.concat_tables([rows, added]), _arm_wide(about))
     lost = int(pc.sum(pc.equal(added.column("outcome"), "lost")).as_py() or 0)
@@ -211,7 +240,7 @@ def assemble(about: dict[str, Any], parts: Path, *, whole: bool) -> Tables:
         "rows": table.num_rows, "slots": played.slots_to_json(), "headroom": headroom.fill(about, table, client),
     }  # fmt: skip
     length_ns = None if None in lengths else sum(length or 0 for length in lengths)
-    return Tables(table, client, about, counts, all(ended), length_ns)
+    return Tables(table, client, about, counts, ended, length_ns)
 
 
 def _write(folder: Path, found: Tables, *, ended: bool, stop: dict[str, Any] | None) -> None:

@@ -59,9 +59,15 @@ class Flight:
         finally:
             self._launched -= 1
             self.measured -= arrival.phase != "drain"
-            if self._waiting:
+            if self._waiting and (self._most is None or self._launched < self._most):
                 self._start(*self._waiting.popleft())
             self._settle()
+
+    def allow(self, most: int | None) -> None:
+        """So many may be in flight from now on; what is, stays."""
+        self._most = most
+        while self._waiting and (most is None or self._launched < most):
+            self._start(*self._waiting.popleft())
 
     def begin(self, arrival: Arrival) -> None:
         """A request is sent in this greenlet from now on, until `end`."""

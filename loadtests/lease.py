@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from loadtests.plan import Plan
 
+LEASED: Final = "leased"
+"""A file of this name beside the counts says that they are a lease."""
+
 AHEAD: Final = 8
 """Requests for which room is kept at least."""
 

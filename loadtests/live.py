@@ -62,6 +62,7 @@ class Tally:
             "output_tokens": self.output_tokens,
             "ttft_us": ttft[::step],
             "paused_until_ns": {arm: conduct.paused_until_ns for arm, conduct in engine.conducts.items()},
+            "last_due_ns": engine.last_due_ns,
             "slot": engine.course.slot and engine.course.slot.number,
             "stopping": engine.stopping and [*engine.stopping],
         }

@@ -10,28 +10,28 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import subprocess
 import sys
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 import gevent.event
 
-from loadtests import child, clock, manifest
+from loadtests import clock, manifest
 from loadtests.dispatch import offer
 from loadtests.engine import Engine
 from loadtests.guard import masked
 from loadtests.live import Tally
-from loadtests.locust_tab import tab_rows
+from loadtests.locust_end import finished, shorten, why_ended
+from loadtests.locust_tab import answered_of, tab_rows
 from loadtests.mock import process as mock_process
-from loadtests.plan import TRACE
 from loadtests.record import PARTS
-from loadtests.run import TRUTH, reach
+from loadtests.run import TRUTH
 from loadtests.rundir import Setup, create, describe, point_latest
 from loadtests.sink import DiskFullError
+from loadtests.targets import reach
 from loadtests.users import ChatUser, deliver_to, fire
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from loadtests.locust_tab import Answered
-    from loadtests.plan import Plan
     from loadtests.record import Record
-    from loadtests.stop import Stop
 
 logger = logging.getLogger("firsttoken")
 KEPT: Final = 10_000
@@ -192,10 +190,8 @@ class LocustRun:
 
     def _on_record(self, tally: Tally, record: Record) -> None:
         tally.add(record)
-        if record.outcome == "ok" and record.end_ns is not None and record.sent_ns is not None:
-            ttft_ms = None if record.first_token_ns is None else (record.first_token_ns - record.scheduled_ns) / 1e6
-            took_s = ((record.last_token_ns or record.end_ns) - record.sent_ns) / 1e9
-            self.answered.append((record.workload, (record.output_tokens or 0) / max(took_s, 1e-9), ttft_ms))
+        if (told := answered_of(record)) is not None:
+            self.answered.append(told)
         fire(self.environment, record)
 
     # The end of it.
@@ -205,7 +201,8 @@ class LocustRun:
         if not engine.wait(self.environment.stop_timeout or 0):
             engine.cancel("run_end")
             engine.wait(1.0)
-        _shorten(test)
+        if not engine.stopping:
+            shorten(test.path, engine.last_due_ns)
         try:
             engine.close()
         except DiskFullError as error:
@@ -215,48 +212,5 @@ class LocustRun:
         finally:
             if test.mock is not None:
                 test.mock.stop()
-        self._finish(test.path, why_ended(engine.stopping, engine.plan, cut=test.cut))
-
-    def _finish(self, path: Path, stop: dict[str, str] | None) -> None:
-        """Make the run's files in other processes, print the summary; a run that is not valid is exit code 3."""
-        code = 0
-        for verb in ("repair", "report", "summary"):
-            done = subprocess.run(  # noqa: S603 - our own module
-                child.command("loadtests.cli", verb, str(path)), env=child.environment(), capture_output=True,
-                text=True, check=False,
-            )  # fmt: skip
-            code = code or done.returncode
-            if verb == "repair" and not done.returncode and stop is not None:
-                manifest.write(path, manifest.read(path) | {"stop": stop})
-            if verb == "summary":
-                sys.stdout.write(done.stdout)
-            elif verb == "report" or done.returncode:
-                logger.info("%s", (done.stdout or done.stderr).strip())
+        code = finished(test.path, why_ended(engine.stopping, engine.plan, cut=test.cut))
         self._code = self._code or code
-
-
-def why_ended(stopping: Stop | None, plan: Plan, *, cut: bool) -> dict[str, str] | None:
-    """
-    Why a run ended before its plan did, as run.json keeps it; None where it didn't.
-
-    A schedule that Locust cut is a shorter one; turns that were still to come are not, since nobody knows when.
-    """
-    if stopping is not None:
-        return {"reason": stopping.word, "text": stopping.text}
-    if cut and plan.mode == "open" and plan.has_conversations:
-        return {"reason": "run_time", "text": "by Locust, with conversations under way (--run-time, or by hand)"}
-    return None
-
-
-def _shorten(test: Test) -> None:
-    """A test that was stopped by hand had no longer schedule than that: what would have come is not missing."""
-    engine, plan = test.engine, test.engine.plan
-    if engine.stopping or plan.mode != "open" or engine.schedule is None or engine.last_due_ns < 0:
-        return
-    if engine.last_due_ns < engine.schedule.offsets_ns[-1]:
-        plan = replace(plan, duration_s=(engine.last_due_ns + 1) / 1e9)
-        inputs = test.path / PARTS
-        if plan.trace is not None:
-            plan.open_schedule().save(inputs / TRACE)
-        planned = plan.open_schedule(inputs, engine.workload).requests
-        manifest.write(test.path, manifest.read(test.path) | {"plan": plan.to_json(), "planned": planned})

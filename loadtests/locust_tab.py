@@ -11,6 +11,8 @@ from flask import request
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from loadtests.record import Record
+
 KEY: Final = "first-token"
 COLUMNS: Final = (
     ("name", "Workload"),
@@ -38,6 +40,15 @@ def add_tab(web_ui: Any, rows: Callable[[], list[dict[str, Any]]]) -> None:
         return response
 
     web_ui.app.after_request(with_rows)
+
+
+def answered_of(record: Record) -> Answered | None:
+    """What the tab wants to know of a record; None where it is no good answer."""
+    if record.outcome != "ok" or record.end_ns is None or record.sent_ns is None:
+        return None
+    ttft_ms = None if record.first_token_ns is None else (record.first_token_ns - record.scheduled_ns) / 1e6
+    took_s = ((record.last_token_ns or record.end_ns) - record.sent_ns) / 1e9
+    return record.workload, (record.output_tokens or 0) / max(took_s, 1e-9), ttft_ms
 
 
 def tab_rows(answered: list[Answered]) -> list[dict[str, Any]]:

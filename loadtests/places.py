@@ -8,14 +8,19 @@ the arm whose turn it is.
 from __future__ import annotations
 
 from collections import Counter
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from loadtests.arrival import Conversation
 from loadtests.draws import draw, unit
 from loadtests.plan import BEYOND
+from loadtests.shards import MOST_WORKERS, Shards
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from loadtests.plan import Plan
     from loadtests.slots import Slot
     from loadtests.workload import Workload
@@ -28,20 +33,25 @@ class Places:
     Args:
         plan: Of the run.
         worker: Number of this process.
+        shards: Which places are its own.
 
     Attributes:
         schedule: The closed loop's, of one arm; None in open loop.
         users: The Locust users of this process by their place.
+        wanted: How many users of an arm the plan has at the moment, over all workers.
         open_ended: Users come and go as somebody else decides; the loop is not over when the last has gone.
     """
 
-    def __init__(self, plan: Plan, worker: int, workload: Workload) -> None:
+    def __init__(self, plan: Plan, worker: int, workload: Workload, shards: Shards | None = None) -> None:
         self.schedule = plan.closed_schedule() if plan.mode == "closed" else None
         self.users: dict[int, Any] = {}
         self.open_ended = bool(plan.stages)
         self._plan, self._worker, self._workload = plan, worker, workload
+        self._shards = Shards(plan.workers) if shards is None else shards
+        self.wanted: int | None = None
+        self._dealt, self._owned = -1, list[int]()
         self._think = plan.thinking()
-        self._beyond = count(BEYOND + worker, plan.workers)
+        self._beyond = count(BEYOND + worker, MOST_WORKERS)
         self._entered = 0
         self._asked: Counter[tuple[int, int]] = Counter()
         self._given: Counter[int] = Counter()
@@ -50,7 +60,7 @@ class Places:
 
     # Who is there.
 
-    def mine(self, users: int | None = None) -> range:
+    def mine(self, users: int | None = None) -> list[int]:
         """
         The places of this worker that are to be taken.
 
@@ -62,7 +72,7 @@ class Places:
         wanted = schedule.users if users is None else users
         if schedule.requests is not None and not self._plan.hold:
             wanted = min(wanted, schedule.requests)
-        return range(self._worker, wanted * self._sides, self._plan.workers)
+        return np.flatnonzero(self._shards.seats(wanted * self._sides) == self._worker).tolist()
 
     @property
     def _sides(self) -> int:
@@ -71,9 +81,26 @@ class Places:
     def enter(self, user: Any) -> int:
         """A user comes: the lowest free place among this worker's users."""
         self._entered += 1
-        place = next(place for place in count(self._worker, self._plan.workers) if place not in self.users)
+        place = next(place for place in chain(self._own(), self._additional()) if place not in self.users)
         self.users[place] = user
         return place
+
+    def _own(self) -> list[int]:
+        """All planned places of this worker, as they are dealt now."""
+        if self.schedule is None:
+            return []
+        if self._dealt != len(self._shards.deals):
+            self._dealt = len(self._shards.deals)
+            seats = self._shards.seats(self.schedule.users * self._sides)
+            self._owned = np.flatnonzero(seats == self._worker).tolist()
+        return self._owned
+
+    def _additional(self) -> Iterator[int]:
+        """Places for those whom nobody planned: behind all planned ones, and of no other worker."""
+        schedule = self.schedule
+        first = 0 if schedule is None else schedule.users * self._sides
+        behind = first + (self._worker - first) % self._plan.workers
+        return count(behind + (self._worker // self._plan.workers << 20), self._plan.workers)
 
     def leave(self, place: int) -> bool:
         """A user goes; True where all who were to come have gone, so that the loop is over."""
@@ -107,7 +134,7 @@ class Places:
         arm, user = self.side(place, slot)
         if self.schedule is None or self._handed_out(arm):
             return None
-        if user >= self.schedule.users:
+        if user >= self.schedule.users or self._is_taken_over(place):
             seq = next(self._beyond)
         else:
             seq = self.schedule.seq(user, self._asked[arm, user])
@@ -117,6 +144,10 @@ class Places:
         self._asked[arm, user] += 1  # of the place: who takes it over goes on from there
         self._given[arm] += 1
         return seq
+
+    def _is_taken_over(self, place: int) -> bool:
+        """Somebody else had it before, and nobody knows how far it came."""
+        return place % self._plan.workers != self._worker
 
     def give_back(self, place: int, slot: Slot) -> None:
         """The request that was just handed out has not been made."""

@@ -221,10 +221,10 @@ class Plan:
             self.concurrency, self.duration_s, self.requests, ramp_s=self.ramp_s, stages=self._stages()
         )
 
-    def share_of_cap(self, worker: int) -> int | None:
-        """How many requests of this worker may be in flight; None without a cap."""
-        most = self.max_in_flight
-        return None if most is None else most // self.workers + (worker < most % self.workers)
+    def share_of_cap(self, rank: int, workers: int | None = None) -> int | None:
+        """How many requests may be in flight of the worker of this rank among so many, the plan's; None: no cap."""
+        most, of = self.max_in_flight, workers or self.workers
+        return None if most is None else most // of + (rank < most % of)
 
     def thinking(self) -> Law | None:
         """The law of a user's pauses; None: none."""

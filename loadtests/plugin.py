@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from locust import events
-from locust.runners import LocalRunner
+from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests import schedule
 from loadtests.arms import Asked
@@ -35,9 +35,11 @@ from loadtests.draws import LawError
 from loadtests.forecast import check_budget
 from loadtests.given import Given
 from loadtests.guard import guard, masked, masking
+from loadtests.locust_master import LocustMaster
 from loadtests.locust_run import LocustRun
 from loadtests.locust_shape import Stages
 from loadtests.locust_tab import add_tab
+from loadtests.locust_worker import LocustWorker
 from loadtests.options import arm_of, plan_of, warnings_of
 from loadtests.profiles import ProfileError
 from loadtests.schedule import ScheduleError
@@ -98,8 +100,9 @@ def add_options(parser: LocustArgumentParser) -> None:
 def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:
     """Refuse what cannot work before anything starts; then listen."""
     guard([])
-    if not isinstance(runner, LocalRunner):
-        _exit("plain Locust's --master, --worker and --processes are not supported; use firsttoken run --workers N")
+    if isinstance(runner, WorkerRunner):
+        _listen_on_worker(environment)
+        return
     try:
         profile, plan = planned(environment, 1)
         for note in warnings_of([profile], plan):
@@ -114,14 +117,27 @@ def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> Non
             _exit("--stages and a LoadTestShape both say how many users there are; drop one of the two")
         environment.shape_class = Stages(plan.closed_schedule())
         environment.shape_class.runner = runner
-    run = LocustRun(environment, planned)
+    run = (LocustMaster if isinstance(runner, MasterRunner) else LocustRun)(environment, planned)
     on: Any = environment.events
+    if isinstance(run, LocustMaster):
+        on.worker_report.add_listener(run.on_report)
     on.test_start.add_listener(run.on_start)
     on.test_stopping.add_listener(run.on_stopping)
     on.test_stop.add_listener(run.on_stop)
     on.quitting.add_listener(run.on_quitting)
     if web_ui is not None:
         add_tab(web_ui, run.tab)
+
+
+def _listen_on_worker(environment: Environment) -> None:
+    """Of Locust's options a worker needs `--out` alone: all else is the master's."""
+    if not environment.stop_timeout:
+        environment.stop_timeout = GRACE_S
+    worker = LocustWorker(environment)
+    on: Any = environment.events
+    on.test_stopping.add_listener(worker.on_stopping)
+    on.quitting.add_listener(worker.on_quitting)
+    on.report_to_master.add_listener(worker.on_report)
 
 
 def planned(environment: Environment, users: int) -> tuple[Any, Any]:

@@ -9,26 +9,27 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from loadtests import clock, manifest, proxies, record
-from loadtests.errors import of_exception
+from loadtests import clock, manifest, record
 from loadtests.finish import Finished, finish
-from loadtests.fleet import START_NS, Fleet, FleetError, total
+from loadtests.fleet import READY_S, Fleet, FleetError, Here, total
 from loadtests.guard import guard
+from loadtests.ledger import Ledger
 from loadtests.mock import process as mock_process
-from loadtests.rundir import NoRoomError, RunError, Setup, create, describe, point_latest
+from loadtests.rundir import NoRoomError, RunError, Setup, create, describe, inputs_of, point_latest
 from loadtests.sink import DISK_FULL, DiskFullError
 from loadtests.stop import Stop
-from loadtests.targets import address_of
+from loadtests.tally import Caps
+from loadtests.targets import reach
 from loadtests.watch import INTERRUPT, Interrupts, View, watch
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from loadtests.fleet import Crew
     from loadtests.profiles import Profile
 
 TRUTH: Final = "mock.truth"
@@ -54,32 +55,6 @@ class Result:
     issued: int
 
 
-# Before the first request.
-
-
-def reach(profile: Profile) -> None:
-    """
-    See whether anything listens where the profile points, or its proxy: one TCP connection, no request.
-
-    Raises:
-        RunError: The name has no address, or nothing listens.
-    """
-    proxy = profile.proxy
-    what, option = (
-        (profile.base_url, "--base-url")
-        if proxy is None
-        else (f"the proxy {proxy}", f"--proxy (or {proxies.VARIABLES})")
-    )
-    try:
-        where = address_of(profile) if proxy is None else proxies.host_and_port(proxy)
-        socket.create_connection(where, timeout=profile.timeouts.connect).close()
-    except (OSError, UnicodeError) as error:
-        failure = of_exception(error, connecting=True)
-        raise RunError(
-            f"nothing reached at {what} ({failure.kind}: {failure.text}); is the server up, and is {option} right?"
-        ) from None
-
-
 # The run.
 
 
@@ -98,27 +73,30 @@ def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
             reach(profile)
     path = create(setup)
     with ExitStack() as stack:
-        fleet = _start(setup, path, stack, interrupts)
+        fleet = _start(setup, path, stack, interrupts, view)
         try:
             watch(fleet, view, interrupts)
         finally:
             stack.close()
+            manifest.write(path, manifest.read(path) | fleet.to_json())
             result = _conclude(path, fleet, interrupts)
     return result
 
 
-def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts) -> Fleet:
+def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts, view: View) -> Fleet:
     """Provider, manifest, workers, and the moment of the start; where that fails, nothing is left behind."""
     try:
         profiles = [_provider(setup, place, path, stack) for place in range(len(setup.profiles))]
         about = describe(setup, path, profiles)
         manifest.write(path, about)
-        fleet = Fleet(path, path / record.PARTS, setup.plan.workers)
+        fleet = Fleet(setup.plan, path / record.PARTS, _crew(setup, path, about, view))
         stack.callback(fleet.close)
-        fleet.wait_ready(lambda: interrupts.count > 0)
+        fleet.wait_ready(lambda: interrupts.count > 0, READY_S if setup.remote is None else setup.remote.wait_s)
         interrupts.check()
-        fleet.zero_ns = clock.monotonic_ns() + START_NS
-        manifest.write(path, about | {"started_unix_ns": fleet.zero_ns + clock.measure_offset().offset_ns})
+        fleet.zero_ns = clock.monotonic_ns() + fleet.lead_ns()
+        about |= {"started_unix_ns": fleet.zero_ns + clock.measure_offset().offset_ns}
+        manifest.write(path, about | fleet.to_json())
+        fleet.on_change = lambda: manifest.write(path, about | fleet.to_json())
     except BaseException as error:
         stack.close()
         shutil.rmtree(path, ignore_errors=True)
@@ -132,6 +110,27 @@ def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts) -
         point_latest(setup.out, path.name)
     fleet.start()
     return fleet
+
+
+def _crew(setup: Setup, path: Path, about: dict[str, Any], view: View) -> Crew:
+    """The workers: processes here, or agents that join from elsewhere."""
+    remote = setup.remote
+    if remote is None:
+        return Here(path, path / record.PARTS, setup.plan.workers)
+    from loadtests.fleet.hub import Hub  # noqa: PLC0415 - ZeroMQ is for runs of several machines
+
+    hub = Hub(
+        remote.bind,
+        path / record.PARTS,
+        Ledger(Caps.of(setup.plan), setup.plan.workers) if setup.plan.has_budget else None,
+    )
+    hub.offer(about, inputs_of(path), setup.plan.workers)
+    if remote.again:
+        hub.stay()
+    hub.on_join = lambda host, count: view.say(f"{host} has joined: {count} of {setup.plan.workers}")
+    host, port = remote.bind
+    view.say(f"waiting for {setup.plan.workers} workers at {host}:{port}: firsttoken worker --master HOST:{port}")
+    return hub
 
 
 def _provider(setup: Setup, place: int, path: Path, stack: ExitStack) -> Profile:
@@ -164,10 +163,10 @@ def _conclude(path: Path, fleet: Fleet, interrupts: Interrupts) -> Result:
 
 def _why(fleet: Fleet, interrupts: Interrupts) -> Stop | None:
     """Why the run ended before its plan did; None where it didn't."""
-    stop, dead = fleet.stopping(), fleet.dead()
+    stop, dead = fleet.stopping(), fleet.lost()
     if stop is not None and stop.word not in ("interrupt", "worker_lost"):
         return stop
     if interrupts.count and dead:
         text = "stopped by Ctrl-C; workers that did not end were killed, what they had written is kept"
         return Stop("interrupt", text)
-    return fleet.lost() or (INTERRUPT if interrupts.count else None)
+    return fleet.why_lost() or (INTERRUPT if interrupts.count else None)

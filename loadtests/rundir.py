@@ -41,6 +41,21 @@ class Place(NamedTuple):
     round: int
 
 
+class Remote(NamedTuple):
+    """
+    Workers on other machines.
+
+    Attributes:
+        bind: Host and port at which the master listens for them.
+        wait_s: How long it waits for them.
+        again: Another run follows, for which they are to come back.
+    """
+
+    bind: tuple[str, int]
+    wait_s: float
+    again: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """
@@ -49,6 +64,7 @@ class Setup:
     Attributes:
         profiles: Of the plan's arms, in their order.
         campaign: Where it belongs, if it does to a campaign.
+        remote: Where its workers come from, if they are no processes of this machine.
     """
 
     plan: Plan
@@ -58,6 +74,7 @@ class Setup:
     argv: list[str]
     labels: dict[str, str] = field(default_factory=dict)
     campaign: Place | None = None
+    remote: Remote | None = None
 
     @property
     def profile(self) -> Profile:
@@ -182,3 +199,9 @@ def _keep_inputs(plan: Plan, parts: Path) -> None:
     if plan.trace is not None:
         plan.open_schedule().save(parts / TRACE)
     workload.save_samples(plan.definitions, plan.seed, parts)
+
+
+def inputs_of(path: Path) -> dict[str, bytes]:
+    """By name, what workers on other machines need beside the manifest of a run that is about to begin."""
+    found = (one for one in sorted((path / record.PARTS).iterdir()) if one.name == TRACE or one.suffix == ".jsonl")
+    return {one.name: one.read_bytes() for one in found}

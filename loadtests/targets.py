@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import httpx
 
 from loadtests import proxies
+from loadtests.errors import of_exception
 from loadtests.guard import know
 from loadtests.profiles import Profile, ProfileError, load
 from loadtests.wire.connection import Origin
@@ -121,3 +123,26 @@ def origin_of(profile: Profile) -> Origin:
     """Host, port and TLS of a profile's URL."""
     tls = trusting() if httpx.URL(profile.url).scheme == "https" else None
     return Origin(*address_of(profile), tls)
+
+
+def reach(profile: Profile) -> None:
+    """
+    See whether anything listens where the profile points, or its proxy: one TCP connection, no request.
+
+    Raises:
+        TargetError: The name has no address, or nothing listens.
+    """
+    proxy = profile.proxy
+    what, option = (
+        (profile.base_url, "--base-url")
+        if proxy is None
+        else (f"the proxy {proxy}", f"--proxy (or {proxies.VARIABLES})")
+    )
+    try:
+        where = address_of(profile) if proxy is None else proxies.host_and_port(proxy)
+        socket.create_connection(where, timeout=profile.timeouts.connect).close()
+    except (OSError, UnicodeError) as error:
+        failure = of_exception(error, connecting=True)
+        raise TargetError(
+            f"nothing reached at {what} ({failure.kind}: {failure.text}); is the server up, and is {option} right?"
+        ) from None

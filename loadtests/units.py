@@ -14,6 +14,8 @@ Cap: TypeAlias = "int | Literal['workload']"
 """An output cap in tokens, or `workload`: each answer's own, as the workload says."""
 
 MOST: Final = 2**31 - 1
+PORT: Final = 5558
+"""At which a master listens for its workers."""
 
 _NUMBER: Final = r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*"
 _DURATION: Final = re.compile(rf"{_NUMBER}(ms|s|m|h)?\s*")
@@ -97,3 +99,21 @@ def _finite(text: str, value: float, allowed: str, *, zero: bool) -> float:
 def _line(text: str, allowed: str) -> str:
     shown = text if len(text) <= 40 else text[:39] + "…"
     return f"{shown!r} isn't {allowed}"
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """
+    Host and port of `HOST`, `HOST:PORT`, `[::1]:PORT` or `*:PORT`.
+
+    Raises:
+        UnitError: It is none of these.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, str(PORT)
+    is_host = bool(host) and not any(char.isspace() or char in "/@" for char in host)
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        is_host = False
+    if not is_host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        raise UnitError(f"{text!r} is no HOST or HOST:PORT, such as 10.0.0.5 or 10.0.0.5:{PORT}")
+    return host, int(port)

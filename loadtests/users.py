@@ -17,7 +17,7 @@ from locust import User
 from locust.exception import StopUser
 from locust.user.task import LOCUST_STATE_RUNNING
 
-from loadtests import workload
+from loadtests import clock, workload
 from loadtests.asking import IDLE_S, asked, converse, take, turn
 from loadtests.profiles import OWNED
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from loadtests.arrival import Arrival
     from loadtests.engine import Engine
     from loadtests.record import Record
+
+
+ENGINE_S = 30.0
 
 
 def ask(user: ChatUser) -> None:
@@ -65,6 +68,9 @@ class ChatUser(User):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        until = clock.monotonic_ns() + int(ENGINE_S * 1e9)
+        while not hasattr(environment, "firsttoken") and clock.monotonic_ns() < until:
+            gevent.sleep(IDLE_S)  # a Locust worker that has just joined a test that is on
         self.engine: Engine = environment.firsttoken  # type: ignore[attr-defined]
         self.index = self.engine.places.enter(self)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from loadtests import clock
+from loadtests.fleet.passing import Passing
 from loadtests.stop import Stop
 
 if TYPE_CHECKING:
@@ -72,20 +73,12 @@ class Interrupts:
 
 def watch(fleet: Fleet, view: View, interrupts: Interrupts) -> None:
     """Show the run and pass on what stops it, until every worker is over."""
-    stopping = Stopping(fleet, view, interrupts)
-    paused: dict[str, int] = {}
-    reached = -1
+    stopping, passing = Stopping(fleet, view, interrupts), Passing(fleet)
     while not fleet.done:
         fleet.listen(0.1)
         with suppress(OSError):  # whoever looked on may have gone
             view.update(fleet, fleet.elapsed_s())
-        for arm, until_ns in fleet.paused_until_ns().items():
-            if until_ns > paused.get(arm, -1):
-                paused[arm] = until_ns
-                fleet.pause(arm, until_ns)
-        if fleet.reached() > reached:
-            reached = fleet.reached()
-            fleet.go(reached + 1)
+        passing.look()
         stopping.look(clock.monotonic_ns())
     fleet.listen(0)
     with suppress(OSError):
@@ -93,19 +86,15 @@ def watch(fleet: Fleet, view: View, interrupts: Interrupts) -> None:
 
 
 class Stopping:
-    """What stops a run early: a worker that was refused or has no room, or somebody's Ctrl-C, each time harder."""
+    """What stops a run early from outside: somebody's Ctrl-C, each time harder."""
 
     def __init__(self, fleet: Fleet, view: View, interrupts: Interrupts) -> None:
         self._fleet, self._view, self._interrupts = fleet, view, interrupts
-        self._stop: Stop | None = None
         self._heard = 0
         self._cancel_at = self._kill_at = FAR_NS
 
     def look(self, now_ns: int) -> None:
         """Do what is due."""
-        if self._stop is None and (stop := self._fleet.stopping() or self._fleet.lost()):
-            self._stop = stop
-            self._fleet.stop(stop)
         if self._interrupts.count > self._heard:
             self._heard = self._interrupts.count
             self._interrupted(now_ns)

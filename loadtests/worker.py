@@ -1,9 +1,10 @@
 """
-A worker process of a run on this machine: `python -m loadtests.worker RUN_DIR NUMBER`.
+A load-making process: `python -m loadtests.worker RUN_DIR NUMBER`.
 
-It reads its plan from the manifest, offers its shard of the load with Locust's local runner, and speaks with the parent
-in lines of JSON: statuses out, commands in (`start`, `stop`, `cancel`). It never draws, compresses or judges. When the
-parent is gone (its pipe is closed) it lets what is in flight finish and keeps its parts.
+It reads its plan from the manifest, offers its shard of the load with Locust's local runner, and speaks with its parent
+(the master, or the agent of another machine) in lines of JSON: statuses out, commands in (`start`, `stop`, `cancel`,
+`pause`, `go`, `deal`). It never draws, compresses, ships or judges. When the parent is gone (its pipe is closed) it
+lets what is in flight finish and keeps its parts.
 """
 
 from __future__ import annotations
@@ -18,20 +19,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import gevent
-import gevent.socket
-import orjson
 from locust.env import Environment
 
 from loadtests import manifest
 from loadtests.dispatch import drive, offer
 from loadtests.engine import Engine
-from loadtests.guard import guard
+from loadtests.guard import guard, masked
+from loadtests.link.pipe import Pipe
 from loadtests.live import Tally
 from loadtests.plan import Plan
-from loadtests.profiles import Profile
+from loadtests.profiles import Profile, ProfileError
 from loadtests.record import PARTS
+from loadtests.shards import Deal
 from loadtests.sink import DiskFullError
 from loadtests.stop import Stop
+from loadtests.targets import TargetError, reach
+from loadtests.tokens import TokensError
 from loadtests.users import MixedUser, deliver_to
 
 STATUS_S: Final = 0.5
@@ -40,65 +43,18 @@ PATIENCE_S: Final = 3600
 """How long Locust waits for users that it has asked to stop: each is to finish what it has begun."""
 
 
-class Link:
-    """The pipe to the parent: lines of JSON; a status is dropped rather than waited for, an event is not."""
-
-    def __init__(self, read_fd: int, write_fd: int) -> None:
-        self._read_fd, self._write_fd = read_fd, write_fd
-        os.set_blocking(read_fd, False)
-        os.set_blocking(write_fd, False)
-        self._rest = b""
-        self._unsent = b""
-
-    def tell(self, kind: str, **facts: Any) -> None:
-        """Say something to the parent; where the pipe is full, the rest of it goes out later."""
-        if kind == "status" and self._unsent:
-            return
-        self._unsent += orjson.dumps({"kind": kind, **facts}) + b"\n"
-        self.push()
-
-    def push(self) -> None:
-        """Write what the pipe takes."""
-        try:
-            while self._unsent:
-                self._unsent = self._unsent[os.write(self._write_fd, self._unsent) :]
-        except BlockingIOError:
-            return
-        except OSError:
-            self._unsent = b""  # the parent is gone; `hear` notices
-
-    def drain(self) -> None:
-        """Write all, however long the parent takes."""
-        while self._unsent:
-            self.push()
-            gevent.sleep(0.01)
-
-    def hear(self) -> dict[str, Any] | None:
-        """The next command; None where the parent is gone."""
-        while b"\n" not in self._rest:
-            gevent.socket.wait_read(self._read_fd)
-            try:
-                data = os.read(self._read_fd, 65536)
-            except BlockingIOError:
-                continue
-            except OSError:
-                return None
-            if not data:
-                return None
-            self._rest += data
-        line, _, self._rest = self._rest.partition(b"\n")
-        command: dict[str, Any] = orjson.loads(line)
-        return command
-
-
 class Worker:
     """The engine under Locust's local runner, at the end of a link."""
 
-    def __init__(self, run_dir: Path, number: int, link: Link) -> None:
+    def __init__(self, run_dir: Path, number: int, link: Pipe) -> None:
         facts = manifest.read(run_dir)
         self.plan = Plan.from_manifest(facts)
         profiles = [Profile.model_validate(side["profile"]) for side in manifest.arms(facts)]
         guard([secret for profile in profiles for secret in profile.secrets(os.environ)])
+        if "worker" in facts:  # on another machine: its keys and its way to the provider are its own
+            for profile in profiles:
+                profile.api_key(os.environ)
+                reach(profile)
         self.link = link
         self.tally = Tally()
         self.environment = Environment(user_classes=[MixedUser], stop_timeout=PATIENCE_S)
@@ -106,7 +62,7 @@ class Worker:
         self.engine = Engine(
             self.plan, profiles, run_dir / PARTS, worker=number, environ=os.environ, on_record=self.tally.add
         )
-        self.engine.on_pause = self._say
+        self.engine.on_news = self._say
         self.engine.course.on_reached = self._reached
         self.environment.firsttoken = self.engine  # type: ignore[attr-defined]
 
@@ -117,7 +73,8 @@ class Worker:
         if command is None or command["do"] != "start":
             self.engine.close()
             return 0
-        self.engine.begin(command["zero_ns"])
+        self.engine.shards.deals[:] = map(Deal.from_json, command["deals"])
+        self.engine.begin(command["zero_ns"], command["slot"], command["start_ns"])
         watchers = [gevent.spawn(self._listen), gevent.spawn(self._report)]
         self._offer()
         self.engine.wait()
@@ -127,14 +84,17 @@ class Worker:
 
     def _offer(self) -> None:
         if self.plan.mode == "closed":
-            most = max(1, len(self.engine.places.mine()))  # all at once, those who go too
-            gevent.spawn(drive, self.engine, lambda users: self.runner.start(users, spawn_rate=most))
+            gevent.spawn(drive, self.engine, self._have)
             return
         self.runner.start(1, spawn_rate=1)  # before the start: the first requests are made in the meantime
         while self.engine.offering and not self.engine.places.users:
             gevent.sleep(0.001)
         present = list(self.engine.places.users.values())
         gevent.spawn(offer, self.engine, deliver_to(lambda: present))
+
+    def _have(self, users: int) -> None:
+        """Closed loop: have so many users from now on, all at once; those who go, too."""
+        self.runner.start(users, spawn_rate=max(1, users, len(self.engine.places.mine())))
 
     def _reached(self, number: int) -> None:
         self.link.tell("reached", worker=self.engine.worker, slot=number)
@@ -175,6 +135,8 @@ class Worker:
                 self.engine.conducts[command["arm"]].pause(command["until_ns"])
             elif command["do"] == "go":
                 self.engine.go(command["slot"], command["start_ns"])
+            elif command["do"] == "deal":
+                self.engine.deal(Deal.from_json(command["deal"]), command["live"])
 
 
 class WithoutPandas(MetaPathFinder):
@@ -193,13 +155,16 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection in flight is a descriptor
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it says stop, then cancel
     logging.getLogger("locust").setLevel(logging.ERROR)
-    link = Link(sys.stdin.fileno(), os.dup(sys.stdout.fileno()))
+    link = Pipe(sys.stdin.fileno(), os.dup(sys.stdout.fileno()))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else prints must not break the line format
     try:
         worker = Worker(Path(sys.argv[1]), int(sys.argv[2]), link)
     except DiskFullError as error:
         sys.stderr.write(f"disk full: {error.strerror}\n")
         return 3
+    except (ProfileError, TargetError, TokensError) as error:  # on another machine than its master's
+        sys.stderr.write(f"{' '.join(masked(str(error)).split())}\n")
+        return 2
     return worker.run()
 
 

@@ -18,9 +18,10 @@ from loadtests import clock, profiles
 from loadtests.asking import asked, converse, take, turn
 from loadtests.dispatch import drive, offer
 from loadtests.engine import Engine
-from loadtests.missing import Played, rows
+from loadtests.missing import rows
 from loadtests.parts import read_part
 from loadtests.plan import Arm, Plan
+from loadtests.played import Played
 from loadtests.slots import slots
 from loadtests.stop import Stop
 

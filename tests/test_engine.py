@@ -184,12 +184,12 @@ def test_places_of_closed_loop_users_are_given_back(engine: Any) -> None:
 def test_an_arrival_that_was_launched_and_not_sent_is_cancelled_too(engine: Any, tmp_path: Path) -> None:
     made = engine(open_plan(duration_s=0.2, budget_requests=50), answering())
     made.begin(clock.monotonic_ns())
-    assert made.admit(made.arrivals.of_schedule(0, 0, 0))
+    assert made.admission.admit(made.arrivals.of_schedule(0, 0, 0))
     made.launch(made.send, made.arrivals.of_schedule(0, 0, 0))
     made.cancel("run_end")
     made.exhausted()
     assert made.wait(2)
-    assert [made.admit(made.arrivals.of_schedule(seq, 0, 0)) for seq in range(51)] == [True] * 50 + [
+    assert [made.admission.admit(made.arrivals.of_schedule(seq, 0, 0)) for seq in range(51)] == [True] * 50 + [
         False
     ]  # its room is free again
     made.close()

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadtests.missing import Played, rows
+from loadtests.missing import rows
 from loadtests.parts import read_part
 from loadtests.plan import Arm, Plan
+from loadtests.played import Played
 from loadtests.record import Record, client_schema, part_schema
 from loadtests.sink import Sink
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from loadtests import draws, workload
 from loadtests.places import Places
 from loadtests.plan import BEYOND, Arm, Plan
+from loadtests.shards import MOST_WORKERS
 from loadtests.slots import Slot, slots
 
 S = 1_000_000_000
@@ -109,7 +110,8 @@ def test_users_beyond_the_planned_number_have_requests_of_their_own() -> None:
     (slot,), (places,) = slots(plan, None), everybody(plan)
     assert [places.enter(object()) for _ in range(2)] == [2, 3]
 
-    assert [places.next_seq(place, slot, tail=False) for place in (2, 3, 2)] == [BEYOND, BEYOND + 1, BEYOND + 2]
+    found = [places.next_seq(place, slot, tail=False) for place in (2, 3, 2)]
+    assert found == [BEYOND, BEYOND + MOST_WORKERS, BEYOND + 2 * MOST_WORKERS]
     assert places.next_seq(0, slot, tail=False) == 0
 
 
@@ -212,7 +214,7 @@ def test_users_beyond_the_planned_number_talk_about_something_else() -> None:
         assert seq is not None
         numbers.append(places.talk(2, slot, seq).number)
         places.hang_up(2, slot)
-    assert numbers == [BEYOND, BEYOND + 1]
+    assert numbers == [BEYOND, BEYOND + MOST_WORKERS]
 
 
 def test_before_a_turn_its_user_thinks_as_the_workload_says() -> None:

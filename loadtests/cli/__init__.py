@@ -18,6 +18,7 @@ from loadtests import __version__
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
     "run": ("loadtests.cli.run", "Offer load, record every request, judge the run. The main job."),
+    "worker": ("loadtests.cli.worker", "Join a run --expect-workers N on another machine."),
     "summary": ("loadtests.cli.judge", "Print the numbers of one or more runs."),
     "report": ("loadtests.cli.judge", "Draw the charts of a run into one HTML file."),
     "compare": ("loadtests.cli.judge", "Put two runs side by side."),
@@ -41,6 +42,8 @@ _MISTAKES: Final = (
     ("loadtests.targets", "TargetError"),
     ("loadtests.tokens", "TokensError"),
     ("loadtests.rundir", "RunError"),
+    ("loadtests.agent.place", "PlaceError"),
+    ("loadtests.merge", "MergeError"),
     ("loadtests.parts", "RunIsOnError"),
     ("loadtests.mock.process", "MockError"),
     ("loadtests.store.url", "StoreError"),

@@ -58,6 +58,16 @@ class OutputCap(click.ParamType[units.Cap]):
         return _unit(self, units.output_cap, value, param, ctx)
 
 
+class Address(click.ParamType[tuple[str, int]]):
+    """Where a master listens: HOST or HOST:PORT."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Host and port."""
+        return _unit(self, units.endpoint, value, param, ctx)
+
+
 def _unit(
     kind: click.ParamType[T],
     read: Callable[[str], T],
@@ -65,7 +75,7 @@ def _unit(
     param: click.Parameter | None,
     ctx: click.Context | None,
 ) -> T:
-    if isinstance(value, float):
+    if not isinstance(value, str):
         return cast("T", value)
     try:
         return read(value)

@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from loadtests.cli.judge import RUN
+from loadtests.cli.judge import RUN, judged_of, write_all
 from loadtests.cli.stored import put, url_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from loadtests.finish import Finished
 
+EXAMPLES = """\b
+Examples:
+  firsttoken repair
+      finish the newest run
+  firsttoken repair results/20261123-022926-vllm /mnt/host-b/results/20261123-022926-vllm-worker-1
+      the same with what a worker on another machine has kept"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @RUN
+@click.argument("parts", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @click.option("--out", metavar="URL", help="Put it into a store then, like s3://bucket/prefix.")
-def repair(run: Path, out: str | None) -> int:
+def repair(run: Path, parts: tuple[Path, ...], out: str | None) -> int:
     """Finish a run that was killed, from what its workers had written (default: results/latest).
 
     Makes requests.parquet from the parts, adds a row for every arrival that nobody recorded (`unsent`, or `lost` where
-    a worker had picked it up), and says what it found. Finishing a finished run changes nothing.
+    a worker had picked it up), and says what it found. PARTS are what workers on other machines have kept: their
+    directories, or files of parts. Finishing a finished run changes nothing.
     """
     from analysis.campaign import members
     from loadtests.finish import finish
     from loadtests.sink import DiskFullError
 
     try:
-        every = [(one, finish(one)) for one in members(run)]
+        every = [(one, finish(one, more=parts)) for one in members(run)]
     except FileNotFoundError as error:
         raise click.UsageError(str(error)) from None
     except DiskFullError as error:
         click.echo(f"firsttoken: {error.strerror}; the parts are as they were", err=True)
         return 3
     for one, found in every:
+        write_all(judged_of(one, chunks=_has_report(one)), report=_has_report(one))
         click.echo(_line(url_of(one) or str(one), found))
     if out is not None:
         click.echo(f"put into the store: {put(run.resolve(), out)}")
     return 0
+
+
+def _has_report(run: Path) -> bool:
+    """It was drawn before, and shows what was known then."""
+    return (run / "report.html").exists()
 
 
 def _line(name: str, found: Finished) -> str:

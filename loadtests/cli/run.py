@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from loadtests.cli.params import OutputCap, PerSecond, Seconds, WarmUp
+from loadtests.cli.params import Address, OutputCap, PerSecond, Seconds, WarmUp
 from loadtests.units import MOST
 
 EXAMPLES = """\b
@@ -24,6 +24,8 @@ Examples:
   firsttoken run --profile vllm --model m --rate 4 --duration 10m \\
       --arm name=a,base_url=http://gpu1:8000/v1 --arm name=b,base_url=http://gpu2:8000/v1
       two servers by turns, the same prompts for both
+  firsttoken run --profile vllm --base-url http://gpu1:8000/v1 --model m --rate 900 --duration 5m --expect-workers 4
+      four machines make the load; on each: firsttoken worker --master THIS_HOST
   firsttoken run --stages stages.toml --arrivals gamma:2 --workload chat=70,rag=30 --dry-run
       a load that changes over time, drawn and not sent
   firsttoken run --profile openai --rate 2 --duration 5m --budget-tokens 200000 --dry-run
@@ -135,8 +137,16 @@ REST_S = 5.0
     "--seed", type=click.IntRange(0, MOST), default=1, show_default=True, help="Of the schedule and the prompts."
 )
 @click.option(
-    "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that make the load."
+    "--workers", type=click.IntRange(1, 256), metavar="N", help="Processes here that make the load.  [default: 1]"
 )
+@click.option(
+    "--expect-workers",
+    type=click.IntRange(1, 4096),
+    metavar="N",
+    help="Other machines make the load: wait for so many `firsttoken worker`.",
+)
+@click.option("--bind", default="*:5558", show_default=True, type=Address(), help="Where the master listens for them.")
+@click.option("--join-within", type=Seconds(), default="5m", show_default=True, help="How long it waits for them.")
 @click.option("--new-connections", is_flag=True, help="Open a connection for every request instead of reusing.")
 @click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Fills {NAME} in the profile's URL.")
 @click.option("--budget-requests", type=click.IntRange(1, MOST), metavar="N", help="Send at most so many requests.")
@@ -197,9 +207,17 @@ def run(**given: Any) -> int:
     from loadtests.forecast import check_budget
     from loadtests.given import Given
     from loadtests.options import arm_of, plan_of, warnings_of
-    from loadtests.rundir import Setup
+    from loadtests.rundir import Remote, Setup
     from loadtests.targets import is_local
 
+    remote = None
+    if given["expect_workers"] is not None:
+        if given["workers"] is not None:
+            raise click.UsageError(
+                "--workers are processes here, --expect-workers machines elsewhere; give one of the two"
+            )
+        remote = Remote(given["bind"], given["join_within"], again=given["repeats"] is not None)
+    given["workers"] = given["expect_workers"] or given["workers"] or 1
     common = Asked(
         base_url=given["base_url"], proxy=given["proxy"], http2=given["http2"], model=given["model"],
         params=given["params"], variables=given["variables"], new_connections=given["new_connections"],
@@ -223,7 +241,7 @@ def run(**given: Any) -> int:
     report, as_json = not given["no_report"], given["as_json"]
     rest_s = REST_S if given["rest"] is None else given["rest"]
     with outlet(given["out"]) as out:
-        setup = Setup(plan, profiles, out.path, name + out.suffix, argv(), labels)
+        setup = Setup(plan, profiles, out.path, name + out.suffix, argv(), labels, remote=remote)
         if given["repeats"] is None:
             out.code = played(setup, report=report, as_json=as_json)
         else:

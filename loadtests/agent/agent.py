@@ -1,0 +1,285 @@
+"""An agent from joining to leaving."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from loadtests import clock, manifest
+from loadtests.agent.connection import Connection
+from loadtests.agent.place import Place
+from loadtests.agent.purse import Purse
+from loadtests.link.frames import SILENCE_S, greeting
+from loadtests.shipping import Outbox
+from loadtests.sink import ENDED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from loadtests.agent.load import Load
+
+JOIN_S: Final = 1.0
+TICK_S: Final = 0.05
+SHIP_S: Final = 0.2
+DELIVER_S: Final = 30.0
+"""How long an agent whose load is over tries to deliver what its silent master does not have."""
+
+BEFORE_S: Final = 120.0
+"""How long a master may be silent before the start: it makes its schedule, or waits for others."""
+
+
+class End(NamedTuple):
+    """
+    How an agent ended.
+
+    Attributes:
+        code: For the shell.
+        text: For people; "" where there is nothing to say.
+        again: The master wants it for another run.
+    """
+
+    code: int
+    text: str = ""
+    again: bool = False
+
+
+class Agent:
+    """
+    One worker's share of one run.
+
+    Args:
+        where: The master's host and port.
+        out: Where its own run directory is made.
+        make_load: Starts the load-making process on such a directory.
+        stopped: Whether somebody has stopped it.
+        say: Shows a line to people.
+        order: Where among the others it is to stand, by the alphabet.
+    """
+
+    def __init__(
+        self, where: tuple[str, int], out: Path, make_load: Callable[[Place], Load], stopped: Callable[[], int],
+        say: Callable[[str], None],
+        *,
+        order: str = "",
+    ) -> None:  # fmt: skip
+        self._out, self._make_load, self._stopped, self._say = out, make_load, stopped, say
+        self._where, self._order = where, order
+        self.connection = Connection(where)
+        self._place: Place | None = None
+        self._load: Load | None = None
+        self._outbox: Outbox | None = None
+        self._purse: Purse | None = None
+        self._join_ns = self._ship_ns = 0
+        self._over = self._home = self._alone = self._dismissed = self._again = False
+        self._told_stop = 0
+        self._over_ns = 0
+        self._ended = ""
+        self._last: dict[str, Any] | None = None
+        self._end: End | None = None
+
+    def run(self, wait_s: float) -> End:
+        """Join within this time, serve, leave."""
+        until_ns = clock.monotonic_ns() + int(wait_s * 1e9)
+        try:
+            while self._end is None:
+                self.connection.wait(TICK_S)
+                for message, data in self.connection.take():
+                    self._take(message, data)
+                self._turn()
+                if self._place is None and self._end is None:
+                    self._end = self._joined_not(until_ns)
+            return self._end
+        finally:
+            if self._load is not None:
+                self._load.close()
+            self.connection.close()
+
+    def _joined_not(self, until_ns: int) -> End | None:
+        """Still waiting; the end of it, where it took too long or somebody does not want to wait."""
+        if self._stopped():
+            return End(130, "stopped before a run began")
+        if clock.monotonic_ns() > until_ns:
+            host, port = self._where
+            return End(2, f"no master at {host}:{port}; is `firsttoken run --expect-workers N` on, and the port open?")
+        return None
+
+    def _turn(self) -> None:
+        """What is due: joining, beating, shipping, listening to the load, ending."""
+        now_ns = clock.monotonic_ns()
+        if self._place is None:
+            if now_ns - self._join_ns >= JOIN_S * 1e9:
+                self._join_ns = now_ns
+                self.connection.send({"kind": "join", "order": self._order, **greeting(), **_host()})
+            return
+        self.connection.ask_time()
+        self._listen()
+        self.connection.beat()
+        if now_ns - self._ship_ns >= SHIP_S * 1e9 or self._over:
+            self._ship(now_ns)
+        if self._purse is not None:
+            self._purse.look(now_ns)
+        self._leave(now_ns)
+
+    # What the master says.
+
+    def _take(self, message: dict[str, Any], data: list[bytes]) -> None:
+        kind = message["kind"]
+        if kind == "prepare":
+            self._prepare(message, data)
+        elif kind == "refuse":
+            self._end = End(2, message["text"])
+        elif self._place is None:
+            return
+        elif kind == "ack":
+            assert self._outbox is not None
+            self._outbox.acknowledged(message["name"], message["size"], clock.monotonic_ns())
+        elif kind == "beat":
+            if message["gone"] and not self._over:
+                self._abandon("the master has given this worker up")
+        elif kind in ("grant", "recall"):
+            assert self._purse is not None
+            self._purse.hear(message)
+        elif kind == "do":
+            self._do(message["command"])
+        elif kind in ("bye", "stranger"):
+            self._bye(again=bool(message.get("again")))
+
+    def _prepare(self, message: dict[str, Any], data: list[bytes]) -> None:
+        """The run's manifest and inputs: make a directory of them and start the load-making process on it."""
+        if self._place is not None:
+            return
+        about = message["manifest"]
+        self._place = place = Place(self._out, about, dict(zip(message["inputs"], data, strict=True)))
+        self.connection.heard_ns = clock.monotonic_ns()
+        self._outbox = Outbox(place.parts)
+        self._purse = Purse(place, self.connection.send)
+        self._load = self._make_load(place)
+        self.connection.also(self._load.fd)
+        self._say(f"worker {place.number} of {about['run_id']}")
+
+    def _do(self, command: dict[str, Any]) -> None:
+        """Pass on a command; the start is put on this machine's clock."""
+        assert self._load is not None
+        if command["do"] == "kill":
+            self._load.kill()
+        elif command["do"] == "start":
+            self._load.tell({**command, "zero_ns": self.connection.start(command["zero_ns"])})
+        else:
+            self._load.tell(command)
+
+    def _bye(self, *, again: bool) -> None:
+        """The run is over for the master; what it has is safe there."""
+        self._dismissed, self._again = True, again
+        if not self._over:
+            self._abandon("the master ended the run")
+
+    # What the load says.
+
+    def _listen(self) -> None:
+        load = self._load
+        if load is None or self._over:
+            return
+        for said in load.take():
+            if said["kind"] == "status":
+                self.connection.send({"kind": "status", "said": said})
+            elif said["kind"] == "over":
+                self._is_over(said)
+            else:
+                self.connection.tell({"kind": "said", "said": said})
+        if not self._over and (how := load.ended()):
+            self._ended = how
+            self._is_over(None)
+
+    def _is_over(self, said: dict[str, Any] | None) -> None:
+        """The load-making process has ended: with its last word, or without."""
+        assert self._load is not None
+        self._over, self._over_ns = True, clock.monotonic_ns()
+        self.connection.no_more(self._load.fd)
+        self._last = said
+        if said is None:
+            self.connection.tell({"kind": "gone", "how": self._ended})
+        else:
+            self._say("all sent; delivering the last rows")
+
+    # The rows.
+
+    def _ship(self, now_ns: int) -> None:
+        """Send what may go; once all of it is home, say so."""
+        assert self._outbox is not None
+        assert self._place is not None
+        self._ship_ns = now_ns
+        for piece in self._outbox.pieces(now_ns):
+            message = {"kind": "rows", "name": piece.name, "offset": piece.offset}
+            if not self.connection.send(message, piece.data):
+                break  # it counts as sent, and goes again when no word of it comes
+        if self._over and not self._home and self._outbox.all_home():
+            self._home = True
+            if self._last is not None:
+                self.connection.tell({"kind": "said", "said": self._last})
+            ended = (self._place.parts / f"{ENDED}{self._place.number}").exists()
+            assert self._purse is not None
+            self.connection.tell({"kind": "home", "ended": ended, "settled": self._purse.settled()})
+
+    # The end.
+
+    def _leave(self, now_ns: int) -> None:
+        """See whether there is still a master, and whether somebody wants this to end."""
+        silent_s = self.connection.silent_s
+        if not self._over and silent_s > (SILENCE_S if self.connection.zero is not None else BEFORE_S):
+            self._abandon(f"nothing heard of the master for {silent_s:.0f} s")
+        if self._stopped() > self._told_stop and not self._over:
+            self._told_stop = self._stopped()
+            self._stop(self._told_stop)
+        if self._over and self._dismissed:
+            self._end = self._good_bye()
+        elif self._over and silent_s > SILENCE_S and (now_ns - self._over_ns) / 1e9 > DELIVER_S:
+            self._end = End(
+                3, "the master is gone; " + ("it has all rows of this worker" if self._home else self._kept())
+            )
+
+    def _stop(self, times: int) -> None:
+        """Somebody stops this worker: once, what is in flight finishes; twice, it is cancelled; thrice, all ends."""
+        assert self._load is not None
+        if times == 1:
+            self._abandon("stopped by Ctrl-C or a signal")
+        elif times == 2:
+            self._load.tell({"do": "cancel", "flag": "user_cancel"})
+        else:
+            self._load.kill()
+
+    def _good_bye(self) -> End:
+        """The end where the master has said so: nothing is left here that it does not have, or it is kept."""
+        assert self._place is not None
+        assert self._outbox is not None
+        self.connection.send({"kind": "bye"})
+        if not (self._home or self._outbox.all_home()):
+            return End(3, self._kept(), self._again)
+        self._place.remove()
+        return End(0, "", self._again)
+
+    def _abandon(self, why: str) -> None:
+        """Offer no more, let what is in flight finish, and try to deliver."""
+        if self._alone or self._load is None:
+            return
+        self._alone = True
+        self._say(f"{why}; what is in flight finishes")
+        self._load.tell({"do": "stop", "stop": ["orphaned", why]})
+
+    def _kept(self) -> str:
+        """Where the rows are that the master does not have."""
+        assert self._place is not None
+        run = self._place.path.name.rpartition("-worker-")[0]
+        return (
+            f"the master does not have all rows; they are in {self._place.path}: "
+            f"`firsttoken repair {run} {self._place.path}` where both are"
+        )
+
+
+def _host() -> dict[str, Any]:
+    """Of which machine this is."""
+    return {
+        "host": platform.node(), "pid": os.getpid(), "cpus": os.cpu_count(), "kernel": platform.release(),
+        "limits": manifest.limits(),
+    }  # fmt: skip

@@ -1,0 +1,116 @@
+"""`firsttoken worker`: make a part of the load of a run that is on another machine."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from loadtests.cli.params import Address, Seconds
+
+if TYPE_CHECKING:
+    import subprocess
+    from types import FrameType
+
+    from loadtests.agent import End
+
+EXAMPLES = """\b
+Examples:
+  firsttoken worker --master 10.0.0.5
+      join the run that is on there, or wait for one
+  firsttoken worker --master 10.0.0.5 --processes 4
+      four workers of it, a process for each core
+  OPENAI_API_KEY=... firsttoken worker --master loadmaster:5558 --out /var/tmp/parts
+      keys are this machine's own: the master sends none
+
+\b
+Exit codes:
+  0 all rows are with the master   2 no master, another version, a missing key, a provider that is not reached
+  3 the master does not have all rows: they are kept, and the last line says where   130 Ctrl-C before a run began"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--master", required=True, type=Address(), metavar="HOST[:PORT]", help="Where the run is.")
+@click.option(
+    "--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Workers to be, a process each."
+)
+@click.option("--wait", type=Seconds(), default="5m", show_default=True, help="How long to wait for a master.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Where rows are kept until the master has them.",
+)
+def worker(master: tuple[str, int], processes: int, wait: float, out: Path) -> int:
+    """Join `firsttoken run --expect-workers N` and make a part of its load.
+
+    What is asked, when and of whom comes from the master; keys come from this machine's environment. Rows go to the
+    master while the run is on. When the master is lost, what is in flight finishes and the rows stay here. Ctrl-C
+    leaves the run: the others take over.
+    """
+    if sys.platform != "linux":
+        raise click.UsageError("worker needs Linux: its times come from the kernel's receive stamps, epoll and timerfd")
+    if processes > 1:
+        return _several(sys.argv[1:], processes)
+    return _serve(master, wait, out)
+
+
+def _serve(master: tuple[str, int], wait_s: float, out: Path) -> int:
+    """One worker, for as many runs as the master has for it."""
+    from loadtests.agent import Agent, Child
+
+    stops = _Stops()
+    say = _line
+    while True:
+        end: End = Agent(master, out, Child, lambda: stops.count, say).run(wait_s)
+        if end.text:
+            say(f"firsttoken: {end.text}")
+        if not end.again or stops.count:
+            return end.code
+
+
+def _several(words: list[str], processes: int) -> int:
+    """As many workers as asked for, each a process of its own; the worst of their exit codes."""
+    import subprocess
+
+    from loadtests import child
+
+    own = child.command("loadtests.cli", *_without(words, "--processes"))
+    found = [subprocess.Popen(own, env=child.environment()) for _ in range(processes)]  # noqa: S603 - our own module
+    stops = _Stops(found)
+    codes = [one.wait() for one in found]
+    return 130 if stops.count and not any(codes) else max(codes, key=(0, 130, 2, 3).index)
+
+
+def _without(words: list[str], option: str) -> list[str]:
+    """The command line without an option and its value."""
+    kept, skip = [], False
+    for word in words:
+        if not skip and word != option and not word.startswith(f"{option}="):
+            kept.append(word)
+        skip = word == option
+    return kept
+
+
+class _Stops:
+    """Counts Ctrl-C and TERM; passes them on to processes that would not hear them."""
+
+    def __init__(self, processes: list[subprocess.Popen[bytes]] | None = None) -> None:
+        self.count = 0
+        self._processes = processes or []
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._take)
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        if number != signal.SIGINT:  # a terminal's Ctrl-C goes to all of them anyway
+            for one in self._processes:
+                one.send_signal(number)
+
+
+def _line(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,35 @@
+"""One agent at the other end of the master's socket, and how far the conversation with it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from loadtests import clock
+from loadtests.link.talk import Heard, Said
+
+if TYPE_CHECKING:
+    from loadtests.fleet.member import Member
+
+
+@dataclass(slots=True)
+class Peer:
+    """
+    One agent, and how far the conversation with it is.
+
+    Attributes:
+        home: All that it had to send is here.
+        left: It has said good-bye.
+    """
+
+    key: bytes
+    member: Member
+    said: Said = field(default_factory=Said)
+    heard: Heard = field(default_factory=Heard)
+    home: bool = False
+    left: bool = False
+
+    @property
+    def silent_s(self) -> float:
+        """Since when it has not been heard."""
+        return (clock.monotonic_ns() - self.member.seen_ns) / 1e9

@@ -1,0 +1,1 @@
+"""How a run's processes speak: JSON lines over pipes on one machine, ZeroMQ messages between machines."""
