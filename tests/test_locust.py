@@ -107,7 +107,6 @@ def test_tasks_of_ones_own_are_a_closed_loop(tmp_path: Path) -> None:
         (("-f", OURS, "--provider", "mok"), 'did you mean "mock"'),
         pytest.param(("-f", OURS, "--rate", "fast"), "fast", marks=pytest.mark.slow),
         pytest.param(("-f", OURS, "--provider", "openai", "--requests", "99"), "--yes", marks=pytest.mark.slow),
-        (("-f", OURS, "--master"), "not supported"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
