@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from loadtests import capacity, draws, limits, schedule, workload
+from loadtests import connections, draws, limits, schedule, workload
 from loadtests.contradictions import OptionError, check, refuse
 from loadtests.defaults import load_of
 from loadtests.plan import BLOCKS, Arm, Plan
@@ -42,8 +42,8 @@ def warnings_of(profiles: Sequence[Profile], plan: Plan, here: int | None = None
         ProfileError: A provider would refuse a parameter.
     """
     machine = limits.read()
-    capacity.refuse(plan, profiles, machine, here)
-    notes = capacity.notes(plan, profiles, machine, here)
+    connections.refuse(plan, profiles, machine, here)
+    notes = connections.notes(plan, profiles, machine, here)
     if plan.trace is not None and any(one.get("dataset") for one in plan.definitions):
         notes.append("prompts come from the dataset, so of the trace's lengths only those of the answers count")
     extra = plan.source().extra

@@ -105,7 +105,7 @@ def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> Non
         return
     try:
         profile, plan = planned(environment, 1)
-        for note in warnings_of([profile], plan):
+        for note in warnings_of([profile], plan, 0 if isinstance(runner, MasterRunner) else None):
             logger.info("note: %s", note)
     except _MISTAKES as error:
         _exit(str(error).replace("--profile ", "--provider "))

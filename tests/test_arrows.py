@@ -55,7 +55,7 @@ LAYERS = [
         "loadtests.contradictions",
         "loadtests.ledger",
     },
-    {"loadtests.capacity"},
+    {"loadtests.connections"},
     {
         "loadtests.course",
         "loadtests.lease",

@@ -230,7 +230,7 @@ def run(**given: Any) -> int:
     arms = [arm_of(side, profile) for side, profile in zip(sides, profiles, strict=True)]
     plan = plan_of(arms, profiles, Given(**{field.name: given[field.name] for field in fields(Given)}))
     check_budget(profiles, plan)
-    for warning in warnings_of(profiles, plan):
+    for warning in warnings_of(profiles, plan, 0 if given["expect_workers"] else None):
         click.echo(f"note: {warning}", err=True)
     if given["dry_run"]:
         rehearse(profiles, plan, drawn_in(given["out"]), given["repeats"] or 0, as_json=given["as_json"])

@@ -8,7 +8,7 @@ import pytest
 from planning import planned
 
 from loadtests import profiles
-from loadtests.capacity import notes, refuse
+from loadtests.connections import notes, refuse
 from loadtests.contradictions import OptionError
 from loadtests.limits import Limits
 
