@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from loadtests import manifest, record
 from loadtests.shipping.inbox import NAME
 from loadtests.shipping.whole import whole_of
-from loadtests.sink import ENDED
+from loadtests.sink import DISK_FULL, ENDED, DiskFullError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,13 +41,16 @@ def merge(run_dir: Path, sources: Sequence[Path]) -> list[str]:
     Raises:
         MergeError: They are of another run, or the run has no parts that anything could be added to.
         ManifestError: The run is none.
+        DiskFullError: No room; files that were not taken over yet are as they were.
     """
     about, parts = manifest.read(run_dir), run_dir / record.PARTS
     if not parts.is_dir():
         raise MergeError(f"{run_dir}: it is finished, and all its workers had delivered all: nothing can be added")
     found = [path for source in sources for path in _files(source, about["run_id"])]
+    longest = {path.name: path for path in sorted(found, key=whole_of)}
     for path in found:
         _compare(path, parts / path.name)
+        _compare(path, longest[path.name])
     return [path.name for path in found if _take(path, parts / path.name)]
 
 
@@ -92,8 +95,14 @@ def _take(path: Path, here: Path) -> bool:
     if here.exists() and whole_of(path) <= whole_of(here):
         return False
     partial = here.with_name(f"{here.name}.tmp")
-    shutil.copyfile(path, partial)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(here)
+    try:
+        shutil.copyfile(path, partial)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(here)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno in DISK_FULL:
+            raise DiskFullError(error.errno, f"no room for {here}") from None
+        raise
     return True

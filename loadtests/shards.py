@@ -66,7 +66,7 @@ class Shards:
 
     def owners(self, slot: int, n: int) -> NDArray[np.int64]:
         """The worker of each of a schedule's n arrivals as a slot plays them, shape (n,)."""
-        owner = np.arange(n, dtype=np.int64) % self.workers
+        owner = self._first(n)
         for deal in self.deals:
             if deal.slot <= slot:
                 _deal(owner, deal, deal.place if deal.slot == slot else 0)
@@ -74,9 +74,16 @@ class Shards:
 
     def seats(self, n: int) -> NDArray[np.int64]:
         """The worker of each of a closed loop's n users, shape (n,); they move whole, whatever the slot."""
-        owner = np.arange(n, dtype=np.int64) % self.workers
+        owner = self._first(n)
         for deal in self.deals:
             _deal(owner, deal, 0)
+        return owner
+
+    def _first(self, n: int) -> NDArray[np.int64]:
+        """Before anything was dealt anew."""
+        owner = np.empty(n, dtype=np.int64)
+        for worker in range(self.workers):
+            owner[worker :: self.workers] = worker
         return owner
 
     def own(self, worker: int, slot: int, n: int) -> NDArray[np.int64]:
@@ -94,5 +101,9 @@ class Shards:
 
 
 def _deal(owner: NDArray[np.int64], deal: Deal, first: int) -> None:
-    given = np.flatnonzero(np.isin(owner[first:], deal.of)) + first
-    owner[given] = np.resize(np.array(deal.to, dtype=np.int64), len(given))
+    """Of a long schedule a worker works this out while it offers load: slices, not a remainder for each arrival."""
+    is_given = np.zeros(max(MOST_WORKERS, *(number + 1 for number in deal.of + deal.to)), dtype=bool)
+    is_given[[*deal.of]] = True
+    given = np.flatnonzero(is_given[owner[first:]]) + first
+    for turn, worker in enumerate(deal.to):
+        owner[given[turn :: len(deal.to)]] = worker

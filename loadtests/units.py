@@ -20,6 +20,7 @@ PORT: Final = 5558
 _NUMBER: Final = r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*"
 _DURATION: Final = re.compile(rf"{_NUMBER}(ms|s|m|h)?\s*")
 _RATE: Final = re.compile(rf"{_NUMBER}(?:/\s*(s|m|h))?\s*")
+_HOST: Final = re.compile(r"\*|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9._-]+)?\]|[A-Za-z0-9][A-Za-z0-9._-]*")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -111,9 +112,6 @@ def endpoint(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, str(PORT)
-    is_host = bool(host) and not any(char.isspace() or char in "/@" for char in host)
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        is_host = False
-    if not is_host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
-        raise UnitError(f"{text!r} is no HOST or HOST:PORT, such as 10.0.0.5 or 10.0.0.5:{PORT}")
+    if not _HOST.fullmatch(host) or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        raise UnitError(f"{text!r} is no HOST or HOST:PORT, such as 10.0.0.5, 10.0.0.5:{PORT} or [::1]:{PORT}")
     return host, int(port)

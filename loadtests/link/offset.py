@@ -1,14 +1,15 @@
 """
 How far another machine's monotonic clock is from this one's, by asking it for the time again and again.
 
-An answer that took r ns to come is right to ± r/2, however asymmetric the way. The quickest of the recent ones is the
-best (NTP's minimum filter, RFC 5905 section 10); old ones leave, because two quartz crystals drift apart by some 10 to
-100 µs a second at worst.
+An answer that took r ns to come is right to ± r/2, however asymmetric the way, and to what the two drift apart
+meanwhile. The quickest of the recent ones is the best (NTP's minimum filter, RFC 5905 section 10); old ones leave,
+because two quartz crystals drift apart by some 10 to 100 µs a second at worst.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from math import ceil
 from typing import Final, NamedTuple
 
 KEEP: Final = 32
@@ -25,7 +26,7 @@ class Reading(NamedTuple):
 
     def worst_ns(self, now_ns: int) -> int:
         """Its error now."""
-        return self.error_ns + int(DRIFT * (now_ns - self.at_ns))
+        return self.error_ns + ceil(DRIFT * (now_ns - self.at_ns))
 
 
 class Offsets:
@@ -39,7 +40,8 @@ class Offsets:
         """Asked at one moment of our clock, answered with a moment of theirs, which came at another of ours."""
         trip_ns = now_ns - asked_ns
         self.count += 1
-        self._readings.append(Reading(theirs_ns - (asked_ns + now_ns) // 2, (trip_ns + 1) // 2, now_ns))
+        error_ns = (trip_ns + 1) // 2 + ceil(DRIFT * trip_ns)
+        self._readings.append(Reading(theirs_ns - (asked_ns + now_ns) // 2, error_ns, now_ns))
 
     def best(self, now_ns: int) -> Reading:
         """The one with the least error now; there is one."""

@@ -17,7 +17,7 @@ from loadtests.sink import DISK_FULL, LOCK, DiskFullError
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAME: Final = re.compile(r"(?:requests|client)-(\d+)\.arrows|(?:bodies-(\d+)\.jsonl)|(?:worker-(\d+)\.log)")
+NAME: Final = re.compile(r"(?:requests|client)-([0-9]+)\.arrows|bodies-([0-9]+)\.jsonl|worker-([0-9]+)\.log")
 
 
 class Inbox:
@@ -52,7 +52,7 @@ class Inbox:
             ValueError: It is no piece of a file that a worker of this number has.
         """
         found = NAME.fullmatch(name)
-        if found is None or worker not in {int(number) for number in found.groups() if number}:
+        if found is None or str(worker) not in found.groups():
             raise ValueError(f"worker {worker} sent a piece of {name!r:.80}")
         fd, size = self._opened(name)
         if offset != size:

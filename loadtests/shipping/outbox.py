@@ -2,7 +2,7 @@
 The worker's side: what of its files the master has, what is on its way, and what may go next.
 
 Bounded: a few megabytes are on their way at a time, whatever has piled up on disk. What was not acknowledged in time
-goes again from there on.
+goes again from there on, after twice the time if it was not that either.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 WINDOW_BYTES: Final = 4 << 20
 AGAIN_NS: Final = 3_000_000_000
+PATIENCE_NS: Final = 4 * AGAIN_NS
+"""On a slow link word of a piece takes its time: what goes again and again would only pile up before it."""
+
 PATTERNS: Final = ("requests-*.arrows", "client-*.arrows", "bodies-*.jsonl", "worker-*.log")
 """Files of a parts directory that come home."""
 
@@ -37,6 +40,7 @@ class _File:
     acked: int = 0
     sent: int = 0
     at_ns: int = 0
+    again_ns: int = AGAIN_NS
     wants: int = PIECE_BYTES
 
     def read(self) -> bytes:
@@ -70,8 +74,8 @@ class Outbox:
             for path in sorted(self._parts.glob(pattern)):
                 self._files.setdefault(path.name, _File(path))
         for file in self._files.values():
-            if file.sent > file.acked and now_ns - file.at_ns > AGAIN_NS:
-                file.sent = file.acked
+            if file.sent > file.acked and now_ns - file.at_ns > file.again_ns:
+                file.sent, file.again_ns = file.acked, min(2 * file.again_ns, PATIENCE_NS)
             while file.sent - file.acked < WINDOW_BYTES and self._size(file) > file.sent and (data := file.read()):
                 if file.sent == file.acked:
                     file.at_ns = now_ns
@@ -84,6 +88,8 @@ class Outbox:
         if file is not None and size > file.acked:
             file.acked, file.at_ns = size, now_ns
             file.sent = max(file.sent, size)
+            if file.sent == size:
+                file.again_ns = AGAIN_NS
 
     @property
     def on_the_way(self) -> int:
