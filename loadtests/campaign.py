@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FILE: Final = "campaign.json"
 SCHEMA_VERSION: Final = 1
+JUDGE_S: Final = 300.0
+"""How long a run may take to be judged before the next one: workers on other machines wait for that."""
 
 
 @dataclass(slots=True)
@@ -96,7 +98,10 @@ class Campaign:
         )  # fmt: skip
         profiles = [self.setup.profiles[place] for place in places]
         place = InCampaign(self.path.name, entry.folder, entry.round)
-        return replace(self.setup, plan=one, profiles=profiles, out=self.path, campaign=place)
+        remote = self.setup.remote
+        if remote is not None and entry is not self.entries[-1]:
+            remote = remote._replace(again_s=self.rest_s + JUDGE_S)
+        return replace(self.setup, plan=one, profiles=profiles, out=self.path, campaign=place, remote=remote)
 
     def _left(self, plan: Plan) -> dict[str, Any]:
         caps = {"requests": plan.budget_requests, "tokens": plan.budget_tokens, "cost": plan.budget_cost}

@@ -19,6 +19,7 @@ monotonic_ns = time.monotonic_ns
 realtime_ns = time.time_ns
 process_ns = time.process_time_ns
 
+
 TRIES: Final = 5
 """Measurements of the offset per sample; the narrowest is kept (reference: NTP's minimum filter)."""
 
@@ -44,6 +45,11 @@ def measure_offset(tries: int = TRIES) -> Offset:
 def utc_stamp() -> str:
     """The wall time as `yyyymmdd-hhmmss` in UTC, for names of run directories."""
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+
+
+def slept_ns() -> int:
+    """How long this machine has been suspended since it was started: that long the monotonic clock stood still."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - monotonic_ns()
 
 
 # The timer.

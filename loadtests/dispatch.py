@@ -37,6 +37,8 @@ SLACK_NS: Final = 3_000_000
 """Closer than this to the next arrival nothing is prepared."""
 
 FAR_NS: Final = 1 << 62
+GONE: Final = -1
+"""In the place of one that has gone out already, but for other arms."""
 
 
 def offer(engine: Engine, deliver: Callable[[Arrival], object]) -> None:
@@ -73,16 +75,19 @@ def drive(engine: Engine, start: Callable[[int], object]) -> None:
 
     def have() -> None:
         nonlocal here
+        if places.wanted is None:
+            return  # dealt anew before anybody was to come
         before, here = here, len(places.mine(places.wanted))
         if here != before and engine.offering:
             start(here)
 
     engine.on_deal = have
-    for at_ns, places.wanted in schedule.steps or ((0, schedule.users),):
+    for at_ns, wanted in schedule.steps or ((0, schedule.users),):
         while engine.offering and engine.receiver.now_ns() < at_ns:
             engine.receiver.sleep_until(at_ns)  # whatever is over wakes it before that
         if not engine.offering:
             return
+        places.wanted = wanted
         have()
 
 
@@ -101,9 +106,9 @@ class Player:
         self._start_ns = engine.course.start_ns
         self._ready: deque[Ready] = deque()
         self._ready_bytes = 0
-        self._issued = -1  # of `_places`, the one whose arrivals go out, or have just gone
+        self._issued = GONE  # of `_places`, the one whose arrivals go out, or have just gone
         self._places = self._own()
-        self._done = np.empty(0, dtype=np.int64)  # what was issued before the places were dealt anew
+        self._done: NDArray[np.bool_] | None = None  # by place, what had been issued when it was last dealt anew
         self._deals = len(engine.shards.deals)
         self._arrivals = self._of(self._places)
         self._left = True
@@ -207,15 +212,27 @@ class Player:
 
     def _redeal(self) -> None:
         """Go on with what is this worker's now, but for what it has issued; what is late goes out at once."""
-        self._deals = len(self._engine.shards.deals)
-        issued = self._places[: np.searchsorted(self._places, self._issued, side="right")]
-        self._done = np.union1d(self._done, issued)
-        self._ready = deque(
-            one for one in self._ready if one.place in self._done
-        )  # other arms of one that has gone out
+        engine = self._engine
+        assert engine.schedule is not None
+        self._deals = len(engine.shards.deals)
+        if self._done is None:
+            self._done = np.zeros(len(engine.schedule), dtype=np.bool_)
+        self._done[self._places[: np.searchsorted(self._places, self._issued, side="right")]] = True
+        self._ready = deque(self._other_sides())
         self._ready_bytes = sum(one.arrival.body_bytes for one in self._ready)
-        self._places = np.setdiff1d(self._own(), self._done, assume_unique=True)
-        self._arrivals, self._left, self._issued = self._of(self._places), True, -1
+        own = self._own()
+        self._places = own[~self._done[own]]
+        self._arrivals, self._left, self._issued = self._of(self._places), True, GONE
+
+    def _other_sides(self) -> Iterator[Ready]:
+        """What goes to the other arms of an arrival that has gone out to one of them; nobody else makes it up."""
+        if self._issued != GONE:
+            for _ in self._slot.arms[1:]:
+                if self._left and (not self._ready or self._ready[-1].place == self._issued):
+                    self._pull()
+        for one in self._ready:
+            if one.place in (GONE, self._issued):
+                yield Ready(GONE, one.arrival)
 
     def _in_turn(self, place: int) -> tuple[int, ...]:
         """Arms that play together, in an order of each arrival's own: who goes first goes out first."""

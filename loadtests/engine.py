@@ -209,7 +209,7 @@ class Engine:
         try:
             self._pulse.end()
         finally:
-            self.sink.close()
+            self.sink.close(cut=self.stopping is not None and self.stopping.word == "orphaned")
             self.receiver.close()
 
     # One request.

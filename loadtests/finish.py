@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from loadtests import bodies, headroom, manifest, missing, record
 from loadtests.derive import derive
-from loadtests.merge import MergeError, merge
+from loadtests.merge import MergeError, check_held, merge
 from loadtests.parts import RunIsOnError, claim, read_part, write_parquet
 from loadtests.plan import Plan
 from loadtests.played import Played
@@ -56,6 +56,7 @@ class Tables:
         about: The manifest with what follows from them: `rows`, `slots`, `headroom`.
         counts: Of the rows.
         ended: By worker, whether it ended as it should.
+        cut: Workers that stopped before their plan was over, and were not told to by their master.
         length_ns: Of what was planned, the slots of all arms one after another; None where answers decide.
     """
 
@@ -64,6 +65,7 @@ class Tables:
     about: dict[str, Any]
     counts: Finished
     ended: list[bool]
+    cut: list[int]
     length_ns: int | None
 
 
@@ -95,9 +97,9 @@ def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, more: Sequence[
     parts = run_dir / record.PARTS
     shutil.rmtree(run_dir / DONE, ignore_errors=True)  # where deleting them was cut short
     if not parts.is_dir():
-        if more:
-            merge(run_dir, more)  # which says why it can't
-        return _counted(run_dir)
+        counts = _counted(run_dir)
+        check_held(run_dir, more)
+        return counts
     with _claimed(parts):
         merge(run_dir, more)
         return _finish(run_dir, parts, about, stop)
@@ -129,7 +131,8 @@ def _finish(run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, A
 
 def _more_may_come(found: Tables) -> bool:
     """Whether a worker on another machine may have kept rows that are not here."""
-    elsewhere = {one["number"] for one in found.about.get("workers") or () if one.get("host")}
+    workers = found.about.get("workers") or ()
+    elsewhere = {one["number"] for one in workers if one.get("host") and not one.get("delivered")}
     return any(not ended and number in elsewhere for number, ended in enumerate(found.ended))
 
 
@@ -140,9 +143,10 @@ def _ending(about: dict[str, Any], found: Tables, stop: dict[str, Any] | None) -
     told = about.get("stop")
     if told is not None and told.get("reason") != INCOMPLETE:
         return bool(about.get("ended")), told
-    if all(found.ended):
+    counts, absent = found.counts, [n for n, ended in enumerate(found.ended) if not ended or n in found.cut]
+    sent_all = about.get("planned") is not None and not counts.unsent + counts.lost
+    if not absent or (all(found.ended) and sent_all):
         return True, None
-    counts, absent = found.counts, [number for number, ended in enumerate(found.ended) if not ended]
     names = ", ".join(str(number) for number in absent)
     who = f"worker {names}" if len(absent) == 1 else f"workers {names}"
     what = f"{counts.unsent} unsent, {counts.lost} lost"
@@ -227,20 +231,21 @@ def assemble(about: dict[str, Any], parts: Path, *, whole: bool) -> Tables:
         whole: Add a row for every arrival that nobody recorded; False: it may still come.
     """
     plan = Plan.from_manifest(about)
-    client = _client(parts)
-    rows = _recorded(parts)
-    ended = [_ended(parts, worker) for worker in range(max(plan.workers, len(about.get("workers") or ())))]
+    client, rows = _client(parts), _recorded(parts)
+    workers = range(max(plan.workers, len(about.get("workers") or ())))
+    ended, cut = [_ended(parts, worker) for worker in workers], _cut(parts, about, workers)
     played = Played(plan, parts, rows, client, ended, about)
+    played.cut = cut
     added = missing.rows(played) if whole else rows.slice(0, 0)
     table = derive(pa.concat_tables([rows, added]), _arm_wide(about))
     lost = int(pc.sum(pc.equal(added.column("outcome"), "lost")).as_py() or 0)
     counts = Finished(table.num_rows, rows.num_rows, added.num_rows - lost, lost)
-    lengths = [slot.length_ns for slot in played.slots]
     about = about | {
         "rows": table.num_rows, "slots": played.slots_to_json(), "headroom": headroom.fill(about, table, client),
     }  # fmt: skip
+    lengths = [slot.length_ns for slot in played.slots]
     length_ns = None if None in lengths else sum(length or 0 for length in lengths)
-    return Tables(table, client, about, counts, ended, length_ns)
+    return Tables(table, client, about, counts, ended, cut, length_ns)
 
 
 def _write(folder: Path, found: Tables, *, ended: bool, stop: dict[str, Any] | None) -> None:
@@ -258,6 +263,13 @@ def _arm_wide(about: dict[str, Any]) -> dict[str, dict[str, str]]:
 
 def _ended(parts: Path, worker: int) -> bool:
     return (parts / f"{ENDED}{worker}").exists()
+
+
+def _cut(parts: Path, about: dict[str, Any], workers: range) -> list[int]:
+    """Workers that were lost, as far as the master knew, or that say themselves that they had lost it."""
+    lost = {one["number"] for one in about.get("workers") or () if one.get("lost_ns") is not None}
+    marks = {n: parts / f"{ENDED}{n}" for n in workers}
+    return [n for n, mark in marks.items() if n in lost or (mark.exists() and mark.stat().st_size)]
 
 
 def _counted(run_dir: Path) -> Finished:

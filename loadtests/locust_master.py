@@ -31,7 +31,7 @@ from loadtests.locust_worker import TOLD
 from loadtests.mock import process as mock_process
 from loadtests.record import PARTS
 from loadtests.run import TRUTH
-from loadtests.rundir import Setup, create, describe, inputs_of, point_latest
+from loadtests.rundir import Setup, create, describe, inputs_of, note, point_latest
 from loadtests.tally import Caps
 from loadtests.targets import reach
 
@@ -149,8 +149,8 @@ class LocustMaster:
             raise
         fleet.zero_ns = clock.monotonic_ns() + fleet.lead_ns()
         about |= {"started_unix_ns": fleet.zero_ns + clock.measure_offset().offset_ns}
-        fleet.on_change = lambda: manifest.write(path, about | fleet.to_json())
-        fleet.on_change()
+        manifest.write(path, about | fleet.to_json())
+        fleet.on_change = lambda: note(path, fleet.to_json())
         point_latest(setup.out, path.name)
         self._answered.clear()
         self._done.clear()
@@ -165,7 +165,7 @@ class LocustMaster:
         ledger = Ledger(Caps.of(plan), plan.workers) if plan.has_budget else None
         hub = Hub((options.master_bind_host, options.master_bind_port + 1), path / PARTS, ledger)
         hub.offer(about, inputs_of(path), plan.workers)
-        hub.stay()
+        hub.stay(lambda: JOIN_S)
         return hub
 
     @staticmethod
@@ -202,7 +202,7 @@ class LocustMaster:
         fleet.close()
         if test.mock is not None:
             test.mock.stop()
-        manifest.write(test.path, manifest.read(test.path) | fleet.to_json())
+        note(test.path, fleet.to_json())
         stopping = fleet.stopping() or fleet.why_lost()
         if stopping is None:
             shorten(test.path, max((one.status.get("last_due_ns", -1) for one in fleet.members), default=-1))

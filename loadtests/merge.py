@@ -11,7 +11,11 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from loadtests import manifest, record
+from loadtests.parts import read_part
 from loadtests.shipping.inbox import NAME
 from loadtests.shipping.whole import whole_of
 from loadtests.sink import DISK_FULL, ENDED, DiskFullError
@@ -39,19 +43,46 @@ def merge(run_dir: Path, sources: Sequence[Path]) -> list[str]:
         The names of the files of which something was new here.
 
     Raises:
-        MergeError: They are of another run, or the run has no parts that anything could be added to.
+        MergeError: They are of another run or cannot be read, or the run has no parts that anything could be added to.
         ManifestError: The run is none.
         DiskFullError: No room; files that were not taken over yet are as they were.
     """
     about, parts = manifest.read(run_dir), run_dir / record.PARTS
     if not parts.is_dir():
         raise MergeError(f"{run_dir}: it is finished, and all its workers had delivered all: nothing can be added")
-    found = [path for source in sources for path in _files(source, about["run_id"])]
-    longest = {path.name: path for path in sorted(found, key=whole_of)}
-    for path in found:
-        _compare(path, parts / path.name)
-        _compare(path, longest[path.name])
-    return [path.name for path in found if _take(path, parts / path.name)]
+    try:
+        found = [path for source in sources for path in _files(source, about["run_id"])]
+        longest = {path.name: path for path in sorted(found, key=whole_of)}
+        for path in found:
+            _compare(path, parts / path.name)
+            _compare(path, longest[path.name])
+        return [path.name for path in found if _take(path, parts / path.name)]
+    except DiskFullError:
+        raise
+    except OSError as error:
+        raise MergeError(f"{error.filename}: {error.strerror}; it must be a file that can be read") from None
+
+
+def check_held(run_dir: Path, sources: Sequence[Path]) -> None:
+    """
+    See that a finished run has every row that others have kept of it, as it has where they are merged once more.
+
+    Raises:
+        MergeError: It hasn't, or they are of another run.
+    """
+    if not sources:
+        return
+    run_id = manifest.read(run_dir)["run_id"]
+    columns = ["arm", "seq", "outcome"]
+    there = pq.read_table(run_dir / record.REQUESTS, columns=columns).cast(
+        pa.schema([("arm", pa.string()), ("seq", pa.int64()), ("outcome", pa.string())])
+    )
+    for path in (path for source in sources for path in _files(source, run_id)):
+        kept = read_part(path) if path.name.startswith("requests-") else pa.table({})
+        absent = kept.select(columns).join(there, columns, join_type="left anti").num_rows if len(kept) else 0
+        if absent:
+            text = f"{absent} of its rows are not in {run_dir}, which is finished and has no parts left to add them to"
+            raise MergeError(f"{path}: {text}")
 
 
 def _files(source: Path, run_id: str) -> Iterator[Path]:

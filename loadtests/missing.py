@@ -137,7 +137,8 @@ def _in_hands(played: Played, slot: Slot, arm: int) -> Iterator[dict[str, Any]]:
     """
     Closed loop: the request after each user's last recorded one, where the user's worker did not end.
 
-    Where the requests were counted, those behind it have not been sent either.
+    Where the requests were counted, those behind it have not been sent either; nor those of a worker that stopped
+    before its plan was over, and had nothing in hand when it ended.
     """
     begun = [number for number, at_ns in enumerate(played.begun_ns) if at_ns is not None]
     if not len(played.seq) or not begun or slot.number != begun[-1]:
@@ -148,11 +149,14 @@ def _in_hands(played: Played, slot: Slot, arm: int) -> Iterator[dict[str, Any]]:
     sides = len(slot.arms)
     for user in range(closed.users):
         worker = (user * sides + slot.arms.index(arm)) % plan.workers
-        if played.ended[worker] or (plan.requests is not None and user >= plan.requests):
+        ended = played.ended[worker]
+        if (ended and worker not in played.cut) or (plan.requests is not None and user >= plan.requests):
+            continue
+        if ended and plan.requests is None:
             continue
         of_user = seen[(seen % closed.users == user) & (seen < BEYOND)]
         k = int(of_user.max()) // closed.users + 1 if len(of_user) else 0
-        outcome = "lost"
+        outcome = "unsent" if ended else "lost"
         while closed.allows(closed.seq(user, k)):
             row = _row(played, slot, arm, closed.seq(user, k), last_end, Hand(worker))
             yield row | {"user": user, "outcome": outcome}

@@ -37,6 +37,7 @@ class Played:
         about: The run's manifest as far as it says who had what, and what was last heard of whom.
 
     Attributes:
+        cut: Workers that stopped before their plan was over, whether they ended as they should or not.
         schedule: Of an open loop; None in closed loop.
         begun_ns: By slot, where it began on the run's axis; None where it never did.
     """
@@ -46,6 +47,7 @@ class Played:
         about: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         self.plan, self.rows, self.ended = plan, rows, ended
+        self.cut: Sequence[int] = ()
         self.shards = Shards.from_json(plan.workers, about.get("shards") or ())
         self.source = plan.source(parts)
         self.schedule = plan.open_schedule(parts, self.source) if plan.mode == "open" else None

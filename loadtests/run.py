@@ -19,7 +19,7 @@ from loadtests.fleet import READY_S, Fleet, FleetError, Here, total
 from loadtests.guard import guard
 from loadtests.ledger import Ledger
 from loadtests.mock import process as mock_process
-from loadtests.rundir import NoRoomError, RunError, Setup, create, describe, inputs_of, point_latest
+from loadtests.rundir import NoRoomError, RunError, Setup, create, describe, inputs_of, note, point_latest
 from loadtests.sink import DISK_FULL, DiskFullError
 from loadtests.stop import Stop
 from loadtests.tally import Caps
@@ -67,10 +67,11 @@ def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
         StoppedError: Somebody stopped it before its first request.
     """
     guard([secret for profile in setup.profiles for secret in profile.secrets(os.environ)])
-    for profile in setup.profiles:
-        profile.api_key(os.environ)  # a missing key is said at once
-        if not profile.embedded:
-            reach(profile)
+    if setup.remote is None:  # else keys, and the way to the provider, are the workers'
+        for profile in setup.profiles:
+            profile.api_key(os.environ)  # a missing key is said at once
+            if not profile.embedded:
+                reach(profile)
     path = create(setup)
     with ExitStack() as stack:
         fleet = _start(setup, path, stack, interrupts, view)
@@ -78,7 +79,7 @@ def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
             watch(fleet, view, interrupts)
         finally:
             stack.close()
-            manifest.write(path, manifest.read(path) | fleet.to_json())
+            note(path, fleet.to_json())
             result = _conclude(path, fleet, interrupts)
     return result
 
@@ -89,14 +90,14 @@ def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts, v
         profiles = [_provider(setup, place, path, stack) for place in range(len(setup.profiles))]
         about = describe(setup, path, profiles)
         manifest.write(path, about)
-        fleet = Fleet(setup.plan, path / record.PARTS, _crew(setup, path, about, view))
+        fleet = Fleet(setup.plan, path / record.PARTS, _crew(setup, path, about, view, interrupts))
         stack.callback(fleet.close)
         fleet.wait_ready(lambda: interrupts.count > 0, READY_S if setup.remote is None else setup.remote.wait_s)
         interrupts.check()
         fleet.zero_ns = clock.monotonic_ns() + fleet.lead_ns()
         about |= {"started_unix_ns": fleet.zero_ns + clock.measure_offset().offset_ns}
         manifest.write(path, about | fleet.to_json())
-        fleet.on_change = lambda: manifest.write(path, about | fleet.to_json())
+        fleet.on_change = lambda: note(path, fleet.to_json())
     except BaseException as error:
         stack.close()
         shutil.rmtree(path, ignore_errors=True)
@@ -112,7 +113,7 @@ def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts, v
     return fleet
 
 
-def _crew(setup: Setup, path: Path, about: dict[str, Any], view: View) -> Crew:
+def _crew(setup: Setup, path: Path, about: dict[str, Any], view: View, interrupts: Interrupts) -> Crew:
     """The workers: processes here, or agents that join from elsewhere."""
     remote = setup.remote
     if remote is None:
@@ -125,8 +126,7 @@ def _crew(setup: Setup, path: Path, about: dict[str, Any], view: View) -> Crew:
         Ledger(Caps.of(setup.plan), setup.plan.workers) if setup.plan.has_budget else None,
     )
     hub.offer(about, inputs_of(path), setup.plan.workers)
-    if remote.again:
-        hub.stay()
+    hub.stay(lambda: remote.again_s if any(one.started for one in hub.members) and not interrupts.count else 0.0)
     hub.on_join = lambda host, count: view.say(f"{host} has joined: {count} of {setup.plan.workers}")
     host, port = remote.bind
     view.say(f"waiting for {setup.plan.workers} workers at {host}:{port}: firsttoken worker --master HOST:{port}")
@@ -166,7 +166,7 @@ def _why(fleet: Fleet, interrupts: Interrupts) -> Stop | None:
     stop, dead = fleet.stopping(), fleet.lost()
     if stop is not None and stop.word not in ("interrupt", "worker_lost"):
         return stop
-    if interrupts.count and dead:
+    if interrupts.count > 2 and dead:
         text = "stopped by Ctrl-C; workers that did not end were killed, what they had written is kept"
         return Stop("interrupt", text)
-    return fleet.why_lost() or (INTERRUPT if interrupts.count else None)
+    return (INTERRUPT if interrupts.count else None) or fleet.why_lost()

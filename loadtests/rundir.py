@@ -48,12 +48,12 @@ class Remote(NamedTuple):
     Attributes:
         bind: Host and port at which the master listens for them.
         wait_s: How long it waits for them.
-        again: Another run follows, for which they are to come back.
+        again_s: For so long at most they are to come back for a run that follows; 0: none does.
     """
 
     bind: tuple[str, int]
     wait_s: float
-    again: bool = False
+    again_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +205,12 @@ def inputs_of(path: Path) -> dict[str, bytes]:
     """By name, what workers on other machines need beside the manifest of a run that is about to begin."""
     found = (one for one in sorted((path / record.PARTS).iterdir()) if one.name == TRACE or one.suffix == ".jsonl")
     return {one.name: one.read_bytes() for one in found}
+
+
+def note(path: Path, facts: dict[str, Any]) -> None:
+    """Put facts into the manifest of a run that is on; where the disk has no room for it, what was there stays."""
+    try:
+        manifest.write(path, manifest.read(path) | facts)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise

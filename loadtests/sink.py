@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 ROWS_PER_BATCH: Final = 1000
 ENDED: Final = "ended-"
-"""An empty file of this name and the worker's number says that all its rows are in its part."""
+"""A file of this name and the worker's number says that all its rows are in its part; empty, or with `CUT` in it."""
+
+CUT: Final = "orphaned"
+"""In that file: it stopped before its plan was over, as nobody was there any more to go on for."""
 
 LOCK: Final = "lock"
 """Held, shared, by every worker that still writes: the parts of a run that is on are nobody else's."""
@@ -157,8 +160,8 @@ class Sink:
         schema = self._client.schema
         self._client.append(pa.record_batch([pa.array([row.get(f.name)], f.type) for f in schema], schema=schema))
 
-    def close(self) -> None:
-        """Flush and end the parts; the reserve is given back."""
+    def close(self, *, cut: bool = False) -> None:
+        """Flush and end the parts, before the plan was over where that was `cut`; the reserve is given back."""
         try:
             try:
                 self.flush()
@@ -166,7 +169,7 @@ class Sink:
                 self._part.close()
                 self._client.close()
                 self._reserve.unlink(missing_ok=True)
-            (self._reserve.parent / f"{ENDED}{self._worker}").touch()
+            (self._reserve.parent / f"{ENDED}{self._worker}").write_text(CUT if cut else "")
         finally:
             os.close(self._lock)  # also where rows found no room: whoever repairs the run must get at its parts
             self._lock = -1

@@ -163,7 +163,8 @@ def main() -> int:
         sys.stderr.write(f"disk full: {error.strerror}\n")
         return 3
     except (ProfileError, TargetError, TokensError) as error:  # on another machine than its master's
-        sys.stderr.write(f"{' '.join(masked(str(error)).split())}\n")
+        link.tell("failed", text=" ".join(masked(str(error)).split()))
+        link.drain()
         return 2
     return worker.run()
 

@@ -22,6 +22,7 @@ from loadtests.missing import rows
 from loadtests.parts import read_part
 from loadtests.plan import Arm, Plan
 from loadtests.played import Played
+from loadtests.shards import Deal, Shards
 from loadtests.slots import slots
 from loadtests.stop import Stop
 
@@ -544,3 +545,126 @@ def test_users_come_when_the_plan_says_whatever_else_happens(engine: Any, tmp_pa
 def test_stages_of_concurrency_end_the_run(engine: Any) -> None:
     stages = ({"kind": "concurrency", "start": 2, "end": 2, "duration_s": 0.3, "n": 0},)
     play_closed(engine(plan_of(mode="closed", stages=stages), Provider(0.01)), 3.0)
+
+
+# Dealt anew.
+
+
+def issued(
+    engine: Engine, deals: list[Deal], when: Callable[[int, int], bool], live: tuple[int, ...] = (0, 1, 2)
+) -> tuple[list[tuple[int, int, str]], list[int]]:
+    """
+    Offer an open-loop plan and send nothing of it; each deal is made once `when` says so.
+
+    That is told how many were made before, and how many arrivals have gone out. Returned are the moment, seq and arm of
+    each arrival that went out, and the moments of the deals.
+    """
+    found: list[tuple[int, int, str]] = []
+    dealt: list[int] = []
+
+    def deliver(arrival: Any) -> None:
+        found.append((engine.receiver.now_ns(), arrival.request.seq, arrival.arm))
+
+    def deal() -> None:
+        for number, one in enumerate(deals):
+            while engine.offering and not when(number, len(found)):
+                gevent.sleep(0)
+            dealt.append(engine.receiver.now_ns())
+            engine.deal(one, live)
+            gevent.sleep(0)
+
+    engine.begin(clock.monotonic_ns() + 20 * MS)
+    dealer = gevent.spawn(deal)
+    gevent.spawn(offer, engine, deliver)
+    assert engine.wait(20)
+    dealer.join()
+    return found, dealt
+
+
+def owned(plan: Plan, deals: list[Deal], n: int, worker: int = 0) -> set[int]:
+    return set(Shards(plan.workers, deals).own(worker, 0, n).tolist())
+
+
+FOREVER_NS = 1 << 62
+DEALS = [
+    [Deal(0, 320, (1,), (0, 2))],  # more of what is to come
+    [Deal(0, 0, (1,), (0,))],  # more, some of which was due before
+    [Deal(0, 360, (0, 1), (0, 1, 2))],  # less
+    [Deal(0, 80, (2,), (0,)), Deal(0, 400, (0,), (1,)), Deal(0, 440, (1,), (0,)), Deal(0, 520, (0, 1), (1, 0))],
+    [Deal(0, 0, (1,), (0,)), Deal(0, 0, (2,), (0,))],
+]
+
+
+@pytest.mark.parametrize("deals", DEALS)
+def test_who_is_dealt_more_or_less_sends_each_of_its_own_once_and_nothing_else(engine: Any, deals: list[Deal]) -> None:
+    """600 arrivals of three workers within 0.3 s; what is dealt is dealt after 15, 30, ... have gone out."""
+    plan = plan_of(rate=2000.0, duration_s=0.3, workers=3)
+    found, dealt = issued(engine(plan, Provider()), deals, lambda number, gone: gone >= 15 * (number + 1))
+
+    seqs = [seq for _, seq, _ in found]
+    assert len(set(seqs)) == len(seqs)
+    assert owned(plan, deals, 600) <= set(seqs)
+    known = [owned(plan, deals[:k], 600) for k in range(len(deals) + 1)]
+    edges_ns = [-S, *dealt, FOREVER_NS]
+    for at_ns, seq, _ in found:
+        now = [k for k in range(len(known)) if edges_ns[k] <= at_ns <= edges_ns[k + 1] + 20 * MS]
+        assert any(seq in known[k] for k in now), seq
+
+
+@pytest.mark.parametrize("gone", [1, 17])
+def test_arms_that_play_together_each_get_all_whenever_it_is_dealt(engine: Any, gone: int) -> None:
+    """
+    A burst to three arms, sent 16 in a row.
+
+    Both deals come between two rows, when an arrival may have gone out to one or two of the arms, and give what was due
+    before that.
+    """
+    deals = [Deal(0, 0, (1,), (0,)), Deal(0, 0, (2,), (0,))]
+    plan = plan_of(A, B, Arm("c", "model-c"), rate=50_000.0, duration_s=0.001, together=True, workers=3)
+    made = engine(plan, Provider(), Provider(), Provider())
+    found, dealt = issued(made, deals, lambda number, so_far: so_far >= gone + 16 * number)
+
+    assert len(dealt) == 2
+    assert sorted((seq, arm) for _, seq, arm in found) == [(seq, arm) for seq in range(50) for arm in "abc"]
+
+
+def test_turns_of_conversations_stay_with_whoever_had_the_first(engine: Any, tmp_path: Path) -> None:
+    """Of eight conversations worker 0 has the even ones; from the sixth on all are dealt to the other."""
+    plan = talk_plan(rate=20.0, duration_s=0.4, think=0.1, workers=2)
+    answered: list[int] = []
+
+    def on_record(record: Any) -> None:
+        answered.append(record.seq)
+        if len(answered) == 1:
+            made.deal(Deal(0, 5, (0,), (1,)), (0, 1))
+
+    made = engine(plan, Provider(0.01), on_record=on_record)
+    play(made)
+
+    assert [(row["conversation"], row["turn"]) for row in recorded(tmp_path)] == [
+        (a, t) for a in (0, 2, 4) for t in range(3)
+    ]
+
+
+@pytest.mark.parametrize("deal_ms", [-10, 50, 250, 350])
+def test_a_deal_brings_users_at_once_and_never_before_their_moment(engine: Any, deal_ms: int) -> None:
+    """
+    Four users come at 0, 100, 200 and 300 ms, two to each worker; then worker 1's are dealt to worker 0.
+
+    From then on all that are wanted are worker 0's: nobody before the start, one at 50 ms, three at 250 ms.
+    """
+    made = engine(plan_of(mode="closed", concurrency=4, duration_s=0.6, ramp_s=0.4, workers=2), Provider())
+    came: list[tuple[int, int]] = []
+    made.begin(clock.monotonic_ns() + 30 * MS)
+    gevent.spawn(drive, made, lambda users: came.append((made.receiver.now_ns(), users)))
+    gevent.sleep(0.03 + deal_ms / 1000)
+    before = [users for _, users in came]
+    made.deal(Deal(0, 0, (1,), (0,)), (0,))
+    after, wanted = [users for _, users in came], made.places.wanted
+    gevent.sleep(0.4 - deal_ms / 1000)
+
+    assert before == sorted(set(before))
+    assert max(before, default=0) <= 2
+    assert after[-1:] == ([] if wanted is None else [wanted])
+    assert [users for _, users in came][-1] == 4
+    assert all(at_ns >= (users - 1) * 100 * MS for at_ns, users in came)

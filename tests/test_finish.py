@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 
 def run_dir(
-    folder: Path, plan: Plan, done: dict[int, list[int]], issued: dict[int, int], *, clean: bool = True
-) -> Path:
+    folder: Path, plan: Plan, done: dict[int, list[int]], issued: dict[int, int], *, clean: bool = True,
+    cut: bool = False,
+) -> Path:  # fmt: skip
     """A run directory whose worker w recorded the seqs done[w] and had picked up issued[w] arrivals."""
     path = folder / "20260101-000000-mock"
     (path / record.PARTS).mkdir(parents=True)
@@ -37,7 +38,7 @@ def run_dir(
             kept.keep(Record("default", "chat", worker, seq, "measure", True, seq * 10**8, outcome="ok", sent_ns=1))
         kept.sample({"worker": worker, "t_ns": 10**9, "issued": issued[worker]})
         if clean:
-            kept.close()
+            kept.close(cut=cut)
         else:
             kept.flush()
             os.close(kept._lock)  # as the kernel does for a process that is killed
@@ -118,6 +119,37 @@ def test_a_killed_worker_of_a_closed_loop_lost_each_users_next_turn(tmp_path: Pa
 
     assert finish(path) == Finished(6, 3, 0, 3)
     assert {seq for seq, outcome in outcomes(path).items() if outcome == "lost"} == {2, 4, 6}
+
+
+@pytest.mark.parametrize(
+    ("plan", "added"),
+    [
+        (TEN, 6),
+        (Plan.single("m", mode="closed", concurrency=2, requests=10), 6),
+        (Plan.single("m", mode="closed", concurrency=2, duration_s=60), 0),
+    ],
+)
+def test_workers_that_ended_without_their_master_leave_an_incomplete_run(
+    tmp_path: Path, plan: Plan, added: int
+) -> None:
+    """They had nothing in hand any more: what was planned, or counted out, behind that is unsent."""
+    path = run_dir(tmp_path, plan, {0: [0, 1, 2, 3]}, {0: 4}, cut=True)
+    if plan.mode == "open":
+        manifest.write(path, manifest.read(path) | {"planned": 10})
+
+    assert finish(path) == Finished(4 + added, 4, added, 0)
+    about = manifest.read(path)
+    assert about["ended"] is False
+    assert about["stop"]["reason"] == "incomplete"
+    assert about["stop"]["missing"] == {"workers": [0], "unsent": added, "lost": 0}
+
+
+def test_workers_that_had_offered_all_before_they_missed_their_master_have_ended(tmp_path: Path) -> None:
+    path = run_dir(tmp_path, TEN, {0: list(range(10))}, {0: 10}, cut=True)
+    manifest.write(path, manifest.read(path) | {"planned": 10})
+
+    assert finish(path) == Finished(10, 10, 0, 0)
+    assert manifest.read(path)["stop"] is None
 
 
 def test_what_a_worker_complained_of_is_kept(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from loadtests.missing import rows
 from loadtests.parts import read_part
-from loadtests.plan import Arm, Plan
+from loadtests.plan import BEYOND, Arm, Plan
 from loadtests.played import Played
 from loadtests.record import Record, client_schema, part_schema
+from loadtests.shards import MOST_WORKERS, Deal
 from loadtests.sink import Sink
 
 if TYPE_CHECKING:
@@ -194,6 +195,109 @@ def test_together_a_killed_workers_users_are_those_of_both_arms(tmp_path: Path) 
     found = added(played(tmp_path, plan, recorded, ended=False, last_sign_ns=S, worker=1))
 
     assert [(one["arm"], one["seq"], one["user"]) for one in found] == [("b", 2, 0), ("b", 3, 1)]
+
+
+# Workers whose arrivals went to others.
+
+
+def dealt(
+    folder: Path, plan: Plan, recorded: list[Record], shards: list[Deal], told: dict[int, tuple[bool, int | None]]
+) -> Played:
+    """A run as its master knew it; `told` by worker: whether it ended, and when a lost one was last heard of."""
+    workers = [{"number": number, "host": "h", "seen_ns": seen_ns} for number, (_, seen_ns) in told.items()]
+    about = {"workers": workers, "shards": [deal.to_json() for deal in shards]}
+    sink = Sink(folder, 0, lambda: None)
+    for one in recorded:
+        sink.keep(one)
+    sink.flush()
+    os.close(sink._lock)
+    ended = [ended for ended, _ in told.values()]
+    rows = read_part(folder / "requests-0.arrows")
+    return Played(plan, folder, rows, client_schema().empty_table(), ended, about)
+
+
+def test_what_a_lost_worker_had_in_hand_is_lost_and_what_its_heirs_did_not_send_is_theirs(tmp_path: Path) -> None:
+    """
+    Of 20 arrivals, 100 ms apart, worker 1 of two has the odd ones; it was last heard at 0.6 s, and 9 on are dealt to 0.
+
+    3 was recorded; of those due by 0.6 s 1 and 5 were in its hands: lost. 7 came after its last sign, and nobody had
+    been given it: unsent. 9 on is worker 0's, which ended without having sent 13.
+    """
+    plan = Plan.single("m", arrivals="constant", rate=10.0, duration_s=2.0, workers=2)
+    done = [3, *range(0, 20, 2), 9, 11, 15, 17, 19]
+    recorded = [row(seq, seq * 100 * MS, "default", worker=int(seq == 3)) for seq in done]
+    found = added(dealt(tmp_path, plan, recorded, [Deal(0, 9, (1,), (0,))], {0: (True, None), 1: (False, 600 * MS)}))
+
+    assert [(one["seq"], one["worker"], one["outcome"]) for one in found] == [
+        (1, 1, "lost"), (5, 1, "lost"), (7, 1, "unsent"), (13, 0, "unsent"),
+    ]  # fmt: skip
+
+
+def test_an_heir_that_is_lost_too_had_its_own_and_what_it_got(tmp_path: Path) -> None:
+    """
+    Three workers; 2 is lost at 0.4 s and its arrivals from 6 on go to 1, which is lost at 1.0 s; 12 on is worker 0's.
+
+    Nothing but worker 0's own was recorded. Due by 1.0 s were worker 1's 1, 4, 7, 10 and, from 2, 8.
+    """
+    plan = Plan.single("m", arrivals="constant", rate=10.0, duration_s=1.5, workers=3)
+    recorded = [row(seq, seq * 100 * MS, "default") for seq in (0, 3, 6, 9, 12, 13)]
+    deals = [Deal(0, 6, (2,), (1,)), Deal(0, 12, (1,), (0,))]
+    found = added(dealt(tmp_path, plan, recorded, deals, {0: (True, None), 1: (False, S), 2: (False, 400 * MS)}))
+
+    assert [(one["seq"], one["worker"], one["outcome"]) for one in found] == [
+        (1, 1, "lost"), (2, 2, "lost"), (4, 1, "lost"), (5, 2, "unsent"), (7, 1, "lost"), (8, 1, "lost"),
+        (10, 1, "lost"), (11, 1, "unsent"), (14, 0, "unsent"),
+    ]  # fmt: skip
+
+
+def test_who_joined_late_and_was_lost_had_only_what_it_was_dealt(tmp_path: Path) -> None:
+    """Worker 2 joins two others and gets a third of 6 on (8 and 11); it is lost at 0.9 s, and 10 on goes to 0 and 1."""
+    plan = Plan.single("m", arrivals="constant", rate=10.0, duration_s=1.2, workers=2)
+    recorded = [row(seq, seq * 100 * MS, "default") for seq in (*range(8), 9, 10)]
+    deals = [Deal(0, 6, (0, 1), (0, 1, 2)), Deal(0, 10, (2,), (0, 1))]
+    told = {0: (True, None), 1: (True, None), 2: (False, 900 * MS)}
+    found = added(dealt(tmp_path, plan, recorded, deals, told))
+
+    assert [(one["seq"], one["worker"], one["outcome"]) for one in found] == [(8, 2, "lost"), (11, 0, "unsent")]
+
+
+def test_a_deal_in_one_slot_is_about_the_slots_behind_it_too(tmp_path: Path) -> None:
+    """Worker 1 of two is lost in the first slot at 0.5 s; from its arrival 8 on, and in later slots, 0 has all."""
+    plan = Plan(ARMS, arrivals="constant", rate=10.0, duration_s=2.0, blocks=2, workers=2, seed=1)
+    slots = Played(plan, tmp_path, part_schema().empty_table(), client_schema().empty_table(), [True] * 2).slots
+    recorded = [one for slot in slots for one in block(slot, slot.number * 1_500 * MS, skip=(3, 7, 9, 13))]
+    of = dealt(tmp_path, plan, recorded, [Deal(0, 8, (1,), (0,))], {0: (True, None), 1: (False, 500 * MS)})
+
+    name = "ab"[slots[0].arms[0]]
+    found = {(one["arm"], one["seq"]): (one["worker"], one["outcome"]) for one in added(of)}
+    other = "b" if name == "a" else "a"
+    assert found == {
+        (name, 3): (1, "lost"), (name, 7): (1, "unsent"), (name, 9): (0, "unsent"), (name, 13): (0, "unsent"),
+        (other, 3): (0, "unsent"), (other, 7): (0, "unsent"), (other, 9): (0, "unsent"), (other, 13): (0, "unsent"),
+    }  # fmt: skip
+
+
+def test_users_that_were_taken_over_lost_what_their_first_worker_had_in_hand(tmp_path: Path) -> None:
+    """Users 1 and 3 were worker 1's until it was lost; worker 0 went on with them, with seqs beyond the plan."""
+    plan = Plan.single("m", mode="closed", concurrency=4, duration_s=9.0, workers=2)
+    recorded = [row(seq, at, "default", user=seq % 4) for seq, at in ((0, 0), (1, 0), (2, 0), (4, S), (6, S))]
+    recorded += [row(BEYOND + number * MOST_WORKERS, 2 * S, "default", user=user) for number, user in ((0, 1), (1, 3))]
+    found = added(dealt(tmp_path, plan, recorded, [Deal(0, 0, (1,), (0,))], {0: (True, None), 1: (False, S)}))
+
+    assert [(one["seq"], one["user"], one["outcome"], one["worker"]) for one in found] == [
+        (3, 3, "lost", 1), (5, 1, "lost", 1),
+    ]  # fmt: skip
+
+
+def test_counted_requests_of_a_lost_worker_are_not_made_by_others(tmp_path: Path) -> None:
+    """10 requests of two users on two workers: worker 1's user had done 1 and had 3 in hand; 5, 7 and 9 never went."""
+    plan = Plan.single("m", mode="closed", concurrency=2, requests=10, workers=2)
+    recorded = [row(seq, seq * S, "default", user=seq % 2) for seq in (0, 1, 2, 4, 6, 8)]
+    found = added(dealt(tmp_path, plan, recorded, [], {0: (True, None), 1: (False, 2 * S)}))
+
+    assert [(one["seq"], one["user"], one["outcome"]) for one in found] == [
+        (3, 1, "lost"), (5, 1, "unsent"), (7, 1, "unsent"), (9, 1, "unsent"),
+    ]  # fmt: skip
 
 
 # Conversations.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from loadtests import draws, workload
 from loadtests.places import Places
 from loadtests.plan import BEYOND, Arm, Plan
-from loadtests.shards import MOST_WORKERS
+from loadtests.shards import MOST_WORKERS, Deal, Shards
 from loadtests.slots import Slot, slots
 
 S = 1_000_000_000
@@ -113,6 +113,71 @@ def test_users_beyond_the_planned_number_have_requests_of_their_own() -> None:
     found = [places.next_seq(place, slot, tail=False) for place in (2, 3, 2)]
     assert found == [BEYOND, BEYOND + MOST_WORKERS, BEYOND + 2 * MOST_WORKERS]
     assert places.next_seq(0, slot, tail=False) == 0
+
+
+# When a worker is lost.
+
+
+@pytest.mark.parametrize("arms", [1, 2])
+def test_the_users_of_a_lost_worker_go_on_elsewhere_and_ask_what_nobody_has_asked(arms: int) -> None:
+    """
+    Three workers, 9 users an arm; worker 1 is lost, and its places go to 0 and 2 in turn.
+
+    Nobody knows how far the lost users came: those who take over have seqs of their own, the others go on with theirs.
+    """
+    plan = plan_of(*TWO[:arms], concurrency=9, duration_s=60.0, workers=3, together=arms == 2)
+    (slot,), deal = slots(plan, None), Deal(0, 0, (1,), (0, 2))
+    shards = [Shards(3), Shards(3)]
+    zero, two = (Places(plan, worker, plan.source(), one) for worker, one in zip((0, 2), shards, strict=True))
+    found: list[tuple[int, int]] = []
+    for places in (zero, two):
+        for place in places.mine():
+            assert places.enter(object()) == place
+    for one in shards:
+        one.add(deal)
+    lost = list(range(1, 9 * arms, 3))
+    for places, heirs in ((zero, lost[::2]), (two, lost[1::2])):
+        had = sorted(places.users)
+        assert places.mine() == sorted([*had, *heirs])
+        assert [places.enter(object()) for _ in heirs] == heirs
+        for place in places.users:
+            for turn in range(3):
+                seq = places.next_seq(place, slot, tail=False)
+                assert seq is not None
+                found.append((places.side(place, slot)[0], seq))
+                assert (seq >= BEYOND) == (place in heirs)
+                assert seq >= BEYOND or seq == places.side(place, slot)[1] + 9 * turn
+    assert sorted(zero.users.keys() | two.users.keys()) == list(range(9 * arms))
+    assert len(set(found)) == len(found) == 27 * arms
+
+
+def test_a_spare_worker_has_no_users_until_somebody_is_lost() -> None:
+    """Worker 2 has joined late, beside the planned 0 and 1; all it ever asks is beyond the plan."""
+    plan = plan_of(concurrency=4, duration_s=60.0, workers=2)
+    (slot,), shards = slots(plan, None), Shards(2)
+    spare = Places(plan, 2, plan.source(), shards)
+    assert spare.mine() == []
+    shards.add(Deal(0, 0, (0,), (2,)))
+    assert spare.mine() == [0, 2]
+    assert spare.mine(1) == [0]
+    assert [spare.enter(object()) for _ in range(2)] == [0, 2]
+    assert [spare.next_seq(2, slot, tail=False) for _ in range(2)] == [BEYOND + 2, BEYOND + 2 + MOST_WORKERS]
+    assert not spare.leave(0)
+    assert spare.leave(2)
+
+
+def test_a_ramp_goes_on_with_the_users_that_were_taken_over() -> None:
+    """4 users within 2 s; worker 1 of two is lost at 1.2 s, when 3 are wanted: worker 0 has all from then on."""
+    plan = plan_of(concurrency=4, duration_s=9.0, ramp_s=2.0, workers=2)
+    shards = Shards(2)
+    places = Places(plan, 0, plan.source(), shards)
+    assert [places.enter(object()) for _ in places.mine(3)] == [0, 2]
+    shards.add(Deal(0, 0, (1,), (0,)))
+    assert len(places.mine(3)) == 3
+    assert places.enter(object()) == 1
+    assert len(places.mine(4)) == 4
+    assert places.enter(object()) == 3
+    assert places.enter(object()) == 4  # beyond the plan
 
 
 # When it is over.

@@ -31,7 +31,7 @@ def main() -> int:
         end = Agent((host, int(port)), Path(out), partial(Parent, lines=lines), gone, _say, order=order).run(FOREVER_S)
         if end.text and not gone():
             _say(end.text)
-        if gone() or not end.again:
+        if gone() or not end.again_s:
             return end.code
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from loadtests import clock, manifest
 from loadtests.agent.connection import Connection
-from loadtests.agent.place import Place
+from loadtests.agent.place import Place, PlaceError, here
 from loadtests.agent.purse import Purse
 from loadtests.link.frames import SILENCE_S, greeting
 from loadtests.shipping import Outbox
@@ -26,6 +24,7 @@ SHIP_S: Final = 0.2
 DELIVER_S: Final = 30.0
 """How long an agent whose load is over tries to deliver what its silent master does not have."""
 
+SLEPT_NS: Final = 100_000_000
 BEFORE_S: Final = 120.0
 """How long a master may be silent before the start: it makes its schedule, or waits for others."""
 
@@ -37,12 +36,12 @@ class End(NamedTuple):
     Attributes:
         code: For the shell.
         text: For people; "" where there is nothing to say.
-        again: The master wants it for another run.
+        again_s: For so long the master wants it to come back for another run; 0: not at all.
     """
 
     code: int
     text: str = ""
-    again: bool = False
+    again_s: float = 0.0
 
 
 class Agent:
@@ -72,15 +71,16 @@ class Agent:
         self._outbox: Outbox | None = None
         self._purse: Purse | None = None
         self._join_ns = self._ship_ns = 0
-        self._over = self._home = self._alone = self._dismissed = self._again = False
+        self._over = self._home = self._alone = self._dismissed = False
+        self._again_s = 0.0
         self._told_stop = 0
         self._over_ns = 0
-        self._ended = ""
-        self._last: dict[str, Any] | None = None
+        self._slept_ns = clock.slept_ns()
+        self._ended = self._failed = ""
         self._end: End | None = None
 
-    def run(self, wait_s: float) -> End:
-        """Join within this time, serve, leave."""
+    def run(self, wait_s: float, *, returning: bool = False) -> End:
+        """Join within this time, serve, leave; who has served a run before need not find another one."""
         until_ns = clock.monotonic_ns() + int(wait_s * 1e9)
         try:
             while self._end is None:
@@ -89,17 +89,19 @@ class Agent:
                     self._take(message, data)
                 self._turn()
                 if self._place is None and self._end is None:
-                    self._end = self._joined_not(until_ns)
+                    self._end = self._joined_not(until_ns, returning=returning)
             return self._end
         finally:
             if self._load is not None:
                 self._load.close()
             self.connection.close()
 
-    def _joined_not(self, until_ns: int) -> End | None:
+    def _joined_not(self, until_ns: int, *, returning: bool) -> End | None:
         """Still waiting; the end of it, where it took too long or somebody does not want to wait."""
         if self._stopped():
             return End(130, "stopped before a run began")
+        if clock.monotonic_ns() > until_ns and returning:
+            return End(0, "no other run has begun")
         if clock.monotonic_ns() > until_ns:
             host, port = self._where
             return End(2, f"no master at {host}:{port}; is `firsttoken run --expect-workers N` on, and the port open?")
@@ -111,7 +113,7 @@ class Agent:
         if self._place is None:
             if now_ns - self._join_ns >= JOIN_S * 1e9:
                 self._join_ns = now_ns
-                self.connection.send({"kind": "join", "order": self._order, **greeting(), **_host()})
+                self.connection.send({"kind": "join", "order": self._order, **greeting(), **here()})
             return
         self.connection.ask_time()
         self._listen()
@@ -144,20 +146,27 @@ class Agent:
         elif kind == "do":
             self._do(message["command"])
         elif kind in ("bye", "stranger"):
-            self._bye(again=bool(message.get("again")))
+            self._bye(message.get("again_s", 0.0))
 
     def _prepare(self, message: dict[str, Any], data: list[bytes]) -> None:
         """The run's manifest and inputs: make a directory of them and start the load-making process on it."""
-        if self._place is not None:
+        if self._place is not None or len(message["inputs"]) != len(data):
             return
         about = message["manifest"]
-        self._place = place = Place(self._out, about, dict(zip(message["inputs"], data, strict=True)))
+        try:
+            self._place = place = Place(self._out, about, dict(zip(message["inputs"], data, strict=True)))
+        except PlaceError as error:
+            self._end = End(2, str(error))
+            return
         self.connection.heard_ns = clock.monotonic_ns()
         self._outbox = Outbox(place.parts)
         self._purse = Purse(place, self.connection.send)
         self._load = self._make_load(place)
         self.connection.also(self._load.fd)
         self._say(f"worker {place.number} of {about['run_id']}")
+        for side in manifest.arms(about):
+            if name := side["profile"]["auth"].get("env"):
+                self._say(f"the key in ${name} goes to {side['profile']['base_url']}")
 
     def _do(self, command: dict[str, Any]) -> None:
         """Pass on a command; the start is put on this machine's clock."""
@@ -169,9 +178,9 @@ class Agent:
         else:
             self._load.tell(command)
 
-    def _bye(self, *, again: bool) -> None:
+    def _bye(self, again_s: float) -> None:
         """The run is over for the master; what it has is safe there."""
-        self._dismissed, self._again = True, again
+        self._dismissed, self._again_s = True, again_s
         if not self._over:
             self._abandon("the master ended the run")
 
@@ -186,6 +195,9 @@ class Agent:
                 self.connection.send({"kind": "status", "said": said})
             elif said["kind"] == "over":
                 self._is_over(said)
+            elif said["kind"] == "failed":
+                self._ended = self._failed = said["text"]
+                self._is_over(None)
             else:
                 self.connection.tell({"kind": "said", "said": said})
         if not self._over and (how := load.ended()):
@@ -197,10 +209,10 @@ class Agent:
         assert self._load is not None
         self._over, self._over_ns = True, clock.monotonic_ns()
         self.connection.no_more(self._load.fd)
-        self._last = said
         if said is None:
             self.connection.tell({"kind": "gone", "how": self._ended})
         else:
+            self.connection.tell({"kind": "said", "said": said})
             self._say("all sent; delivering the last rows")
 
     # The rows.
@@ -216,8 +228,6 @@ class Agent:
                 break  # it counts as sent, and goes again when no word of it comes
         if self._over and not self._home and self._outbox.all_home():
             self._home = True
-            if self._last is not None:
-                self.connection.tell({"kind": "said", "said": self._last})
             ended = (self._place.parts / f"{ENDED}{self._place.number}").exists()
             assert self._purse is not None
             self.connection.tell({"kind": "home", "ended": ended, "settled": self._purse.settled()})
@@ -227,12 +237,14 @@ class Agent:
     def _leave(self, now_ns: int) -> None:
         """See whether there is still a master, and whether somebody wants this to end."""
         silent_s = self.connection.silent_s
+        if clock.slept_ns() - self._slept_ns > SLEPT_NS:
+            self._abandon("this machine was suspended, and its clock with it")
         if not self._over and silent_s > (SILENCE_S if self.connection.zero is not None else BEFORE_S):
             self._abandon(f"nothing heard of the master for {silent_s:.0f} s")
-        if self._stopped() > self._told_stop and not self._over:
+        if self._stopped() > self._told_stop:
             self._told_stop = self._stopped()
             self._stop(self._told_stop)
-        if self._over and self._dismissed:
+        if self._over and (self._dismissed or (self._alone and self._home and self.connection.is_heard)):
             self._end = self._good_bye()
         elif self._over and silent_s > SILENCE_S and (now_ns - self._over_ns) / 1e9 > DELIVER_S:
             self._end = End(
@@ -242,7 +254,9 @@ class Agent:
     def _stop(self, times: int) -> None:
         """Somebody stops this worker: once, what is in flight finishes; twice, it is cancelled; thrice, all ends."""
         assert self._load is not None
-        if times == 1:
+        if self._over and self._alone:
+            self._end = End(3, self._kept())
+        elif times == 1:
             self._abandon("stopped by Ctrl-C or a signal")
         elif times == 2:
             self._load.tell({"do": "cancel", "flag": "user_cancel"})
@@ -255,9 +269,11 @@ class Agent:
         assert self._outbox is not None
         self.connection.send({"kind": "bye"})
         if not (self._home or self._outbox.all_home()):
-            return End(3, self._kept(), self._again)
+            return End(3, self._kept(), self._again_s)
         self._place.remove()
-        return End(0, "", self._again)
+        if self.connection.zero is None:
+            return End(2, self._failed or "the run did not begin: the master says why", self._again_s)
+        return End(0, "", self._again_s)
 
     def _abandon(self, why: str) -> None:
         """Offer no more, let what is in flight finish, and try to deliver."""
@@ -270,16 +286,8 @@ class Agent:
     def _kept(self) -> str:
         """Where the rows are that the master does not have."""
         assert self._place is not None
-        run = self._place.path.name.rpartition("-worker-")[0]
+        run = self._place.run_id
         return (
             f"the master does not have all rows; they are in {self._place.path}: "
             f"`firsttoken repair {run} {self._place.path}` where both are"
         )
-
-
-def _host() -> dict[str, Any]:
-    """Of which machine this is."""
-    return {
-        "host": platform.node(), "pid": os.getpid(), "cpus": os.cpu_count(), "kernel": platform.release(),
-        "limits": manifest.limits(),
-    }  # fmt: skip

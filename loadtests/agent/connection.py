@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from loadtests.link.offset import Reading
 
-ASK_NS = 1_000_000_000
+ASK_NS = 500_000_000
 QUICK_NS = 50_000_000
 QUICKLY = 12
 """So many times the master is asked for the time in quick succession."""
@@ -32,7 +32,8 @@ class Connection:
 
     Attributes:
         offsets: How far the master's clock is from this one.
-        heard_ns: When the master was last known to live, on this clock.
+        heard_ns: When the master had surely not yet given this worker up, on this clock: it has answered what was
+            asked then, and counts its silence from hearing that.
         zero: How far its clock was when the run began; None before that.
     """
 
@@ -95,10 +96,9 @@ class Connection:
         kind, now_ns = message["kind"], clock.monotonic_ns()
         if kind == "time":
             self.offsets.answered(message["asked_ns"], message["at_ns"], now_ns)
+            self.heard_ns = max(self.heard_ns, message["asked_ns"])
         elif kind == "beat":
             self._said.taken(message["heard"], now_ns)
-            if self.offsets.count:
-                self.heard_ns = max(self.heard_ns, message["at_ns"] - self.offsets.best(now_ns).offset_ns)
         return kind == "time" or (kind == "do" and not self._heard.takes(message))
 
     def start(self, zero_ns: int) -> int:
@@ -108,8 +108,13 @@ class Connection:
 
     @property
     def silent_s(self) -> float:
-        """Since when the master has not been heard; what was long on its way was said that long ago."""
+        """Since when nothing that was asked has been answered."""
         return (clock.monotonic_ns() - self.heard_ns) / 1e9
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the master has heard all that it must."""
+        return not self._said.open
 
     def beat(self) -> None:
         """Say, where that is due, that this worker lives, how its clock stands, and again what was not heard."""

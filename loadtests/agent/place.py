@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from loadtests import manifest, record
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+INPUT: Final = re.compile(r"trace\.arrow|sample-[^/]+\.jsonl")
 
 
 class PlaceError(ValueError):
@@ -30,6 +36,7 @@ class Place:
 
     def __init__(self, out: Path, about: dict[str, Any], inputs: dict[str, bytes]) -> None:
         self.number: int = about["worker"]
+        self.run_id: str = about["run_id"]
         stem = f"{about['run_id'].replace('/', '-')}-worker-{self.number}"
         try:
             self.path = _made(out, stem)
@@ -59,7 +66,15 @@ def _made(out: Path, stem: str) -> Path:
 
 
 def _plain(name: str) -> str:
-    """A file's name as the master says it; nothing that leads out of the directory."""
-    if "/" in name or name.startswith("."):
+    """An input's file name as the master says it; nothing that leads out of the directory, or is a part of the run."""
+    if INPUT.fullmatch(name) is None:
         raise PlaceError(f"the master sent a file called {name!r:.80}; it is no master of firsttoken")
     return name
+
+
+def here() -> dict[str, Any]:
+    """Of which machine this is."""
+    return {
+        "host": platform.node(), "pid": os.getpid(), "cpus": os.cpu_count(), "kernel": platform.release(),
+        "limits": manifest.limits(),
+    }  # fmt: skip

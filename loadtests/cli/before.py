@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from loadtests.plan import Plan
     from loadtests.profiles import Profile
+    from loadtests.rundir import Remote
 
 
 def confirm(profiles: Sequence[Profile], plan: Plan, *, yes: bool, rounds: int = 0) -> None:
@@ -148,3 +149,27 @@ def labels_of(pairs: tuple[str, ...]) -> dict[str, str]:
             )
         labels[key] = value
     return labels
+
+
+JOIN_S = 300.0
+
+
+def remote_of(given: dict[str, Any]) -> Remote | None:
+    """
+    Where the workers come from, if they are on other machines; None where they are processes here.
+
+    Raises:
+        UsageError: Options that only one of the two has.
+    """
+    from loadtests.rundir import Remote
+    from loadtests.units import PORT
+
+    if given["expect_workers"] is None:
+        for option in ("bind", "join_within"):
+            if given[option] is not None:
+                name = f"--{option.replace('_', '-')}"
+                raise click.UsageError(f"{name} is for workers on other machines; give --expect-workers N, or drop it")
+        return None
+    if given["workers"] is not None:
+        raise click.UsageError("--workers are processes here, --expect-workers machines elsewhere; give one of the two")
+    return Remote(given["bind"] or ("*", PORT), given["join_within"] or JOIN_S)

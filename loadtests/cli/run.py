@@ -34,7 +34,7 @@ Examples:
 \b
 Exit codes:
   0 fine   2 usage, configuration, nothing reached, or refused (401, 402, 403)
-  3 finished but not valid, provider gone, disk full   130 Ctrl-C, data kept"""
+  3 finished but not valid, a worker lost, provider gone, disk full   130 Ctrl-C, data kept"""
 
 
 REST_S = 5.0
@@ -145,8 +145,8 @@ REST_S = 5.0
     metavar="N",
     help="Other machines make the load: wait for so many `firsttoken worker`.",
 )
-@click.option("--bind", default="*:5558", show_default=True, type=Address(), help="Where the master listens for them.")
-@click.option("--join-within", type=Seconds(), default="5m", show_default=True, help="How long it waits for them.")
+@click.option("--bind", type=Address(), help="Where the master listens for them.  [default: *:5558]")
+@click.option("--join-within", type=Seconds(), metavar="D", help="How long it waits for them.  [default: 5m]")
 @click.option("--new-connections", is_flag=True, help="Open a connection for every request instead of reusing.")
 @click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Fills {NAME} in the profile's URL.")
 @click.option("--budget-requests", type=click.IntRange(1, MOST), metavar="N", help="Send at most so many requests.")
@@ -201,22 +201,16 @@ def run(**given: Any) -> int:
     if sys.platform != "linux":
         raise click.UsageError("run needs Linux: its times come from the kernel's receive stamps, epoll and timerfd")
     from loadtests.arms import Asked, asked, provider
-    from loadtests.cli.before import argv, confirm, labels_of, refuse_key, rehearse, stem
+    from loadtests.cli.before import argv, confirm, labels_of, refuse_key, rehearse, remote_of, stem
     from loadtests.cli.campaign import play, played
     from loadtests.cli.stored import drawn_in, outlet
     from loadtests.forecast import check_budget
     from loadtests.given import Given
     from loadtests.options import arm_of, plan_of, warnings_of
-    from loadtests.rundir import Remote, Setup
+    from loadtests.rundir import Setup
     from loadtests.targets import is_local
 
-    remote = None
-    if given["expect_workers"] is not None:
-        if given["workers"] is not None:
-            raise click.UsageError(
-                "--workers are processes here, --expect-workers machines elsewhere; give one of the two"
-            )
-        remote = Remote(given["bind"], given["join_within"], again=given["repeats"] is not None)
+    remote = remote_of(given)
     given["workers"] = given["expect_workers"] or given["workers"] or 1
     common = Asked(
         base_url=given["base_url"], proxy=given["proxy"], http2=given["http2"], model=given["model"],

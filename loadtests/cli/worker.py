@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from loadtests.agent import End
 
+WORST_LAST = (0, 130, 2, 3)
 EXAMPLES = """\b
 Examples:
   firsttoken worker --master 10.0.0.5
@@ -63,14 +64,15 @@ def _serve(master: tuple[str, int], wait_s: float, out: Path) -> int:
     """One worker, for as many runs as the master has for it."""
     from loadtests.agent import Agent, Child
 
-    stops = _Stops()
-    say = _line
+    stops, code, served = _Stops(), 0, False
     while True:
-        end: End = Agent(master, out, Child, lambda: stops.count, say).run(wait_s)
+        end: End = Agent(master, out, Child, lambda: stops.count, _line).run(wait_s, returning=served)
         if end.text:
-            say(f"firsttoken: {end.text}")
-        if not end.again or stops.count:
-            return end.code
+            _line(f"firsttoken: {end.text}")
+        code = max(code, end.code, key=WORST_LAST.index)
+        if not end.again_s or stops.count:
+            return code
+        wait_s, served = max(wait_s, end.again_s), True
 
 
 def _several(words: list[str], processes: int) -> int:
@@ -80,10 +82,14 @@ def _several(words: list[str], processes: int) -> int:
     from loadtests import child
 
     own = child.command("loadtests.cli", *_without(words, "--processes"))
-    found = [subprocess.Popen(own, env=child.environment()) for _ in range(processes)]  # noqa: S603 - our own module
+    found = [
+        subprocess.Popen(own, env=child.environment(), start_new_session=True)  # noqa: S603 - our own module
+        for _ in range(processes)
+    ]
     stops = _Stops(found)
-    codes = [one.wait() for one in found]
-    return 130 if stops.count and not any(codes) else max(codes, key=(0, 130, 2, 3).index)
+    ends = [one.wait() for one in found]
+    codes = [code if code in WORST_LAST else 3 for code in ends]  # one that was killed did not deliver
+    return 130 if stops.count and not any(codes) else max(codes, key=WORST_LAST.index)
 
 
 def _without(words: list[str], option: str) -> list[str]:
@@ -97,7 +103,7 @@ def _without(words: list[str], option: str) -> list[str]:
 
 
 class _Stops:
-    """Counts Ctrl-C and TERM; passes them on to processes that would not hear them."""
+    """Counts Ctrl-C and TERM; passes them on to processes that do not hear the terminal's."""
 
     def __init__(self, processes: list[subprocess.Popen[bytes]] | None = None) -> None:
         self.count = 0
@@ -107,9 +113,8 @@ class _Stops:
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
         self.count += 1
-        if number != signal.SIGINT:  # a terminal's Ctrl-C goes to all of them anyway
-            for one in self._processes:
-                one.send_signal(number)
+        for one in self._processes:
+            one.send_signal(number)
 
 
 def _line(text: str) -> None:

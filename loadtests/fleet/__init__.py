@@ -47,6 +47,9 @@ class Crew(Protocol):
     def listen(self, timeout_s: float) -> None:
         """Take in what they say within this time, and who has ended."""
 
+    def came(self) -> int:
+        """How many there are so far, ready or not."""
+
     def late_ns(self) -> int:
         """How long a command may take to be heard, at most about."""
 
@@ -80,7 +83,8 @@ class Fleet:
         self._plan, self._planned = plan, plan.workers
         self._dealer = Dealer(plan, parts)
         self.slot, self._slot_ns = 0, 0
-        self._began = False
+        self._began = self._ending = False
+        self._paused: dict[str, int] = {}
         self.on_change: Callable[[], None] = lambda: None
 
     @property
@@ -101,8 +105,14 @@ class Fleet:
         while not stop() and not self.ready():
             self.listen(0.1)
             if clock.monotonic_ns() > until:
-                came = sum(member.ready for member in self.members)
-                raise FleetError(f"{came} of {self._planned} workers came up within {within_s:g} s")
+                raise FleetError(self._too_few(within_s))
+
+    def _too_few(self, within_s: float) -> str:
+        """Who did not come, or came and could not start."""
+        came, ready = self._crew.came(), sum(member.ready for member in self.members)
+        if came < self._planned:
+            return f"{came} of {self._planned} workers have joined within {within_s:g} s"
+        return f"{ready} of {self._planned} workers were ready within {within_s:g} s"
 
     def ready(self) -> bool:
         """
@@ -124,13 +134,16 @@ class Fleet:
         """Begin at `zero_ns`."""
         self._began = True
         for member in self.members:
+            member.started = True
+        for member in self.members:
             self._start(member)
 
     def _start(self, member: Member) -> None:
         """Say when the run began, or begins, and what has become of it since."""
         member.started = True
         deals = self._dealer.shards.to_json()
-        told = {"zero_ns": self.zero_ns, "slot": self.slot, "start_ns": self._slot_ns, "deals": deals}
+        live = [one.number for one in self.members if one.plays]
+        told = {"zero_ns": self.zero_ns, "slot": self.slot, "start_ns": self._slot_ns, "deals": deals, "live": live}
         self._crew.start(member, {"do": "start", **told})
 
     def elapsed_s(self) -> float:
@@ -139,18 +152,22 @@ class Fleet:
 
     def stop(self, stop: Stop) -> None:
         """Offer no more; what is in flight goes on."""
+        self._ending = True
         self._tell({"do": "stop", "stop": [*stop]})
 
     def end(self) -> None:
         """Offer no more, and for no reason that anybody would have to be told: the load is as long as it was."""
+        self._ending = True
         self._tell({"do": "end"})
 
     def cancel(self, flag: str) -> None:
         """End what is in flight; each request is recorded as cancelled."""
+        self._ending = True
         self._tell({"do": "cancel", "flag": flag})
 
     def pause(self, arm: str, until_ns: int) -> None:
         """The provider of an arm asked one worker for a pause: all of them keep it."""
+        self._paused[arm] = until_ns
         self._tell({"do": "pause", "arm": arm, "until_ns": until_ns})
 
     def go(self, slot: int) -> None:
@@ -165,16 +182,17 @@ class Fleet:
 
     def _tell(self, command: dict[str, Any]) -> None:
         for member in self.members:
-            self._crew.tell(member, command)
+            if member.started:
+                self._crew.tell(member, command)
 
     def listen(self, timeout_s: float) -> None:
         """Take in what the workers say within this time; see to who was lost, and to who has joined late."""
         self._crew.listen(timeout_s)
         if self._began:
             for member in self.members:
-                if member.gone and not member.dealt:
+                if member.started and member.gone and not member.dealt:
                     self._replace(member)
-                elif member.ready and not member.started and member.alive:
+                elif member.ready and not member.started and member.alive and not self._ending:
                     self._welcome(member)
 
     def close(self) -> None:
@@ -186,7 +204,7 @@ class Fleet:
 
     def _heirs(self) -> tuple[int, ...]:
         """Who can take over: those who still offer; who has nothing of its own goes first."""
-        able = [one.number for one in self.members if one.started and one.alive and one.reached < self.slot]
+        able = [one.number for one in self.members if one.plays and one.reached < self.slot]
         owned = set(range(self._planned)).union(*(deal.to for deal in self._dealer.shards.deals))
         idle = [number for number in able if number not in owned]
         return tuple(idle or able)
@@ -196,23 +214,30 @@ class Fleet:
         lost.dealt = True
         now_ns = clock.monotonic_ns() - self.zero_ns
         lost.about |= {"lost_ns": now_ns, "why": lost.gone, "seen_ns": lost.seen_ns - self.zero_ns}
-        heirs = self._heirs()
-        if heirs and self._dealer.can_deal:
-            self._deal((lost.number,), heirs, now_ns + START_NS + self._crew.late_ns())
+        heirs, later = self._heirs(), tuple(one.number for one in self.members if one.plays)
+        if self._dealer.can_deal and not self._ending:
+            if heirs:
+                self._deal((lost.number,), heirs, now_ns + START_NS + self._crew.late_ns())
+            elif later and self._dealer.has_slot(self.slot + 1):
+                self._deal((lost.number,), later, None)
         self.on_change()
 
     def _welcome(self, member: Member) -> None:
         """Somebody joins late: it gets its part of what is to come; users of a closed loop stay where they are."""
-        able = tuple(one.number for one in self.members if one.started and one.alive and one.reached < self.slot)
+        able = tuple(one.number for one in self.members if one.plays and one.reached < self.slot)
         if self._dealer.deals_arrivals:
             at_ns = clock.monotonic_ns() - self.zero_ns + FENCE_NS
             self._deal(able, (*able, member.number), at_ns)
         self._start(member)
+        for arm, until_ns in self._paused.items():
+            self._crew.tell(member, {"do": "pause", "arm": arm, "until_ns": until_ns})
         self.on_change()
 
-    def _deal(self, of: tuple[int, ...], to: tuple[int, ...], at_ns: int) -> None:
-        deal = self._dealer.deal(of, to, self.slot, self._slot_ns, at_ns)
-        live = [one for one in self.members if one.started and one.alive]
+    def _deal(self, of: tuple[int, ...], to: tuple[int, ...], at_ns: int | None) -> None:
+        """Give what some have to others: from a moment of the run on, or from the next slot on."""
+        slot, into_ns = (self.slot + 1, 0) if at_ns is None else (self.slot, at_ns - self._slot_ns)
+        deal = self._dealer.deal(of, to, slot, into_ns)
+        live = [one for one in self.members if one.plays]
         numbers = sorted({one.number for one in live}.union(to))
         for one in live:
             self._crew.tell(one, {"do": "deal", "deal": deal.to_json(), "live": numbers})
@@ -230,7 +255,7 @@ class Fleet:
     @property
     def done(self) -> bool:
         """Every worker is over, or gone, and what can come of its rows is here."""
-        return not any(member.alive for member in self.members) and self._crew.settled()
+        return not any(member.plays for member in self.members) and self._crew.settled()
 
     def stopping(self) -> Stop | None:
         """Why a worker stopped before its plan did; None where none has."""
@@ -249,8 +274,8 @@ class Fleet:
         return min((member.reached for member in self.members if not member.gone and member.started), default=-1)
 
     def lost(self) -> list[Member]:
-        """The workers that ended without a word."""
-        return [member for member in self.members if member.gone]
+        """The workers that ended without a word, or without their last rows."""
+        return [member for member in self.members if member.gone and member.started]
 
     def dead_end(self) -> Stop | None:
         """Why a run cannot go on: a process here is gone, and what it had reserved of the budget is nobody's now."""
@@ -264,7 +289,7 @@ class Fleet:
             return None
         first = lost[0]
         who = first.name if len(lost) == 1 else "workers " + ", ".join(str(one.number) for one in lost)
-        rest = "nobody was left" if len(lost) == len(self.members) else self._rest(first)
+        rest = "nobody was left" if not any(not one.gone for one in self.members if one.started) else self._rest(first)
         return Stop("worker_lost", f"{who} ended unasked: {first.gone}; {rest}")
 
     def _rest(self, first: Member) -> str:

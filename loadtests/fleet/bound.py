@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import resource
 from typing import Final
 
 import zmq
@@ -27,6 +30,8 @@ def bound(where: tuple[str, int]) -> tuple[zmq.Context[zmq.Socket[bytes]], zmq.S
     Raises:
         HubError: Something else listens there, or the host is not of this machine.
     """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each worker has some files here, and a connection
     context = zmq.Context()
     socket = context.socket(zmq.ROUTER)
     for option, value in OPTIONS:
@@ -36,6 +41,6 @@ def bound(where: tuple[str, int]) -> tuple[zmq.Context[zmq.Socket[bytes]], zmq.S
     except zmq.ZMQError as error:
         socket.close()
         context.term()
-        text = f"--bind {where[0]}:{where[1]}: {error.strerror or error}; name a free port of this machine"
-        raise HubError(text) from None
+        what = "no address of this machine" if error.errno == errno.ENODEV else os.strerror(error.errno or 0)
+        raise HubError(f"--bind {where[0]}:{where[1]}: {what}; name a free port of this machine") from None
     return context, socket

@@ -43,26 +43,34 @@ class Dealer:
         """Whether others can go on where a worker is lost: not in a closed loop whose users have their requests."""
         return self.deals_arrivals or self._plan.requests is None
 
-    def deal(self, of: tuple[int, ...], to: tuple[int, ...], slot: int, slot_ns: int, at_ns: int) -> Deal:
+    def has_slot(self, number: int) -> bool:
+        """Whether the plan has a slot of this number."""
+        return number < len(slots(self._plan, self._of_plan()))
+
+    def _of_plan(self) -> Schedule | None:
+        """The schedule of an open loop, made once."""
+        if self._schedule is None and self.deals_arrivals:
+            self._schedule = self._plan.open_schedule(self._parts)
+        return self._schedule
+
+    def deal(self, of: tuple[int, ...], to: tuple[int, ...], slot: int, into_ns: int) -> Deal:
         """
         Give what some have from a moment on to others.
 
         Args:
             of: Numbers of the workers.
             to: Numbers of the workers.
-            slot: The one at hand.
-            slot_ns: Where it began on the run's axis.
-            at_ns: From this moment of that axis on.
+            slot: From this one on.
+            into_ns: So long after its start.
         """
-        deal = Deal(slot, self._place(slot, at_ns - slot_ns), of, to)
+        deal = Deal(slot, self._place(slot, into_ns), of, to)
         self.shards.add(deal)
         return deal
 
     def _place(self, slot: int, into_ns: int) -> int:
         """The first arrival of the schedule that is due so long after a slot's start."""
-        if self._plan.mode != "open":
+        schedule = self._of_plan()
+        if schedule is None:
             return 0
-        if self._schedule is None:
-            self._schedule = self._plan.open_schedule(self._parts)
-        first_ns = slots(self._plan, self._schedule)[slot].first_ns
-        return int(np.searchsorted(self._schedule.offsets_ns, first_ns + into_ns))
+        first = slots(self._plan, schedule)[slot]
+        return int(np.searchsorted(schedule.offsets_ns, first.first_ns + into_ns)) if into_ns else first.first

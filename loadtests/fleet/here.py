@@ -104,6 +104,10 @@ class Here:
             if member.alive and process.popen.poll() is not None and process.lines.closed:
                 member.gone, member.seen_ns = process.how_it_ended(), clock.monotonic_ns()
 
+    def came(self) -> int:
+        """How many there are: all that were started."""
+        return len(self.members)
+
     def late_ns(self) -> int:
         """How long a command may take to be heard, at most about; besides what it takes anyway."""
         return 0

@@ -14,11 +14,11 @@ import zmq
 
 from loadtests import clock
 from loadtests.fleet.bound import bound
-from loadtests.fleet.member import Member
+from loadtests.fleet.entrance import Entrance, host_of, new_member
 from loadtests.fleet.peer import Peer
 from loadtests.ledger import Told
-from loadtests.link.frames import BEAT_S, GIVE_UP_S, mismatch, pack, unpack
-from loadtests.shards import MOST_WORKERS
+from loadtests.link.frames import BEAT_S, GIVE_UP_S, pack, unpack
+from loadtests.link.shape import is_sound
 from loadtests.shipping import Inbox
 from loadtests.sink import ENDED, DiskFullError
 from loadtests.stop import Stop
@@ -28,14 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from loadtests.fleet.member import Member
     from loadtests.ledger import Ledger
 
 PATIENCE_S: Final = 20.0
 """How long the end of a run waits for workers that were told to end."""
 
-WAITING_NS: Final = 5_000_000_000
-"""Who waits for the others and has not asked again for so long has gone."""
-
+TAKE_NS: Final = 100_000_000
+PREPARE_NS: Final = 20_000_000_000
+RECALL_NS: Final = 300_000_000
 GOOD_BYES: Final = 10
 GOOD_BYE_S: Final = 0.2
 NOTICE_NS: Final = 100_000_000
@@ -62,24 +63,23 @@ class Hub:
     def __init__(self, where: tuple[str, int], parts: Path, ledger: Ledger | None = None) -> None:
         self.members: list[Member] = []
         self.on_join: Callable[[str, int], None] = lambda _host, _count: None
-        self._work: tuple[dict[str, Any], dict[str, bytes]] | None = None
-        self._expected = 1
-        self._waiting: dict[bytes, tuple[int, dict[str, Any]]] = {}
+        self._entrance = Entrance()
         self._parts, self._ledger = parts, ledger
         self._inbox = Inbox(parts)
         self._peers: dict[bytes, Peer] = {}
         self._full: Stop | None = None
         self._beat_ns = 0
-        self._again = False
+        self._again_s: Callable[[], float] = lambda: 0.0
+        self._closing = self._impatient = False
         self._context, self._socket = bound(where)
 
     def offer(self, manifest: dict[str, Any], inputs: dict[str, bytes], workers: int) -> None:
         """Once so many have joined, they and whoever comes later get this to do."""
-        self._work, self._expected = (manifest, inputs), workers
+        self._entrance.offer(manifest, inputs, workers)
 
-    def stay(self) -> None:
-        """The workers are to come back for another run when this one is over."""
-        self._again = True
+    def stay(self, again_s: Callable[[], float]) -> None:
+        """For how long its workers are to come back for another run when this one is over; 0 where there is none."""
+        self._again_s = again_s
 
     # As a crew.
 
@@ -102,8 +102,12 @@ class Hub:
             for peer in self._peers.values():
                 self._beat(peer, now_ns)
         for peer in self._peers.values():
-            if peer.member.alive and peer.silent_s > GIVE_UP_S:
+            if not peer.home and peer.silent_s > GIVE_UP_S:
                 self._gone(peer, f"nothing heard of it for {GIVE_UP_S:g} s")
+
+    def came(self) -> int:
+        """How many have joined so far."""
+        return len(self.members) + len(self._entrance.waiting)
 
     def late_ns(self) -> int:
         """How long a command may take to be heard, at most about: by the ways of the quickest answers, twice."""
@@ -111,25 +115,28 @@ class Hub:
         return NOTICE_NS + 2 * max(trips, default=0)
 
     def settled(self) -> bool:
-        """Whether all that can come of their rows is here."""
-        return self._full is not None or all(
-            peer.home or peer.silent_s > GIVE_UP_S for peer in self._peers.values()
-        )  # fmt: skip
+        """Whether all that can come of their rows is here, or nobody waits for it any more."""
+        over = self._full is not None or self._impatient
+        return over or all(one.home or one.refused or one.silent_s > GIVE_UP_S for one in self._peers.values())
 
     def kill(self) -> None:
         """Have the load-making processes ended at once; what they had flushed still comes."""
+        self._impatient = True
         for member in self.members:
             self.tell(member, {"do": "kill"})
 
     def close(self) -> None:
         """Wait for who still ends, say good-bye, and hear nothing more."""
+        self._closing = True
+        for key in self._entrance.waiting:
+            self._send(key, {"kind": "refuse", "text": "the master gave up before its run began: see what it says"})
         until_ns = clock.monotonic_ns() + int(PATIENCE_S * 1e9)
-        while clock.monotonic_ns() < until_ns and not (self.settled() and not any(m.alive for m in self.members)):
+        while clock.monotonic_ns() < until_ns and not (self.settled() and not any(one.plays for one in self.members)):
             self.listen(0.1)
         for _ in range(GOOD_BYES):
             for peer in self._peers.values():
                 if not peer.left:
-                    self._send(peer.key, {"kind": "bye", "again": self._again})
+                    self._send(peer.key, {"kind": "bye", "again_s": self._again_s()})
             self.listen(GOOD_BYE_S)
             if all(peer.left or peer.silent_s > 2 * BEAT_S for peer in self._peers.values()):
                 break
@@ -143,13 +150,15 @@ class Hub:
     # What comes.
 
     def _take_all(self) -> None:
-        while True:
+        """What has come, but for no longer than others may wait for their beats."""
+        until_ns = clock.monotonic_ns() + TAKE_NS
+        while clock.monotonic_ns() < until_ns:
             try:
                 key, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
             found = unpack(frames)
-            if found is not None:
+            if found is not None and is_sound(found[0]):
                 self._take(key, *found)
 
     def _take(self, key: bytes, message: dict[str, Any], data: list[bytes]) -> None:
@@ -186,50 +195,35 @@ class Hub:
         elif kind == "gone":
             self._gone(peer, message["how"])
         elif kind == "home":
-            peer.home = True
+            peer.home = peer.member.about["delivered"] = True
             if message["ended"]:
                 (self._parts / f"{ENDED}{number}").touch()
-            if self._ledger is not None and not peer.member.gone:
+            if self._ledger is not None:
                 self._ledger.done(number, Spend(*message["settled"]))
 
     def _join(self, key: bytes, message: dict[str, Any]) -> None:
         """A worker is there: it gets its number and its work; the same again where the answer got lost."""
-        if text := mismatch(message):
-            self._send(key, {"kind": "refuse", "text": text})
-        elif key in self._peers:
+        if self._closing:
+            return  # it will ask the next run's master, if there is one
+        if key in self._peers:
             self._prepare(self._peers[key])
-        elif len(self.members) >= MOST_WORKERS:
-            self._send(key, {"kind": "refuse", "text": f"the run has {MOST_WORKERS} workers, which is all it may have"})
+        elif text := self._entrance.refuses(message, len(self.members)):
+            self._send(key, {"kind": "refuse", "text": text})
         else:
-            if key not in self._waiting:
-                self.on_join(str(message.get("host", "?")), len(self._waiting) + len(self.members) + 1)
-            self._waiting[key] = (clock.monotonic_ns(), message)
-            self._admit()
-
-    def _admit(self) -> None:
-        """Once all who are expected are there, number them in the order that they ask for; then anybody."""
-        now_ns = clock.monotonic_ns()
-        self._waiting = {key: one for key, one in self._waiting.items() if now_ns - one[0] < WAITING_NS}
-        if self._work is None or len(self._waiting) + len(self.members) < self._expected:
-            return
-        for key, (_, message) in sorted(self._waiting.items(), key=lambda one: str(one[1][1].get("order", ""))):
-            self._prepare(self._enter(key, message))
-        self._waiting.clear()
+            if key not in self._entrance.waiting:
+                self.on_join(host_of(message), self.came() + 1)
+            for other, one in self._entrance.join(key, message, len(self.members)):
+                self.members.append(new_member(len(self.members), one))
+                self._peers[other] = Peer(other, self.members[-1])
+                self._prepare(self._peers[other])
 
     def _prepare(self, peer: Peer) -> None:
-        assert self._work is not None
-        about, inputs = self._work
-        own, names = about | {"worker": peer.member.number}, list(inputs)
-        self._send(peer.key, {"kind": "prepare", "manifest": own, "inputs": names}, *(inputs[name] for name in names))
-
-    def _enter(self, key: bytes, message: dict[str, Any]) -> Peer:
-        member = Member(len(self.members), where=str(message.get("host", "?"))[:100])
-        member.seen_ns = clock.monotonic_ns()
-        member.about = {key: message.get(key) for key in ("host", "pid", "cpus", "kernel", "limits")}
-        member.about["joined_unix_ns"] = clock.realtime_ns()
-        self.members.append(member)
-        peer = self._peers[key] = Peer(key, member)
-        return peer
+        """Send it its work; not again while that may be on its way."""
+        now_ns = clock.monotonic_ns()
+        if peer.prepared_ns is None or now_ns - peer.prepared_ns > PREPARE_NS:
+            peer.prepared_ns = now_ns
+            message, inputs = self._entrance.work(peer.member.number)
+            self._send(peer.key, message, *inputs)
 
     def _rows(self, peer: Peer, message: dict[str, Any], data: list[bytes]) -> None:
         """A piece of a worker's file: on this disk, then acknowledged."""
@@ -243,16 +237,18 @@ class Hub:
             peer.member.stopping = self._full
             return
         except ValueError as error:
+            peer.refused = True
             self._gone(peer, str(error))
             return
+        except OSError:
+            return  # no descriptor is left, or the disk is ill: it comes again
         self._send(peer.key, {"kind": "ack", "name": name, "size": size})
 
     def _gone(self, peer: Peer, how: str) -> None:
         """It ended without a word, or is not heard any more: what it may spend of the budget counts as spent."""
-        if peer.member.alive:
-            peer.member.gone = how
-            if self._ledger is not None:
-                self._ledger.lost(peer.member.number)
+        peer.member.gone = peer.member.gone or how
+        if self._ledger is not None:
+            self._ledger.lost(peer.member.number)
 
     def _beat(self, peer: Peer, now_ns: int) -> None:
         """Say that this master lives, and again what was not heard."""
@@ -277,13 +273,16 @@ class Hub:
     def _lease(self, peer: Peer, kind: str, told: Told) -> None:
         """A worker asks for more of the budget, or has given back; whoever is given up has nothing to ask for."""
         ledger, number = self._ledger, peer.member.number
-        if ledger is None or peer.member.gone:
+        if ledger is None or peer.home:
             return
         if kind == "returned":
             ledger.returned(number, told)
+        if kind == "returned" or peer.member.gone:
             return
         answer = ledger.ask(number, told)
         self._send(peer.key, {"kind": "grant", "grant": [*answer.grant], "spent": answer.spent})
+        now_ns = clock.monotonic_ns()
         for other in self._peers.values():
-            if other.member.number in answer.recall:
+            if other.member.number in answer.recall and now_ns - other.recalled_ns > RECALL_NS:
+                other.recalled_ns = now_ns
                 self._send(other.key, {"kind": "recall"})

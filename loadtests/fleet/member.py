@@ -24,7 +24,7 @@ class Member:
         where: Its host's name; "" where it is a process of this master's own.
         ready: It has read its plan and could start.
         started: It was told the start.
-        over: It has said that all of its share is over; all that it recorded is here.
+        over: It has said that all of its share is over; its last rows may still be on their way.
         reached: The last slot that it is done with; -1 before the first.
         gone: How it ended without a word, for people; "" while it hasn't.
         dealt: What it had has been given to others, or nobody is left who could take it.
@@ -54,6 +54,11 @@ class Member:
     def alive(self) -> bool:
         """It may still do something."""
         return not self.over and not self.gone
+
+    @property
+    def plays(self) -> bool:
+        """It was started, and may still do something."""
+        return self.started and self.alive
 
     def heard(self, said: dict[str, Any]) -> None:
         """Take in what it says: `ready`, `reached`, `status` or `over`."""

@@ -20,6 +20,8 @@ class Peer:
     Attributes:
         home: All that it had to send is here.
         left: It has said good-bye.
+        refused: It has sent what cannot be taken: nothing more of its rows comes.
+        prepared_ns, recalled_ns: When it was last sent its work, when its lease was last asked back.
     """
 
     key: bytes
@@ -28,6 +30,9 @@ class Peer:
     heard: Heard = field(default_factory=Heard)
     home: bool = False
     left: bool = False
+    refused: bool = False
+    prepared_ns: int | None = None
+    recalled_ns: int = 0
 
     @property
     def silent_s(self) -> float:
