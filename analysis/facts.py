@@ -135,8 +135,8 @@ OF_PROFILE: Final = (
 EMBEDDED: Final = "mock"
 """The embedded provider, which listens on another port for each run."""
 
-NEVER_ALIKE: Final = frozenset({"plan.salt", "plan.model", "plan.arm"})
-"""The salt is new for each run, the model is told once already, and the arm is the side itself."""
+NEVER_ALIKE: Final = frozenset({"plan.salt", "plan.model", "plan.arm", "plan.allow_insecure_http"})
+"""The salt is new for each run, the model is told once already, the arm is the side itself, the last a permission."""
 
 
 def _settings(run: Run) -> dict[str, Any]:

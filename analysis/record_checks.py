@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def complete(seen: Evidence) -> Check:
-    """28: every planned arrival has its row, and the run and its workers came to their end."""
+    """28: every planned arrival has its row, and one, and the run and its workers came to their end."""
     rule = Rule(28, "rows of planned arrivals", "", 0.0, None, limit="all, and the run ended")
     recorded, manifest = int((~where(seen.run.requests, "phase", "drain")).sum()), seen.run.manifest
     planned = manifest.get("planned")
@@ -29,6 +29,9 @@ def complete(seen: Evidence) -> Check:
         return rule.state(
             value, "invalid", "Rows are missing without a reason: a flaw of firsttoken, please report it."
         )
+    if again := manifest.get("duplicates"):
+        why = f"{again:,} requests were recorded more than once: a flaw of firsttoken, please report it."
+        return rule.state(value, "invalid", why)
     missing = " ".join([*_lost(seen.run), *_early_end(seen.run)])
     return rule.state(value, "doubtful" if missing else "ok", missing)
 

@@ -38,7 +38,7 @@ def take(engine: Engine, place: int) -> tuple[Slot, int] | None:
             continue
         if (early_ns := course.start_ns - engine.receiver.now_ns()) > 0:
             gevent.sleep(early_ns / 1e9)
-        rest(engine, engine.arm_of(place, slot))
+        rest(engine, engine.places.arm_of(place, slot))
         if not course.takes(slot) or not engine.offering:
             continue
         seq = engine.places.next_seq(place, slot, tail=course.offered)
@@ -86,7 +86,7 @@ def turn(engine: Engine, request: Request, place: int, slot: Slot) -> Arrival | 
     Returns:
         None where the budget has no room for it, its slot is over, or the run offers no more.
     """
-    arm, user = engine.arm_of(place, slot), engine.places.side(place, slot)[1]
+    arm, user = engine.places.arm_of(place, slot), engine.places.side(place, slot)[1]
     arrival = engine.arrivals.make(request, engine.receiver.now_ns(), arm=arm, user=user)
     if not engine.admission.admit(arrival):
         return None

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 from loadtests.stop import Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from loadtests.plan import Plan
+    from loadtests.profiles import Profile
     from loadtests.record import Record
     from loadtests.stop import Word
 
@@ -39,6 +40,12 @@ BACK_OFF_NS: Final = 200_000_000
 """How long closed-loop users wait after a failed connection: the next one would fail at once, thousands of times."""
 
 OUT_OF_FILES: Final = ("EMFILE", "ENFILE")
+
+
+def conducts_of(plan: Plan, profiles: Sequence[Profile], now_ns: Callable[[], int]) -> dict[str, Conduct]:
+    """By the name of an arm, what its answers mean; the profiles are those of the plan's arms, in their order."""
+    sides = zip(plan.arms, profiles, strict=True)
+    return {a.name: Conduct(plan, arm=a.name, strict_model=profile.strict_model, now_ns=now_ns) for a, profile in sides}
 
 
 class Conduct:

@@ -19,6 +19,7 @@ from loadtests.targets import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from loadtests.limits import Limits
     from loadtests.plan import Plan
@@ -46,7 +47,9 @@ class Open(NamedTuple):
     at_most: int
 
 
-def refuse(plan: Plan, profiles: Sequence[Profile], limits: Limits, here: int | None = None) -> None:
+def refuse(
+    plan: Plan, profiles: Sequence[Profile], limits: Limits, here: int | None = None, inputs: Path | None = None
+) -> None:
     """
     Refuse what this machine cannot do.
 
@@ -55,12 +58,13 @@ def refuse(plan: Plan, profiles: Sequence[Profile], limits: Limits, here: int | 
         profiles: Of the plan's arms, in their order.
         limits: Of the machine.
         here: How many of the plan's workers are on it; None: all.
+        inputs: Folder of what the run's schedule was read from; None: it is read from there.
 
     Raises:
         OptionError: More connections than open files or local ports.
     """
     here = plan.workers if here is None else here
-    each, most = _share(_open(plan, len(plan.arms)).surely, plan, 1), limits.open_files_hard
+    each, most = _share(_open(plan, len(plan.arms), inputs).surely, plan, 1), limits.open_files_hard
     if here and most is not None and each + RESERVE > most:
         raise OptionError(
             f"{_option(plan)} needs {each} open files in each worker process and {RESERVE} besides, but the hard limit"
@@ -69,7 +73,7 @@ def refuse(plan: Plan, profiles: Sequence[Profile], limits: Limits, here: int | 
     if plan.mode == "open" or limits.ports is None:
         return  # a cap of an open loop may never be reached
     for where, arms in _origins(plan, profiles).items():
-        opened = _share(_open(plan, len(arms)).surely, plan, here)
+        opened = _share(_open(plan, len(arms), inputs).surely, plan, here)
         if opened > limits.ports:
             raise OptionError(
                 f"{_option(plan)} needs {opened} connections to {where} at a time, but this machine has {limits.ports}"
@@ -111,7 +115,7 @@ def _of_ports(plan: Plan, profiles: Sequence[Profile], limits: Limits, here: int
         )
 
 
-def _open(plan: Plan, sides: int) -> Open:
+def _open(plan: Plan, sides: int, inputs: Path | None = None) -> Open:
     """Connections of so many of the plan's arms."""
     together = sides if plan.together else 1
     if plan.mode == "closed":
@@ -126,7 +130,7 @@ def _open(plan: Plan, sides: int) -> Open:
         return Open(0, burst)
     most = plan.max_in_flight
     if most > RESERVE:  # making the schedule takes a while
-        most = min(most, plan.open_schedule().requests * together)
+        most = min(most, plan.open_schedule(inputs).requests * together)
     return Open(most, most)
 
 

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import gevent
 import numpy as np
 
+from loadtests import orders
 from loadtests.arrival import Arrival  # noqa: TC001 - a named tuple keeps its types
 from loadtests.draws import draw
+from loadtests.shards import Owners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +38,7 @@ IN_A_ROW: Final = 16
 SLACK_NS: Final = 3_000_000
 """Closer than this to the next arrival nothing is prepared."""
 
+LATE_NS: Final = 1_000_000_000
 FAR_NS: Final = 1 << 62
 GONE: Final = -1
 """In the place of one that has gone out already, but for other arms."""
@@ -102,22 +105,22 @@ class Player:
     """Plays one slot: the arrivals of this worker's shard, and the turns that follow from them."""
 
     def __init__(self, engine: Engine, slot: Slot, deliver: Callable[[Arrival], object]) -> None:
+        assert engine.schedule is not None, "a closed loop has no schedule to offer"
         self._engine, self._slot, self._deliver = engine, slot, deliver
         self._start_ns = engine.course.start_ns
         self._ready: deque[Ready] = deque()
         self._ready_bytes = 0
-        self._issued = GONE  # of `_places`, the one whose arrivals go out, or have just gone
-        self._places = self._own()
+        self._issued = GONE  # the place whose arrivals go out, or have just gone
+        self._owners = Owners(engine.shards, slot.number, len(engine.schedule), engine.receiver.look)
         self._done: NDArray[np.bool_] | None = None  # by place, what had been issued when it was last dealt anew
-        self._deals = len(engine.shards.deals)
-        self._arrivals = self._of(self._places)
+        self._arrivals = self._of_schedule()
         self._left = True
 
     def play(self) -> None:
         """Offer all of it; returns when that is done, and all of it is over where something follows."""
         engine, receiver, issued = self._engine, self._engine.receiver, 0
         while engine.offering and engine.course.slot is self._slot:
-            if self._deals != len(engine.shards.deals):
+            if self._owners.deals != len(engine.shards.deals):
                 self._redeal()
             arrival = self._next()
             if self._offered_all(arrival):
@@ -131,6 +134,10 @@ class Player:
                 issued = 0
                 continue  # perhaps it was woken before that: a turn has become known, or all is over
             assert arrival is not None
+            if receiver.now_ns() - due_ns > LATE_NS:
+                orders.look(engine)  # this process was held up: perhaps others have it by now
+                if not engine.offering:
+                    return
             self._issue(self._take(arrival))
             issued += 1
             if issued % IN_A_ROW == 0:
@@ -185,6 +192,8 @@ class Player:
         engine.last_due_ns = max(engine.last_due_ns, arrival.scheduled_ns)
         if arrival.scheduled_ns < engine.conducts[arrival.arm].paused_until_ns:
             engine.withhold(arrival, "paused")
+        elif not engine.flight.may_send:
+            engine.withhold(arrival, "in_flight_cap")
         elif not engine.admission.leased and not engine.admission.admit(arrival):
             engine.withhold(arrival, "budget")
         else:
@@ -192,37 +201,33 @@ class Player:
 
     # What is this worker's.
 
-    def _own(self) -> NDArray[np.int64]:
-        """The places of this worker in the slot, ascending."""
-        engine, slot = self._engine, self._slot
-        schedule = engine.schedule
-        assert schedule is not None, "a closed loop has no schedule to offer"
-        own = engine.shards.own(engine.worker, slot.number, len(schedule))
-        last = len(schedule) if engine.course.is_last or slot.last is None else slot.last
-        return own[np.searchsorted(own, slot.first) : np.searchsorted(own, last)]
+    def _own(self, last: int) -> Iterator[NDArray[np.int64]]:
+        """The places of this worker in the slot and before this one, ascending, a slice at a time."""
+        return self._owners.own(self._engine.worker, self._slot.first, last)
 
-    def _of(self, places: NDArray[np.int64]) -> Iterator[Ready]:
-        """What these places ask, arm by arm."""
-        engine, schedule = self._engine, self._engine.schedule
+    def _of_schedule(self) -> Iterator[Ready]:
+        """What the places of this worker ask, arm by arm, but for those that have been issued."""
+        engine, schedule, slot = self._engine, self._engine.schedule, self._slot
         assert schedule is not None
-        for place in places.tolist():
-            at_ns = self._start_ns + int(schedule.offsets_ns[place]) - self._slot.first_ns
-            for arm in self._in_turn(place):
-                yield Ready(place, engine.arrivals.of_schedule(place, arm, at_ns))
+        last = len(schedule) if engine.course.is_last or slot.last is None else slot.last
+        for own in self._own(last):
+            for place in (own if self._done is None else own[~self._done[own]]).tolist():
+                at_ns = self._start_ns + int(schedule.offsets_ns[place]) - slot.first_ns
+                for arm in self._in_turn(place):
+                    yield Ready(place, engine.arrivals.of_schedule(place, arm, at_ns))
 
     def _redeal(self) -> None:
         """Go on with what is this worker's now, but for what it has issued; what is late goes out at once."""
         engine = self._engine
         assert engine.schedule is not None
-        self._deals = len(engine.shards.deals)
         if self._done is None:
             self._done = np.zeros(len(engine.schedule), dtype=np.bool_)
-        self._done[self._places[: np.searchsorted(self._places, self._issued, side="right")]] = True
+        for own in self._own(self._issued + 1):
+            self._done[own] = True
         self._ready = deque(self._other_sides())
         self._ready_bytes = sum(one.arrival.body_bytes for one in self._ready)
-        own = self._own()
-        self._places = own[~self._done[own]]
-        self._arrivals, self._left, self._issued = self._of(self._places), True, GONE
+        self._owners.follow()
+        self._arrivals, self._left, self._issued = self._of_schedule(), True, GONE
 
     def _other_sides(self) -> Iterator[Ready]:
         """What goes to the other arms of an arrival that has gone out to one of them; nobody else makes it up."""

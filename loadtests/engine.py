@@ -15,7 +15,7 @@ from loadtests.admission import Admission
 from loadtests.arrivals import Arrivals
 from loadtests.bodies import Bodies
 from loadtests.client import Health
-from loadtests.conduct import Conduct
+from loadtests.conduct import conducts_of
 from loadtests.course import Course
 from loadtests.flight import Flight
 from loadtests.places import Places
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from loadtests.profiles import Profile
     from loadtests.record import Record
     from loadtests.shards import Deal
-    from loadtests.slots import Slot
 
 
 class Engine:
@@ -60,6 +59,7 @@ class Engine:
         admission: What of it may be sent.
         places: The closed loop's users.
         last_due_ns: The last arrival of the schedule whose moment has come.
+        until_ns: Until then, on the monotonic clock, others will not take over what is this worker's; None: never.
         shards: Which arrivals, and which users, are this worker's.
         on_deal: Called when something was dealt anew.
         on_news: Called when others must know: a provider has asked for a pause, or no more load is offered.
@@ -84,20 +84,17 @@ class Engine:
         secrets = [secret for profile in profiles for secret in profile.secrets(environ)]
         self.bodies = Bodies(parts, worker, plan.keep_bodies, secrets) if plan.keep_bodies else None
         self.senders: dict[str, Sender] = {}
-        self.conducts: dict[str, Conduct] = {}
+        self.conducts = conducts_of(plan, profiles, self.receiver.now_ns)
         for arm, profile in zip(plan.arms, profiles, strict=True):
-            key = profile.api_key(environ)
             self.senders[arm.name] = Sender(
-                target_of(plan, arm, profile), self.receiver, key=key, worker=worker, keep=self._keep,
-                bodies=self.bodies,
+                target_of(plan, arm, profile), self.receiver, key=profile.api_key(environ), worker=worker,
+                keep=self._keep, bodies=self.bodies,
             )  # fmt: skip
-            strict, now_ns = profile.strict_model, self.receiver.now_ns
-            self.conducts[arm.name] = Conduct(plan, arm=arm.name, strict_model=strict, now_ns=now_ns)
         self.admission = Admission(plan, profiles, parts, self._goes_on, self.stop)
         self.stopping: Stop | None = None
         self.last_due_ns = -1
-        self.offering = True
-        self.began = False
+        self.offering, self.began = True, False
+        self.until_ns: int | None = None
         self.schedule = plan.open_schedule(parts, self.workload) if plan.mode == "open" else None
         self.shards = Shards(plan.workers)
         self.course = Course(slots(plan, self.schedule), hold=plan.hold)
@@ -112,8 +109,13 @@ class Engine:
 
     # From start to end.
 
-    def begin(self, zero_ns: int, slot: int = 0, start_ns: int = 0) -> None:
-        """Put the run's start at this moment of the monotonic clock, perhaps a past one, and start the slot at hand."""
+    def begin(self, zero_ns: int, slot: int = 0, start_ns: int = 0, live: Sequence[int] = ()) -> None:
+        """
+        Put the run's start at this moment of the monotonic clock, perhaps a past one, and start the slot at hand.
+
+        `live` numbers all who offer load; without it they are those that were planned.
+        """
+        self._share_cap(live)
         self.receiver.set_zero(zero_ns)
         self.began = True
         self._pulse.start()
@@ -128,30 +130,33 @@ class Engine:
         slot = self.course.slot
         if slot is None:
             self.exhausted()
-        elif self.places.schedule is not None and not self.places.mine() and not self.is_spare:
+        elif self.places.is_empty:
             self.offered()  # there are fewer requests than workers
         elif self.places.schedule is not None and slot.length_ns is not None:
             self._at(start_ns + slot.length_ns, self._time_is_up, number)
         self.receiver.wake()
 
-    @property
-    def is_spare(self) -> bool:
-        """Closed loop: it has joined late, and waits for the users of somebody who gets lost."""
-        return self.worker >= self.plan.workers and self.plan.requests is None
-
     def deal(self, deal: Deal, live: Sequence[int]) -> None:
         """Somebody was lost, or has joined late: what some had is others' now; all who offer load are named."""
         self.shards.add(deal)
-        if self.plan.max_in_flight is not None and self.worker in live:
-            self.flight.allow(self.plan.share_of_cap(sorted(live).index(self.worker), len(live)))
+        self._share_cap(live)
         self.on_deal()
         self.receiver.wake()
 
+    def _share_cap(self, live: Sequence[int]) -> None:
+        """How many may be in flight here; where that is none, who waits would wait for ever."""
+        if self.plan.max_in_flight is None or self.worker not in live:
+            return
+        for arrival in self.flight.allow(self.plan.share_of_cap(sorted(live).index(self.worker), len(live))):
+            self.withhold(arrival, "in_flight_cap")
+            self.admission.release(arrival)
+            self.arrivals.over(arrival, goes_on=False)
+
     def _at(self, at_ns: int, call: Callable[..., None], *args: Any) -> None:
+        gevent.get_hub().loop.update_now()  # else the timer runs from when this process last waited
         self._timers.append(gevent.spawn_later(max(0.0, (at_ns - self.receiver.now_ns()) / 1e9), call, *args))
 
     def _time_is_up(self, number: int) -> None:
-        """Closed loop: a slot's time is over."""
         if self.course.slot is not None and self.course.slot.number == number:
             self.offered()
 
@@ -203,9 +208,8 @@ class Engine:
             DiskFullError: Rows found no room; they are still in `sink.rows`.
         """
         gevent.killall(self._timers, block=False)
-        for one in (*self.senders.values(), self.admission, self.bodies):
-            if one is not None:
-                one.close()
+        for one in [one for one in (*self.senders.values(), self.admission, self.bodies) if one is not None]:
+            one.close()
         try:
             self._pulse.end()
         finally:
@@ -261,14 +265,10 @@ class Engine:
         if self.places.leave(place):
             self.exhausted()
 
-    def arm_of(self, place: int, slot: Slot) -> str:
-        """The name of the arm that a user serves in a slot."""
-        return self.plan.arms[self.places.side(place, slot)[0]].name
-
     def withhold(self, arrival: Arrival, flag: str) -> None:
         """Record an arrival that is not sent, and why."""
         record = self.senders[arrival.arm].record(arrival)
-        record.flags = [*(record.flags or ()), flag]
+        record.flags = [*dict.fromkeys([*(record.flags or ()), flag])]
         self.flight.withheld()
         self.sink.keep(record)
         self._on_record(record)

@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loadtests import bodies, headroom, manifest, missing, record
-from loadtests.derive import derive
+from loadtests import bodies, manifest, record
+from loadtests.assembly import Finished, Tables, assemble
 from loadtests.merge import MergeError, check_held, merge
-from loadtests.parts import RunIsOnError, claim, read_part, write_parquet
-from loadtests.plan import Plan
-from loadtests.played import Played
-from loadtests.sink import ENDED, LOCK
+from loadtests.parts import RunIsOnError, claim, write_parquet
+from loadtests.sink import LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+__all__ = ["ASK_AGAIN_S", "DONE", "Finished", "draft", "finish"]
 
 ASK_AGAIN_S: Final = 0.05
 """Whoever asks if a run is on holds its parts for an instant; so long a finisher waits for that to be over."""
@@ -34,39 +33,6 @@ ASK_AGAIN_S: Final = 0.05
 INCOMPLETE: Final = "incomplete"
 DONE: Final = ".parts"
 """What the parts are called while they are deleted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What finishing found: rows in all, those that were recorded, and those added from the schedule."""
-
-    rows: int
-    recorded: int
-    unsent: int
-    lost: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """
-    What the parts of a run come to; nothing of it is written yet.
-
-    Attributes:
-        requests, client: As requests.parquet and client.parquet hold them.
-        about: The manifest with what follows from them: `rows`, `slots`, `headroom`.
-        counts: Of the rows.
-        ended: By worker, whether it ended as it should.
-        cut: Workers that stopped before their plan was over, and were not told to by their master.
-        length_ns: Of what was planned, the slots of all arms one after another; None where answers decide.
-    """
-
-    requests: pa.Table
-    client: pa.Table
-    about: dict[str, Any]
-    counts: Finished
-    ended: list[bool]
-    cut: list[int]
-    length_ns: int | None
 
 
 # The end of a run.
@@ -212,64 +178,19 @@ def _so_far(found: Tables, run_dir: Path) -> str:
 def _left_behind(found: Tables, run_dir: Path) -> str:
     """A run that is not on, in words."""
     counts, fix = found.counts, f"`firsttoken repair {run_dir}` finishes it"
-    if all(found.ended):
+    if all(found.ended) and not found.cut:
         return f"its workers are done and its files are not made; where nobody is at it, {fix}"
     rows = f"{counts.recorded:,} rows recorded, {counts.unsent:,} unsent, {counts.lost:,} lost"
     return f"the run was killed: {rows}; {fix}"
 
 
-# From parts to tables.
-
-
-def assemble(about: dict[str, Any], parts: Path, *, whole: bool) -> Tables:
-    """
-    The tables of a run from its parts.
-
-    Args:
-        about: The run's manifest.
-        parts: Read as far as its batches are whole.
-        whole: Add a row for every arrival that nobody recorded; False: it may still come.
-    """
-    plan = Plan.from_manifest(about)
-    client, rows = _client(parts), _recorded(parts)
-    workers = range(max(plan.workers, len(about.get("workers") or ())))
-    ended, cut = [_ended(parts, worker) for worker in workers], _cut(parts, about, workers)
-    played = Played(plan, parts, rows, client, ended, about)
-    played.cut = cut
-    added = missing.rows(played) if whole else rows.slice(0, 0)
-    table = derive(pa.concat_tables([rows, added]), _arm_wide(about))
-    lost = int(pc.sum(pc.equal(added.column("outcome"), "lost")).as_py() or 0)
-    counts = Finished(table.num_rows, rows.num_rows, added.num_rows - lost, lost)
-    about = about | {
-        "rows": table.num_rows, "slots": played.slots_to_json(), "headroom": headroom.fill(about, table, client),
-    }  # fmt: skip
-    lengths = [slot.length_ns for slot in played.slots]
-    length_ns = None if None in lengths else sum(length or 0 for length in lengths)
-    return Tables(table, client, about, counts, ended, cut, length_ns)
+# Files.
 
 
 def _write(folder: Path, found: Tables, *, ended: bool, stop: dict[str, Any] | None) -> None:
     write_parquet(found.requests, folder / record.REQUESTS)
     write_parquet(found.client, folder / record.CLIENT)
     manifest.write(folder, found.about | {"ended": ended, "stop": stop})
-
-
-def _arm_wide(about: dict[str, Any]) -> dict[str, dict[str, str]]:
-    return {
-        side["name"]: {"run_id": about["run_id"], "profile": side["profile"]["name"], "model": side["model"]}
-        for side in manifest.arms(about)
-    }
-
-
-def _ended(parts: Path, worker: int) -> bool:
-    return (parts / f"{ENDED}{worker}").exists()
-
-
-def _cut(parts: Path, about: dict[str, Any], workers: range) -> list[int]:
-    """Workers that were lost, as far as the master knew, or that say themselves that they had lost it."""
-    lost = {one["number"] for one in about.get("workers") or () if one.get("lost_ns") is not None}
-    marks = {n: parts / f"{ENDED}{n}" for n in workers}
-    return [n for n, mark in marks.items() if n in lost or (mark.exists() and mark.stat().st_size)]
 
 
 def _counted(run_dir: Path) -> Finished:
@@ -285,17 +206,3 @@ def _counted(run_dir: Path) -> Finished:
         raise FileNotFoundError(f"{path}: cannot be read ({error}), and there are no parts to make it from") from None
     unsent, lost = (int(pc.sum(pc.equal(outcomes, word)).as_py() or 0) for word in ("unsent", "lost"))
     return Finished(len(outcomes), len(outcomes) - unsent - lost, unsent, lost)
-
-
-def _recorded(parts: Path) -> pa.Table:
-    """All rows that the workers wrote."""
-    tables = [table for path in sorted(parts.glob("requests-*.arrows")) if (table := read_part(path)).num_columns]
-    return pa.concat_tables(tables) if tables else record.part_schema().empty_table()
-
-
-def _client(parts: Path) -> pa.Table:
-    """All samples of the clients, in order of time."""
-    tables = [table for path in sorted(parts.glob("client-*.arrows")) if (table := read_part(path)).num_columns]
-    schema = record.client_schema()
-    table = pa.concat_tables(tables).cast(schema) if tables else schema.empty_table()
-    return table.sort_by([("t_ns", "ascending"), ("worker", "ascending")])

@@ -63,11 +63,20 @@ class Flight:
                 self._start(*self._waiting.popleft())
             self._settle()
 
-    def allow(self, most: int | None) -> None:
-        """So many may be in flight from now on; what is, stays."""
+    def allow(self, most: int | None) -> list[Arrival]:
+        """So many may be in flight from now on; what is, stays. Returns who waited, where nobody can go any more."""
         self._most = most
         while self._waiting and (most is None or self._launched < most):
             self._start(*self._waiting.popleft())
+        dropped = [] if self.may_send else self.drop()
+        if dropped:
+            self._settle()
+        return dropped
+
+    @property
+    def may_send(self) -> bool:
+        """The cap leaves room for one at least."""
+        return self._most != 0
 
     def begin(self, arrival: Arrival) -> None:
         """A request is sent in this greenlet from now on, until `end`."""

@@ -48,6 +48,7 @@ class Given:
     budget_tokens: int | None = None
     budget_cost: float | None = None
     budget_time: float | None = None
+    allow_insecure_http: bool = False
     accept_throttling: bool = False
     accept_errors: bool = False
     keep_bodies: float = 0.0

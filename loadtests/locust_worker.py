@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 import gevent.event
 
-from loadtests import child, manifest
+from loadtests import child, fit, manifest, orders
 from loadtests.dispatch import offer
 from loadtests.engine import Engine
 from loadtests.guard import guard, masked
@@ -24,12 +24,10 @@ from loadtests.link.pipe import Pipe
 from loadtests.live import Tally
 from loadtests.locust_tab import answered_of
 from loadtests.plan import Plan
-from loadtests.profiles import Profile, ProfileError
+from loadtests.profiles import Profile
 from loadtests.record import PARTS
-from loadtests.shards import Deal
 from loadtests.sink import DiskFullError
 from loadtests.stop import Stop
-from loadtests.targets import TargetError, reach
 from loadtests.users import ChatUser, deliver_to, fire
 
 if TYPE_CHECKING:
@@ -92,11 +90,14 @@ class LocustWorker:
 
     def _listen(self) -> None:
         while (command := self._pipe.hear()) is not None:
-            if command["do"] == "prepare":
+            if command.get("do") == "prepare":
                 self._done.wait()
                 self._prepare(Path(command["path"]), command["worker"])
             elif self._engine is not None:
-                self._obey(self._engine, command)
+                began = self._engine.began
+                orders.obey(self._engine, command)
+                if self._engine.began and not began:
+                    gevent.spawn(self._serve, self._engine)
         if self._engine is not None:
             self._engine.stop(Stop("orphaned", "the agent beside this worker is gone"))
 
@@ -105,45 +106,23 @@ class LocustWorker:
         about = manifest.read(path)
         profiles = [Profile.model_validate(side["profile"]) for side in manifest.arms(about)]
         guard([secret for profile in profiles for secret in profile.secrets(os.environ)])
+        plan = Plan.from_manifest(about)
         try:
-            for profile in profiles:
-                profile.api_key(os.environ)
-                reach(profile)
-        except (ProfileError, TargetError) as error:
+            fit.check(plan, profiles, os.environ, path / PARTS)
+        except fit.MISTAKES as error:
             logger.error("%s", masked(str(error)))  # noqa: TRY400 - a user's mistake has no traceback
             self._pipe.tell("failed", text=masked(str(error)))
             return
         self._tally = Tally()
         self._engine = engine = Engine(
-            Plan.from_manifest(about), profiles, path / PARTS, worker=number, environ=os.environ,
-            on_record=self._on_record,
-        )  # fmt: skip
+            plan, profiles, path / PARTS, worker=number, environ=os.environ, on_record=self._on_record
+        )
         engine.places.open_ended = engine.plan.shape is not None or bool(engine.plan.stages)
         engine.on_news = self._say
         engine.course.on_reached = lambda slot: self._pipe.tell("reached", worker=number, slot=slot)
         self._done.clear()
         self.environment.firsttoken = engine  # type: ignore[attr-defined]
         self._pipe.tell("ready", worker=number)
-
-    def _obey(self, engine: Engine, command: dict[str, Any]) -> None:
-        """Do what the master says."""
-        match command["do"]:
-            case "start":
-                engine.shards.deals[:] = map(Deal.from_json, command["deals"])
-                engine.begin(command["zero_ns"], command["slot"], command["start_ns"])
-                gevent.spawn(self._serve, engine)
-            case "stop":
-                engine.stop(Stop(*command["stop"]))
-            case "end":
-                engine.exhausted()
-            case "cancel":
-                engine.cancel(command["flag"])
-            case "pause":
-                engine.conducts[command["arm"]].pause(command["until_ns"])
-            case "go":
-                engine.go(command["slot"], command["start_ns"])
-            case "deal":
-                engine.deal(Deal.from_json(command["deal"]), command["live"])
 
     def _serve(self, engine: Engine) -> None:
         """Offer this worker's share until it is over, or Locust stops it; then end."""
@@ -194,6 +173,8 @@ class LocustWorker:
         while True:
             self._say()
             gevent.sleep(STATUS_S)
+            if self._engine is not None:
+                orders.look(self._engine)
 
     def _say(self) -> None:
         if self._engine is not None:

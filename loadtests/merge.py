@@ -52,6 +52,7 @@ def merge(run_dir: Path, sources: Sequence[Path]) -> list[str]:
         raise MergeError(f"{run_dir}: it is finished, and all its workers had delivered all: nothing can be added")
     try:
         found = [path for source in sources for path in _files(source, about["run_id"])]
+        found.sort(key=lambda path: path.name.startswith(ENDED))  # who has ended says so once all its rows are here
         longest = {path.name: path for path in sorted(found, key=whole_of)}
         for path in found:
             _compare(path, parts / path.name)

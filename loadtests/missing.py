@@ -7,6 +7,7 @@ process that had it in its hands was killed, and is `unsent` otherwise.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 from loadtests import record
 from loadtests.plan import BEYOND
 from loadtests.played import ints
+from loadtests.shards import MOST_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,12 +87,12 @@ def _of_schedule(played: Played, slot: Slot, arm: int) -> Iterator[dict[str, Any
         yield row if talks is None else row | talks.about(seq, place, turn)
 
 
-def _ranks(owners: NDArray[np.int64]) -> NDArray[np.int64]:
+def _ranks(owners: NDArray[np.int16]) -> NDArray[np.int64]:
     """How many arrivals before it each one's worker has, shape (n,): workers pick them up in this order."""
+    order = np.argsort(owners, kind="stable")
+    counts = np.bincount(owners)
     ranks = np.empty(len(owners), dtype=np.int64)
-    for worker in np.unique(owners):
-        own = np.flatnonzero(owners == worker)
-        ranks[own] = np.arange(len(own))
+    ranks[order] = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
     return ranks
 
 
@@ -102,7 +104,7 @@ def _end_of(schedule: Any, last: int) -> int:
 class Talks:
     """What became of the turns of conversations that were recorded in a slot: by seq, their outcome and their end."""
 
-    def __init__(self, played: Played, mine: NDArray[np.bool_], owners: NDArray[np.int64]) -> None:
+    def __init__(self, played: Played, mine: NDArray[np.bool_], owners: NDArray[np.int16]) -> None:
         self._played, self._owners = played, owners
         rows = played.rows.filter(pa.array(mine)).select(["seq", "conversation", "outcome", "end_ns", "scheduled_ns"])
         told = rows.to_pylist()
@@ -135,7 +137,7 @@ class Talks:
 
 def _in_hands(played: Played, slot: Slot, arm: int) -> Iterator[dict[str, Any]]:
     """
-    Closed loop: the request after each user's last recorded one, where the user's worker did not end.
+    Closed loop: the request after each user's last recorded one, where a worker that had the user did not end.
 
     Where the requests were counted, those behind it have not been sent either; nor those of a worker that stopped
     before its plan was over, and had nothing in hand when it ended.
@@ -163,6 +165,32 @@ def _in_hands(played: Played, slot: Slot, arm: int) -> Iterator[dict[str, Any]]:
             if plan.requests is None or slot.block is not None:
                 break
             k, outcome = k + 1, "unsent"
+    yield from _taken_over(played, slot, arm, last_end)
+
+
+def _taken_over(played: Played, slot: Slot, arm: int, at_ns: int) -> Iterator[dict[str, Any]]:
+    """
+    Closed loop: the request of each user that somebody had taken over and was lost with, too.
+
+    Which one it was, nobody knows: it is numbered behind all that this worker recorded of such users.
+    """
+    following: dict[int, int] = {}
+    for user, heir in _heirs(played, slot, arm):
+        own = played.seq[(played.seq >= BEYOND) & (played.seq % MOST_WORKERS == heir)]
+        seq = following.get(heir, int(own.max(initial=BEYOND + heir - MOST_WORKERS)) + MOST_WORKERS)
+        following[heir] = seq + MOST_WORKERS
+        yield _row(played, slot, arm, seq, at_ns, Hand(heir)) | {"user": user, "outcome": "lost"}
+
+
+def _heirs(played: Played, slot: Slot, arm: int) -> Iterator[tuple[int, int]]:
+    """Users of an arm, and a worker that took them over while it lived, and did not end."""
+    sides, side = len(slot.arms), slot.arms.index(arm)
+    seats = [seat[side::sides] for seat in played.shards.seatings(played.plan.closed_schedule().users * sides)]
+    for before, after in pairwise(seats):
+        for user in np.flatnonzero(before != after).tolist():
+            gave, heir = int(before[user]), int(after[user])
+            if not played.ended[heir] and played.last_sign_ns[heir] >= played.lost_ns.get(gave, -1):
+                yield user, heir
 
 
 def _row(played: Played, slot: Slot, arm: int, seq: int, at_ns: int, hand: Hand) -> dict[str, Any]:

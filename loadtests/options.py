@@ -146,6 +146,7 @@ def plan_of(arms: Sequence[Arm], profiles: Sequence[Profile], given: Given) -> P
         budget_tokens=given.budget_tokens,
         budget_cost=given.budget_cost,
         budget_time_s=given.budget_time if given.budget_time is not None else chosen.get("budget_time"),
+        allow_insecure_http=given.allow_insecure_http,
         accept_throttling=given.accept_throttling,
         accept_errors=given.accept_errors,
         keep_bodies=given.keep_bodies,

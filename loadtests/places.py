@@ -115,7 +115,17 @@ class Places:
         most = self._plan.requests
         return self._plan.workers == 1 and most is not None and not self._plan.hold and self._given[arm] >= most
 
+    @property
+    def is_empty(self) -> bool:
+        """Closed loop: none is to be taken here, nor may one be when somebody gets lost."""
+        is_spare = self._worker >= self._plan.workers and self._plan.requests is None
+        return self.schedule is not None and not self.mine() and not is_spare
+
     # What is asked.
+
+    def arm_of(self, place: int, slot: Slot) -> str:
+        """The name of the arm that a place serves in a slot."""
+        return self._plan.arms[self.side(place, slot)[0]].name
 
     def side(self, place: int, slot: Slot) -> tuple[int, int]:
         """The arm that a place serves in a slot, by its place in the plan, and its number among that arm's users."""

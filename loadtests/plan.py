@@ -83,6 +83,7 @@ class Plan:
         workload: As it was asked for; `definitions` is what that means.
         salt: Of the prompts' nonces, new for each run, so that no cache knows the prompts of an earlier one.
         budget_requests, budget_tokens, budget_cost, budget_time_s: What the run may spend at most; None: no cap.
+        allow_insecure_http: Plain http may leave a worker's machine and its private network.
         accept_throttling, accept_errors: Go on where most answers are throttled, where most requests fail.
         keep_bodies: Share of the requests whose bodies are kept, redacted.
         tokenizer: Path of a tokenizer that counts answers whose provider doesn't, and gives prompts their length.
@@ -117,6 +118,7 @@ class Plan:
     budget_tokens: int | None = None
     budget_cost: float | None = None
     budget_time_s: float | None = None
+    allow_insecure_http: bool = False
     accept_throttling: bool = False
     accept_errors: bool = False
     keep_bodies: float = 0.0

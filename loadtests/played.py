@@ -39,6 +39,7 @@ class Played:
     Attributes:
         cut: Workers that stopped before their plan was over, whether they ended as they should or not.
         schedule: Of an open loop; None in closed loop.
+        lost_ns: By number of a worker that its master lost, when that was.
         begun_ns: By slot, where it began on the run's axis; None where it never did.
     """
 
@@ -53,7 +54,9 @@ class Played:
         self.schedule = plan.open_schedule(parts, self.source) if plan.mode == "open" else None
         self.slots = slots(plan, self.schedule)
         self.names = [arm.name for arm in plan.arms]
-        self.last_sign_ns, self.issued = _last_signs(len(ended), client, about.get("workers") or ())
+        told = about.get("workers") or ()
+        self.lost_ns = {one["number"]: one["lost_ns"] for one in told if one.get("lost_ns") is not None}
+        self.last_sign_ns, self.issued = _last_signs(len(ended), client, told)
         self.in_order = len(self.slots) == 1 and len(plan.arms) == 1 and not plan.has_conversations
         self.seq = ints(rows, "seq")
         self.scheduled_ns = ints(rows, "scheduled_ns")
@@ -106,7 +109,7 @@ class Played:
             spans.append((start_ns, first_ns, length_ns))
         return spans
 
-    def owners(self, slot: Slot) -> NDArray[np.int64]:
+    def owners(self, slot: Slot) -> NDArray[np.int16]:
         """The worker of each arrival of an open loop, as a slot plays them, shape (n,)."""
         assert self.schedule is not None
         return self.shards.owners(slot.number, len(self.schedule))

@@ -188,6 +188,7 @@ def _given(options: Any, users: int) -> Given:
         budget_requests=options.budget_requests or None,
         budget_tokens=options.budget_tokens or None,
         budget_cost=options.budget_cost or None,
+        allow_insecure_http=options.allow_insecure_http,
         accept_throttling=options.accept_throttling,
         accept_errors=options.accept_errors,
     )

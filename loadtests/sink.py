@@ -35,7 +35,7 @@ LOCK: Final = "lock"
 """Held, shared, by every worker that still writes: the parts of a run that is on are nobody else's."""
 
 RESERVE_BYTES: Final = 2 << 20
-DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class DiskFullError(OSError):

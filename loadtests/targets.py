@@ -59,12 +59,22 @@ def profile_of(
         profile = _through_environment(profile)
     know(profile.secrets(os.environ))
     _require(profile)
-    if not (is_local(profile) or allow_insecure_http) and httpx.URL(profile.url).scheme == "http":
+    refuse_open_way(profile, allowed=allow_insecure_http)
+    return profile
+
+
+def refuse_open_way(profile: Profile, *, allowed: bool) -> None:
+    """
+    Refuse plain http that leaves this machine and its private network, but where that is allowed.
+
+    Raises:
+        TargetError: It would.
+    """
+    if not (is_local(profile) or allowed) and httpx.URL(profile.url).scheme == "http":
         raise TargetError(
             f"{profile.base_url} is plain http and leaves this network: key and prompts could be read on the way;"
             " use https, or add --allow-insecure-http if that is meant"
         )
-    return profile
 
 
 def _pairs(pairs: Sequence[str]) -> dict[str, str]:

@@ -2,9 +2,9 @@
 A load-making process: `python -m loadtests.worker RUN_DIR NUMBER`.
 
 It reads its plan from the manifest, offers its shard of the load with Locust's local runner, and speaks with its parent
-(the master, or the agent of another machine) in lines of JSON: statuses out, commands in (`start`, `stop`, `cancel`,
-`pause`, `go`, `deal`). It never draws, compresses, ships or judges. When the parent is gone (its pipe is closed) it
-lets what is in flight finish and keeps its parts.
+(the master, or the agent of another machine) in lines of JSON: statuses out, commands in, which `orders` obeys. It
+never draws, compresses, ships or judges. When the parent is gone (its pipe is closed) it lets what is in flight finish
+and keeps its parts.
 """
 
 from __future__ import annotations
@@ -21,20 +21,17 @@ from typing import Any, Final
 import gevent
 from locust.env import Environment
 
-from loadtests import manifest
+from loadtests import fit, manifest, orders
 from loadtests.dispatch import drive, offer
 from loadtests.engine import Engine
 from loadtests.guard import guard, masked
 from loadtests.link.pipe import Pipe
 from loadtests.live import Tally
 from loadtests.plan import Plan
-from loadtests.profiles import Profile, ProfileError
+from loadtests.profiles import Profile
 from loadtests.record import PARTS
-from loadtests.shards import Deal
 from loadtests.sink import DiskFullError
 from loadtests.stop import Stop
-from loadtests.targets import TargetError, reach
-from loadtests.tokens import TokensError
 from loadtests.users import MixedUser, deliver_to
 
 STATUS_S: Final = 0.5
@@ -51,10 +48,8 @@ class Worker:
         self.plan = Plan.from_manifest(facts)
         profiles = [Profile.model_validate(side["profile"]) for side in manifest.arms(facts)]
         guard([secret for profile in profiles for secret in profile.secrets(os.environ)])
-        if "worker" in facts:  # on another machine: its keys and its way to the provider are its own
-            for profile in profiles:
-                profile.api_key(os.environ)
-                reach(profile)
+        if "worker" in facts:  # on another machine than its master
+            fit.check(self.plan, profiles, os.environ, run_dir / PARTS)
         self.link = link
         self.tally = Tally()
         self.environment = Environment(user_classes=[MixedUser], stop_timeout=PATIENCE_S)
@@ -69,12 +64,12 @@ class Worker:
     def run(self) -> int:
         """Wait for the start, offer the load, end; the exit code is 0 unless rows found no room."""
         self.link.tell("ready", worker=self.engine.worker)
-        command = self.link.hear()
-        if command is None or command["do"] != "start":
-            self.engine.close()
-            return 0
-        self.engine.shards.deals[:] = map(Deal.from_json, command["deals"])
-        self.engine.begin(command["zero_ns"], command["slot"], command["start_ns"])
+        while not self.engine.began:
+            command = self.link.hear()
+            if command is None or command.get("do") in ("stop", "end", "cancel"):
+                self.engine.close()
+                return 0
+            orders.obey(self.engine, command)
         watchers = [gevent.spawn(self._listen), gevent.spawn(self._report)]
         self._offer()
         self.engine.wait()
@@ -116,6 +111,7 @@ class Worker:
         while True:
             self._say()
             gevent.sleep(STATUS_S)
+            orders.look(self.engine)
 
     def _say(self) -> None:
         self.link.tell("status", **self.tally.status(self.engine))
@@ -127,16 +123,7 @@ class Worker:
                 self.engine.stop(Stop("orphaned", "the run's parent process is gone"))
                 gevent.spawn_later(ORPHAN_GRACE_S, self.engine.cancel, "run_end")
                 return
-            if command["do"] == "stop":
-                self.engine.stop(Stop(*command["stop"]))
-            elif command["do"] == "cancel":
-                self.engine.cancel(command["flag"])
-            elif command["do"] == "pause":
-                self.engine.conducts[command["arm"]].pause(command["until_ns"])
-            elif command["do"] == "go":
-                self.engine.go(command["slot"], command["start_ns"])
-            elif command["do"] == "deal":
-                self.engine.deal(Deal.from_json(command["deal"]), command["live"])
+            orders.obey(self.engine, command)
 
 
 class WithoutPandas(MetaPathFinder):
@@ -162,7 +149,7 @@ def main() -> int:
     except DiskFullError as error:
         sys.stderr.write(f"disk full: {error.strerror}\n")
         return 3
-    except (ProfileError, TargetError, TokensError) as error:  # on another machine than its master's
+    except fit.MISTAKES as error:
         link.tell("failed", text=" ".join(masked(str(error)).split()))
         link.drain()
         return 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import orjson
 from commands import about, latest
-from machines import Process, Site, free_port, sleep_until, until
+from machines import Machine, Process, Site, free_port, sleep_until, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,14 +55,17 @@ class Crew:
         """Start the master."""
         to = () if self._mock is None else ("--profile", "vllm", "--model", "mock", "--base-url", self._mock.base_url)
         bind = ("--expect-workers", str(expect), "--bind", f"127.0.0.1:{self.port}", "--no-report")
-        self.master = self._site.start("master", "run", *to, *bind, *words)
+        here = Machine("127.0.0.1", ("env", "-u", "OPENAI_API_KEY"))
+        self.master = self._site.start("master", "run", *to, *bind, *words, on=here)
         return self.master
 
-    def join(self, *words: str, port: int | None = None) -> Process:
-        """Start a worker, at the master's port or at that of a proxy before it."""
+    def join(self, *words: str, port: int | None = None, key: str | None = None) -> Process:
+        """Start a worker, at the master's port or at that of a proxy before it, with an OpenAI key or without one."""
         name = f"w{len(self.workers)}"
         own = ("--master", f"127.0.0.1:{port or self.port}", "--out", name)
-        self.workers.append(self._site.start(name, "worker", *own, *words))
+        keys = ("-u", "OPENAI_API_KEY") if key is None else (f"OPENAI_API_KEY={key}",)
+        here = Machine("127.0.0.1", ("env", *keys))
+        self.workers.append(self._site.start(name, "worker", *own, *words, on=here))
         return self.workers[-1]
 
     def go(self, expect: int, *words: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,11 @@ import pytest
 from loadtests import manifest, profiles, record
 from loadtests.finish import ASK_AGAIN_S, DONE, Finished, finish
 from loadtests.parts import RunIsOnError, claim
-from loadtests.plan import Plan
+from loadtests.plan import BEYOND, Arm, Plan
 from loadtests.record import Record
+from loadtests.shards import Deal
 from loadtests.sink import Sink
+from loadtests.slots import slots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,3 +223,66 @@ def test_whoever_asks_if_a_run_is_on_keeps_nobody_from_finishing_it(tmp_path: Pa
     Timer(ASK_AGAIN_S / 5, asking.close).start()
 
     assert finish(path).rows == 10
+
+
+# Rows that are there twice.
+
+
+def kept(path: Path, worker: int, rows: list[tuple[int, int]], **more: Any) -> None:
+    """Have a worker write these seqs, sent at these moments, and end."""
+    sink = Sink(path / record.PARTS, worker, lambda: None)
+    for seq, sent_ns in rows:
+        known: dict[str, Any] = {"arm": "default", "phase": "measure", "outcome": "ok", "sent_ns": sent_ns} | more
+        sink.keep(Record(workload="chat", worker=worker, seq=seq, stream=True, scheduled_ns=seq * 10**8, **known))
+    sink.close()
+
+
+def test_of_a_request_that_two_recorded_the_row_of_whose_it_was_stays_and_the_other_is_counted(tmp_path: Path) -> None:
+    """
+    Two workers; from 4 on all is worker 1's, so that 0 and 2 are worker 0's, and 1, 3 and all behind are worker 1's.
+
+    1 and 6 were sent by both, by worker 0 first; 5 by worker 1 twice, and 2 by its owner after the other one.
+    """
+    path = run_dir(tmp_path, replace(TEN, workers=2), {}, {})
+    manifest.write(path, manifest.read(path) | {"shards": [Deal(0, 4, (0,), (1,)).to_json()]})
+    kept(path, 0, [(0, 1), (1, 2), (2, 3), (6, 4)])
+    kept(path, 1, [(2, 2), (1, 5), (3, 5), (4, 6), (5, 8), (5, 7), (6, 9), (7, 9), (8, 9), (9, 9)])
+
+    assert finish(path) == Finished(10, 10, 0, 0)
+    rows = pq.read_table(path / record.REQUESTS, columns=["seq", "worker", "sent_ns"]).to_pylist()
+    sent = {row["seq"]: (row["worker"], row["sent_ns"]) for row in rows}
+    assert [sent[seq] for seq in (1, 2, 5, 6)] == [(1, 5), (0, 3), (1, 7), (1, 9)]
+    assert manifest.read(path)["duplicates"] == 4
+
+
+def test_users_of_a_closed_loop_are_their_first_workers_unless_their_requests_are_beyond_the_plan(
+    tmp_path: Path,
+) -> None:
+    """Two users of two workers: 3 is user 1's and so worker 1's; the same number beyond the plan may be anybody's."""
+    plan = Plan.single("m", mode="closed", concurrency=2, duration_s=9.0, workers=2)
+    path = run_dir(tmp_path, plan, {}, {})
+    kept(path, 0, [(0, 1), (3, 2), (BEYOND, 3), (BEYOND, 4)])
+    kept(path, 1, [(1, 1), (3, 4)])
+
+    assert finish(path) == Finished(5, 5, 0, 0)
+    rows = pq.read_table(path / record.REQUESTS, columns=["seq", "worker"]).to_pylist()
+    assert [(row["seq"], row["worker"]) for row in rows] == [(0, 0), (1, 1), (3, 1), (BEYOND, 0), (BEYOND, 0)]
+    assert manifest.read(path)["duplicates"] == 1
+
+
+def test_arms_and_blocks_have_the_same_seqs_once_each(tmp_path: Path) -> None:
+    """Both arms, in turns: nothing is there twice but one row of the second."""
+    plan = replace(TEN, arms=(Arm("a", "m"), Arm("b", "m")), blocks=2)
+    path = run_dir(tmp_path, plan, {}, {})
+    profile = profiles.load("mock").model_dump(mode="json")
+    about = manifest.read(path) | {"arms": [{"name": name, "model": "m", "profile": profile} for name in "ab"]}
+    manifest.write(path, about)
+    sink = Sink(path / record.PARTS, 0, lambda: None)
+    for slot in slots(plan, plan.open_schedule()):
+        for seq in [*range(slot.first, slot.last or 0), *([7] if slot.arms == (1,) and slot.block == 1 else [])]:
+            arm = "ab"[slot.arms[0]]
+            sink.keep(Record(arm, "chat", 0, seq, "measure", True, seq, block=slot.block, outcome="ok", sent_ns=1))
+    sink.close()
+
+    assert finish(path).rows == 20
+    assert manifest.read(path)["duplicates"] == 1

@@ -92,6 +92,28 @@ def test_room_that_became_free_is_taken_without_a_word(desk: Any) -> None:
     assert late.flags == []
 
 
+def test_nobody_waits_for_a_cap_of_nothing(desk: Any) -> None:
+    made = desk(1)
+    made.launch(arrival(0), arrival(1), arrival(2))
+    assert made.flight.allow(1) == []
+    made.flight.close()
+    assert [one.request.seq for one in made.flight.allow(0)] == [1, 2]
+    assert not made.flight.may_send
+    made.let_go(0)
+    assert made.flight.wait(0)
+    assert made.flight.measured == 0
+
+
+def test_where_nothing_is_in_flight_all_is_over_with_those_who_waited(desk: Any) -> None:
+    made = desk(0)
+    made.launch(arrival(0))
+    made.flight.close()
+    assert not made.flight.wait(0)
+    assert len(made.flight.allow(0)) == 1
+    assert made.flight.wait(0)
+    assert made.flight.allow(None) == []
+
+
 def test_who_waits_counts_as_measured_until_it_is_dropped(desk: Any) -> None:
     made = desk(1)
     made.launch(arrival(0), arrival(1), arrival(2, "drain"), arrival(3, "warmup"))

@@ -234,6 +234,9 @@ def test_a_worker_that_has_said_nothing_for_too_long_is_lost_but_may_still_deliv
         scene.hub.listen(0.01)  # all that it has said by now
     lost = scene.hub.members[0]
     lost.seen_ns -= int((GIVE_UP_S + 1) * S)
+    assert scene.hub.settled()  # of whoever was not started nothing comes
+    for member in scene.hub.members:
+        member.started = True
     assert not scene.hub.settled()
     scene.hub.listen(0)
     assert lost.gone == "nothing heard of it for 9 s"

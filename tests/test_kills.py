@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import subprocess
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -69,12 +70,15 @@ def drawn(n: int) -> list[Kill]:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kill], Future[None]]]:
-    """All kills, some at a time, each tried when its turn comes."""
+def done(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Kill], Future[None]]]:
+    """All kills that are asked for, some at a time."""
     pool = ThreadPoolExecutor(AT_ONCE)
+    asked = (getattr(item, "callspec", None) for item in request.session.items)
     futures = {
         kill: pool.submit(killed, tmp_path_factory.mktemp(f"{kill.number}-{kill.victim}-{kill.shape}"), kill)
-        for kill in drawn(KILLS)
+        for kill in (spec.params["kill"] for spec in asked if spec and "kill" in spec.params)
     }
     yield futures.__getitem__
     pool.shutdown(cancel_futures=True)
@@ -243,26 +247,31 @@ def dead(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_file_that_was_cut_short_costs_no_more_than_what_it_held(dead: Path, tmp_path: Path) -> None:
     """
-    Each file of a killed run, of its workers' and of a finished run, cut to a random length: a result, or one line.
+    Each file of a killed run, of a worker's and of a finished run, cut to a random length: a result, or one line.
 
-    A run without its run.json is none, and says so; its rows stay where they are.
+    Of files that each worker has, those of one are enough. A run without its run.json is none, and says so; its rows
+    stay where they are.
     """
-    rng, lines, cuts = random.Random(6), [], []
+    rng = random.Random(6)
+    lines: list[list[str]] = []
+    cuts: list[tuple[Path, list[str]]] = []
     for path in sorted(path for path in dead.rglob("*") if path.is_file() and path.stat().st_size):
         name = path.relative_to(dead)
-        if name.parts[0] == "results" or path.suffix == ".txt" or name.name.startswith("reserve-"):
+        at_master = name.parts[0] in ("run", "done")
+        of_another = name.stem.endswith(("-1", "-2")) if at_master else name.parts[0] != "w0"
+        if of_another or path.suffix == ".txt" or name.name.startswith("reserve-"):
             continue
         place = tmp_path / str(len(cuts))
         shutil.copytree(dead, place, symlinks=True, ignore=shutil.ignore_patterns("reserve-*", "results"))
         os.truncate(place / name, rng.choice([0, rng.randrange(path.stat().st_size)]))
         run = place / "done" / "run" if name.parts[0] == "done" else place / "run"
-        kept = [] if name.parts[0] == "done" else map(str, sorted(place.glob("w*/*-worker-*")))
+        kept = [] if name.parts[0] == "done" else map(str, place.glob("w*/*-worker-*"))
         verbs = [["summary", str(run)], ["repair", str(run), *kept], ["summary", "--json", str(run)]]
         lines += verbs
         cuts += [(name, verb) for verb in verbs]
     ends = in_turn(lines, tmp_path)
     rows = about(dead, dead / "run")["planned"]
-    assert len(cuts) > 60
+    assert len(cuts) > 40
     for (name, verb), end in zip(cuts, ends, strict=True):
         told = (name, verb, end.stdout, end.stderr)
         assert "Traceback" not in end.stderr, told
@@ -274,3 +283,22 @@ def test_a_file_that_was_cut_short_costs_no_more_than_what_it_held(dead: Path, t
             assert f": {rows} rows: " in end.stdout, told
         if name.name == record.MANIFEST:
             assert (end.returncode == 2) == (verb[0] == "repair" or name.parts[0] in ("run", "done")), told
+
+
+def test_a_repair_that_was_killed_is_done_again(dead: Path, tmp_path: Path) -> None:
+    """However far it came: what it leaves has all the rows that one which nobody killed has made."""
+    rng = random.Random(7)
+    whole = pq.read_table(dead / "done" / "run" / record.REQUESTS)
+    cut_short = 0
+    for n in range(4):
+        place = tmp_path / str(n)
+        shutil.copytree(dead, place, symlinks=True, ignore=shutil.ignore_patterns("done", "results"))
+        words = ["repair", str(place / "run"), *map(str, place.glob("w*/*-worker-*"))]
+        with subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as popen:
+            time.sleep(rng.uniform(0.3, 1.5))
+            popen.kill()
+        cut_short += popen.returncode != 0
+        judged(place / "run")
+        assert firsttoken(*words).returncode == 0
+        assert pq.read_table(place / "run" / record.REQUESTS).equals(whole)
+    assert cut_short

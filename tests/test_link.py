@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtests.link import frames
@@ -110,6 +110,7 @@ def test_what_was_taken_is_not_said_again_and_the_rest_not_before_its_time() -> 
     ),
     later_ns=st.integers(0, 100 * S),
 )  # fmt: skip
+@example(apart_ns=0, drift=DRIFT, asks=[(0, 0, 2 * S)], later_ns=0)
 def test_an_offset_is_as_right_as_it_says(
     apart_ns: int, drift: float, asks: list[tuple[int, int, int]], later_ns: int
 ) -> None:
@@ -298,8 +299,9 @@ def test_an_endpoint_is_a_host_and_perhaps_a_port(text: str, host: str, port: in
 
 @pytest.mark.parametrize(
     "text",
-    ["", ":", ":80", "host:", "host:0", "host:65536", "host:x", "host:-1", "host:\u0661", "host: 80", "::1", "fe80::1:80",
-     "[::1", "[]:80", "[host]:80", "a b:80", "tcp://host:80", "user@host", "a,b:80", "-h:80", "..:80", "h\0", "*x"],
+    ["", ":", ":80", "host:", "host:0", "host:65536", "host:x", "host:-1", "host:\u0661", "host: 80", "::1",
+     "fe80::1:80", "[::1", "[]:80", "[host]:80", "a b:80", "tcp://host:80", "user@host", "a,b:80", "-h:80", "..:80",
+     "h\0", "*x"],
 )  # fmt: skip
 def test_what_is_no_endpoint_is_said_in_one_line(text: str) -> None:
     with pytest.raises(UnitError) as caught:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadtests.missing import rows
+from loadtests import clock
+from loadtests.missing import _ranks, rows
 from loadtests.parts import read_part
 from loadtests.plan import BEYOND, Arm, Plan
 from loadtests.played import Played
 from loadtests.record import Record, client_schema, part_schema
-from loadtests.shards import MOST_WORKERS, Deal
+from loadtests.shards import MOST_WORKERS, Deal, Shards
 from loadtests.sink import Sink
 
 if TYPE_CHECKING:
@@ -287,6 +288,47 @@ def test_users_that_were_taken_over_lost_what_their_first_worker_had_in_hand(tmp
     assert [(one["seq"], one["user"], one["outcome"], one["worker"]) for one in found] == [
         (3, 3, "lost", 1), (5, 1, "lost", 1),
     ]  # fmt: skip
+
+
+def test_an_heir_that_was_lost_too_had_each_user_that_it_took_over_in_hand(tmp_path: Path) -> None:
+    """
+    Four users of three workers: 1 is worker 1's; it goes to 2, which has 2 already; both go to 0 when 2 is lost too.
+
+    Of user 1 worker 2 had recorded one request beyond the plan, so that the next such was under way; user 2's was its
+    second, 6. Worker 3, an heir as well, was silent before it could have heard of user 1: it had nothing.
+    """
+    plan = Plan.single("m", mode="closed", concurrency=4, duration_s=9.0, workers=3)
+    recorded = [row(seq, at, "default", user=seq % 4, worker=seq % 4 % 3) for seq, at in ((0, 0), (1, 0), (2, 0))]
+    recorded.append(row(BEYOND + 2, 2 * S, "default", user=1, worker=2))
+    deals = [Deal(0, 0, (1,), (2,)), Deal(0, 0, (2,), (3, 0)), Deal(0, 0, (3,), (0,))]
+    told = {0: (True, None), 1: (False, S), 2: (False, 3 * S), 3: (False, 2 * S)}
+    of = dealt(tmp_path, plan, recorded, deals, told)
+    of.lost_ns = {1: S, 2: 4 * S, 3: 5 * S}
+
+    assert [(one["seq"], one["user"], one["outcome"], one["worker"]) for one in added(of)] == [
+        (5, 1, "lost", 1), (6, 2, "lost", 2), (BEYOND + 2 + MOST_WORKERS, 1, "lost", 2),
+    ]  # fmt: skip
+
+
+def test_heirs_of_several_users_and_arms_lost_one_of_each(tmp_path: Path) -> None:
+    """Two users an arm, together: worker 1 has those of arm b, and all of them are worker 2's when it is lost too."""
+    plan = Plan(ARMS, mode="closed", concurrency=2, duration_s=9.0, workers=2, together=True)
+    told = {0: (True, None), 1: (False, S), 2: (False, 2 * S)}
+    of = dealt(tmp_path, plan, [row(0, 0, "a", user=0)], [Deal(0, 0, (1,), (2,))], told)
+
+    assert [(one["arm"], one["seq"], one["user"], one["worker"]) for one in added(of)] == [
+        ("b", 0, 0, 1), ("b", 1, 1, 1), ("b", BEYOND + 2, 0, 2), ("b", BEYOND + 2 + MOST_WORKERS, 1, 2),
+    ]  # fmt: skip
+
+
+def test_ten_million_arrivals_are_ranked_for_a_thousand_workers_within_seconds() -> None:
+    """One pass over all of them for each worker would take ten seconds and more."""
+    owners = Shards(1000, [Deal(0, 5, (0,), (1,))]).owners(0, 10**7)
+    began_ns = clock.monotonic_ns()
+    ranks = _ranks(owners)
+
+    assert clock.monotonic_ns() - began_ns < 5 * S
+    assert ranks[[0, 1, 999, 1000, 1001, 2000, 2001]].tolist() == [0, 0, 0, 1, 2, 3, 4]
 
 
 def test_counted_requests_of_a_lost_worker_are_not_made_by_others(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests import clock
-from loadtests.shards import Deal, Shards
+from loadtests.shards import SLICE, Deal, Owners, Shards
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,3 +136,34 @@ def test_ten_million_arrivals_are_dealt_within_a_moment() -> None:
 @pytest.mark.parametrize("n", [0, 1])
 def test_of_nothing_nobody_has_anything(n: int) -> None:
     assert Shards(3, [Deal(0, 0, (0,), (1,))]).own(2, 0, n).tolist() == []
+
+
+@given(workers=WORKERS, deals=DEALS, slot=SLOTS, n=ARRIVALS, first=ARRIVALS, last=ARRIVALS)
+def test_whoever_follows_the_deals_one_by_one_knows_the_same(
+    workers: int, deals: list[Deal], slot: int, n: int, first: int, last: int
+) -> None:
+    shards = Shards(workers)
+    owners = Owners(shards, slot, n)
+    for deal in deals:
+        shards.add(deal)
+        owners.follow()
+        for worker in range(8):
+            own = [place for places in owners.own(worker, first, min(last, n)) for place in places.tolist()]
+            assert own == [place for place in shards.own(worker, slot, n).tolist() if first <= place < last]
+
+
+def test_a_long_schedule_is_dealt_anew_in_slices_from_the_place_on_that_a_deal_is_about() -> None:
+    """Ten slices, of which the deals are about two, at the very end: two looks each, and nine for what is own."""
+    shards, n = Shards(3), 10 * SLICE
+    looks: list[int] = []
+    owners = Owners(shards, 0, n, lambda: looks.append(1))
+    shards.add(Deal(0, n - 2 * SLICE, (1,), (0, 2)))
+    owners.follow()  # now they are written down, once
+    looks.clear()
+    shards.add(Deal(0, n - SLICE - 1, (0, 2), (1,)))
+    owners.follow()
+
+    assert len(looks) == 2
+    assert {len(places) <= SLICE for places in owners.own(1, SLICE, n)} == {True}
+    assert len(looks) == 11
+    assert (owners.all() == Shards(3, shards.deals).owners(0, n)).all()

@@ -16,8 +16,9 @@ from test_finish import TEN, run_dir
 
 from loadtests import manifest, record
 from loadtests.finish import Finished, finish
+from loadtests.shipping.whole import whole_messages
 from loadtests.store import StoreError, Storing, check, is_url, join
-from loadtests.store.batches import MOST_BYTES, Growing, messages, rest
+from loadtests.store.batches import MOST_BYTES, Growing, rest
 from loadtests.store.fetching import fetch
 from loadtests.store.mirror import Mirror
 from loadtests.store.objects import Objects
@@ -101,7 +102,7 @@ def test_the_objects_of_a_part_are_streams_and_together_the_part(tmp_path_factor
 
 
 def test_what_a_kill_left_behind_the_last_batch_is_no_message() -> None:
-    assert [messages(WHOLE[:end] + tail) for end in ENDS for tail in (b"", b"\0" * 64, b"\xff" * 64)] == [
+    assert [whole_messages(WHOLE[:end] + tail) for end in ENDS for tail in (b"", b"\0" * 64, b"\xff" * 64)] == [
         end for end in ENDS for _ in range(3)
     ]
 
@@ -196,6 +197,28 @@ def test_a_finished_run_in_a_store_looks_as_on_disk(tmp_path: Path) -> None:
     assert pq.read_table(back / record.REQUESTS).equals(pq.read_table(run / record.REQUESTS))
 
 
+def test_a_finished_run_to_which_a_worker_may_add_rows_is_there_and_so_are_its_parts(tmp_path: Path) -> None:
+    """Worker 0 is on another machine, and has not said its last word; then what it kept is brought home."""
+    run, store = half(tmp_path / "here"), tmp_path / "store"
+    manifest.write(run, manifest.read(run) | {"workers": [{"number": 0, "host": "h"}]})
+    mirror = Mirror(run.parent, Objects(store.as_uri()))
+    mirror.beat()
+    assert finish(run) == Finished(10, 5, 4, 1)
+    mirror.beat()
+
+    there = files(store / run.name)
+    assert {record.MANIFEST, record.REQUESTS, record.CLIENT, "parts/requests-0/000001.arrows"} <= there
+    back = fetch(f"{store.as_uri()}/{run.name}", tmp_path / "back")
+    assert (files(back.path), back.on) == ({record.MANIFEST, record.REQUESTS, record.CLIENT}, [])
+    assert pq.read_table(back.path / record.REQUESTS).num_rows == 10
+
+    (run / record.PARTS / "ended-0").touch()
+    finish(run)
+    mirror.beat()
+    assert files(store / run.name) == files(run) == {record.MANIFEST, record.REQUESTS, record.CLIENT}
+    assert (store / run.name / record.MANIFEST).read_bytes() == (run / record.MANIFEST).read_bytes()
+
+
 def test_parts_that_were_about_to_be_deleted_are_no_run(tmp_path: Path) -> None:
     """The mirror was killed between the last file and the last object of the parts."""
     run, store = half(tmp_path / "here"), tmp_path / "store"
@@ -273,7 +296,8 @@ def test_the_verbs_take_a_url_and_give_back_what_they_changed(tmp_path: Path) ->
 
     assert (refused.returncode, "the run is on" in refused.stderr) == (2, True)
     assert mended.stdout == f"{url}: 10 rows: 5 recorded, 4 unsent, 1 lost\n", mended.stderr
-    assert files(store / run.name) == {record.REQUESTS, record.CLIENT, record.MANIFEST}
+    judged = {record.VALIDITY, record.QUANTILES}
+    assert files(store / run.name) == {record.REQUESTS, record.CLIENT, record.MANIFEST} | judged
     assert not (store / run.name / record.PARTS).exists()
     assert local.returncode == 0, local.stderr
     assert files(tmp_path / "new") == {"latest", *(f"{run.name}/{name}" for name in files(run))}

@@ -323,6 +323,14 @@ def test_missing_rows_without_a_reason_are_invalid(tmp_path: Path) -> None:
     assert statuses(examine(path))[28] == "invalid"
 
 
+@pytest.mark.parametrize(("n", "status"), [(0, "ok"), (3, "invalid")])
+def test_requests_that_were_recorded_twice_are_invalid(tmp_path: Path, n: int, status: str) -> None:
+    path = synthetic.write(tmp_path / "r", synthetic.Recipe(manifest={"duplicates": n}))
+
+    assert statuses(examine(path))[28] == status
+    assert ("3 requests were recorded more than once" in why(path, 28)) == (n > 0)
+
+
 @pytest.mark.parametrize("values", [{"ended": False}, {"stop": {"reason": "Ctrl-C"}}])
 def test_a_run_that_did_not_end_is_doubtful(tmp_path: Path, values: dict[str, Any]) -> None:
     assert examine(synthetic.write(tmp_path / "r", synthetic.Recipe(manifest=values))).verdict == "doubtful"

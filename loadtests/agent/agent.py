@@ -117,7 +117,9 @@ class Agent:
             return
         self.connection.ask_time()
         self._listen()
-        self.connection.beat()
+        if self.connection.beat() and self._load is not None and not self._over and self.connection.zero is not None:
+            until_ns = self.connection.heard_ns + int(SILENCE_S * 1e9)
+            self._load.tell({"do": "until", "at_ns": until_ns})
         if now_ns - self._ship_ns >= SHIP_S * 1e9 or self._over:
             self._ship(now_ns)
         if self._purse is not None:
@@ -156,6 +158,7 @@ class Agent:
         try:
             self._place = place = Place(self._out, about, dict(zip(message["inputs"], data, strict=True)))
         except PlaceError as error:
+            self.connection.tell({"kind": "gone", "how": str(error)})
             self._end = End(2, str(error))
             return
         self.connection.heard_ns = clock.monotonic_ns()
@@ -196,7 +199,8 @@ class Agent:
             elif said["kind"] == "over":
                 self._is_over(said)
             elif said["kind"] == "failed":
-                self._ended = self._failed = said["text"]
+                self._ended = said["text"]
+                self._failed = "" if self._dismissed else self._ended  # else it came too late for a provider of ours
                 self._is_over(None)
             else:
                 self.connection.tell({"kind": "said", "said": said})
@@ -225,7 +229,8 @@ class Agent:
         for piece in self._outbox.pieces(now_ns):
             message = {"kind": "rows", "name": piece.name, "offset": piece.offset}
             if not self.connection.send(message, piece.data):
-                break  # it counts as sent, and goes again when no word of it comes
+                self._outbox.not_sent(piece)
+                break
         if self._over and not self._home and self._outbox.all_home():
             self._home = True
             ended = (self._place.parts / f"{ENDED}{self._place.number}").exists()
@@ -280,14 +285,14 @@ class Agent:
         if self._alone or self._load is None:
             return
         self._alone = True
-        self._say(f"{why}; what is in flight finishes")
+        self._say(why if self.connection.zero is None else f"{why}; what is in flight finishes")
         self._load.tell({"do": "stop", "stop": ["orphaned", why]})
 
     def _kept(self) -> str:
         """Where the rows are that the master does not have."""
         assert self._place is not None
-        run = self._place.run_id
+        left = 0 if self._outbox is None else self._outbox.left()
         return (
-            f"the master does not have all rows; they are in {self._place.path}: "
-            f"`firsttoken repair {run} {self._place.path}` where both are"
+            f"the master lacks the last {left:,} bytes of this worker's files, which are all in {self._place.path}: "
+            f"`firsttoken repair {self._place.run_id} {self._place.path}` where both are"
         )

@@ -116,11 +116,16 @@ class Connection:
         """Whether the master has heard all that it must."""
         return not self._said.open
 
-    def beat(self) -> None:
-        """Say, where that is due, that this worker lives, how its clock stands, and again what was not heard."""
+    def beat(self) -> bool:
+        """
+        Say, where that is due, that this worker lives, how its clock stands, and again what was not heard.
+
+        Returns:
+            Whether it was due.
+        """
         now_ns = clock.monotonic_ns()
         if now_ns - self._beat_ns < BEAT_S * 1e9 or not self.offsets.count:
-            return
+            return False
         self._beat_ns = now_ns
         now = self.offsets.best(now_ns)
         used = self.zero or now
@@ -129,6 +134,7 @@ class Connection:
         self.send({"kind": "beat", "heard": self._heard.count, "clock": clocks})
         for message in self._said.again(now_ns):
             self.send(message)
+        return True
 
     def ask_time(self) -> None:
         """Ask for the master's time, where that is due."""

@@ -103,6 +103,7 @@ def _staging(out: str) -> Path:
 
 def _settled(storing: Storing, staging: Path, url: str) -> int:
     """Wait until the store has all; 3 where it doesn't get it, 130 where somebody won't wait."""
+    from loadtests.record import PARTS, REQUESTS
     from loadtests.store import StoreError, bare
 
     made = [path for path in sorted(staging.iterdir()) if path.is_dir() and not path.is_symlink()]
@@ -115,9 +116,12 @@ def _settled(storing: Storing, staging: Path, url: str) -> int:
     except KeyboardInterrupt:
         code, why = 130, "stopped by Ctrl-C on its way to the store"
     else:
-        if not any(staging.rglob("parts")):
+        parts = list(staging.rglob(PARTS))
+        if not parts:
             shutil.rmtree(staging, ignore_errors=True)
             return 0
+        if all((one.parent / REQUESTS).is_file() for one in parts):
+            why = "a worker may have kept rows of it"
     for path in made:
         again = f"`firsttoken repair {path} --out {shlex.quote(url)}`"
         click.echo(f"firsttoken: {why}; the run is kept in {path}: {again} puts it there", err=True)

@@ -117,7 +117,7 @@ class Hub:
     def settled(self) -> bool:
         """Whether all that can come of their rows is here, or nobody waits for it any more."""
         over = self._full is not None or self._impatient
-        return over or all(one.home or one.refused or one.silent_s > GIVE_UP_S for one in self._peers.values())
+        return over or not any(one.owes and one.silent_s <= GIVE_UP_S for one in self._peers.values())
 
     def kill(self) -> None:
         """Have the load-making processes ended at once; what they had flushed still comes."""

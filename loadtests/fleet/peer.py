@@ -35,6 +35,11 @@ class Peer:
     recalled_ns: int = 0
 
     @property
+    def owes(self) -> bool:
+        """Rows of it may still come: it was started, and has not said that all of them are here."""
+        return self.member.started and not self.home and not self.refused
+
+    @property
     def silent_s(self) -> float:
         """Since when it has not been heard."""
         return (clock.monotonic_ns() - self.member.seen_ns) / 1e9

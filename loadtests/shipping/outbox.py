@@ -1,7 +1,7 @@
 """
 The worker's side: what of its files the master has, what is on its way, and what may go next.
 
-Bounded: a few megabytes are on their way at a time, whatever has piled up on disk. What was not acknowledged in time
+Bounded: about a megabyte is on its way at a time, whatever has piled up on disk. What was not acknowledged in time
 goes again from there on, after twice the time if it was not that either.
 """
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-WINDOW_BYTES: Final = 4 << 20
+WINDOW_BYTES: Final = 1 << 20
+"""Of all files together: what is on its way is what a command of the master, or its answer, may have to wait for."""
 AGAIN_NS: Final = 3_000_000_000
 PATIENCE_NS: Final = 4 * AGAIN_NS
 """On a slow link word of a piece takes its time: what goes again and again would only pile up before it."""
@@ -76,11 +77,16 @@ class Outbox:
         for file in self._files.values():
             if file.sent > file.acked and now_ns - file.at_ns > file.again_ns:
                 file.sent, file.again_ns = file.acked, min(2 * file.again_ns, PATIENCE_NS)
-            while file.sent - file.acked < WINDOW_BYTES and self._size(file) > file.sent and (data := file.read()):
+            while self.on_the_way < WINDOW_BYTES and self._size(file) > file.sent and (data := file.read()):
                 if file.sent == file.acked:
                     file.at_ns = now_ns
                 offset, file.sent = file.sent, file.sent + len(data)
                 yield Piece(file.path.name, offset, data)
+
+    def not_sent(self, piece: Piece) -> None:
+        """There was no room for it on the connection: it goes again."""
+        file = self._files[piece.name]
+        file.sent = min(file.sent, piece.offset)
 
     def acknowledged(self, name: str, size: int, now_ns: int) -> None:
         """The master has so many bytes of a file, on its disk."""

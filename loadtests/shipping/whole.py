@@ -10,7 +10,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from pathlib import Path
 
-PIECE_BYTES: Final = 1 << 20
+PIECE_BYTES: Final = 1 << 18
 _HEAD: Final = struct.Struct("<Ii")
 _CONTINUATION: Final = 0xFFFFFFFF
 
@@ -20,14 +20,14 @@ def whole(path: Path, data: bytes) -> int:
     return whole_messages(data) if path.suffix == ".arrows" else data.rfind(b"\n") + 1
 
 
-def whole_messages(data: bytes) -> int:
+def whole_messages(data: bytes, most: int | None = None) -> int:
     """
-    The length of the whole encapsulated Arrow messages that these bytes begin with.
+    The length of the whole encapsulated Arrow messages that these bytes begin with, or of so many of them at most.
 
     Source: the Arrow columnar format, "Encapsulated message format".
     """
-    source, end = pa.BufferReader(data), 0
-    while _HEAD.size <= len(data) - end:
+    source, end, count = pa.BufferReader(data), 0, 0
+    while _HEAD.size <= len(data) - end and count != most:
         mark, length = _HEAD.unpack_from(data, end)
         if mark != _CONTINUATION or not 0 < length <= len(data) - end - _HEAD.size:
             break
@@ -35,7 +35,7 @@ def whole_messages(data: bytes) -> int:
             pa.ipc.read_message(source)
         except (pa.lib.ArrowException, EOFError, OSError):
             break
-        end = source.tell()
+        end, count = source.tell(), count + 1
     return end
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import pyarrow as pa
+from loadtests.shipping.whole import whole_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,20 +17,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES: Final = 16 << 20
 """Of an object, unless one batch alone is larger."""
-
-
-def messages(data: bytes, most: int | None = None) -> int:
-    """How many of the leading bytes are whole Arrow IPC messages; of at most so many messages."""
-    reader, whole, count = pa.BufferReader(data), 0, 0
-    while most is None or count < most:
-        try:
-            message = pa.ipc.read_message(reader)
-        except (EOFError, OSError, pa.lib.ArrowException):
-            break
-        if message is None or reader.tell() > len(data):
-            break
-        whole, count = reader.tell(), count + 1
-    return whole
 
 
 class Kind(NamedTuple):
@@ -46,7 +32,7 @@ class Kind(NamedTuple):
     whole: Callable[[bytes], int]
 
 
-ARROW: Final = Kind(lambda data: messages(data, 1) or None, messages)
+ARROW: Final = Kind(lambda data: whole_messages(data, 1) or None, whole_messages)
 LINES: Final = Kind(lambda _: 0, lambda data: data.rfind(b"\n") + 1)
 KINDS: Final = {".arrows": ARROW, ".jsonl": LINES}
 

@@ -72,12 +72,15 @@ class Mirror:
             self._of_campaign(folder)
 
     def _look(self, run: Path) -> None:
-        """A run that is on, or one that is over."""
+        """A run that is on, one that is over, or one that is over but keeps its parts, to which more may come."""
         with suppress(FileNotFoundError):  # it was finished, or taken back before its start, in the meantime
-            if (run / PARTS).is_dir():
-                self._live(run)
-            else:
+            if not (run / PARTS).is_dir():
                 self.push(run)
+                return
+            if layout.is_finished((run / MANIFEST).read_bytes(), [path.name for path in run.iterdir()]):
+                for path in layout.files_of(run):
+                    self._file(path)
+            self._live(run)
 
     def _of_campaign(self, folder: Path) -> None:
         if (folder / layout.CAMPAIGN).is_file():
