@@ -129,7 +129,8 @@ def _crew(setup: Setup, path: Path, about: dict[str, Any], view: View, interrupt
     hub.stay(lambda: remote.again_s if any(one.started for one in hub.members) and not interrupts.count else 0.0)
     hub.on_join = lambda host, count: view.say(f"{host} has joined: {count} of {setup.plan.workers}")
     host, port = remote.bind
-    view.say(f"waiting for {setup.plan.workers} workers at {host}:{port}: firsttoken worker --master HOST:{port}")
+    many = "a worker" if setup.plan.workers == 1 else f"{setup.plan.workers} workers"
+    view.say(f"waiting for {many} at {host}:{port}: firsttoken worker --master HOST:{port}")
     return hub
 
 

@@ -108,10 +108,10 @@ def test_a_worker_that_is_stopped_leaves_its_part_to_the_others(tmp_path: Path, 
 def test_users_of_a_lost_worker_move_to_who_has_come_late(tmp_path: Path) -> None:
     """Six users between two workers; a third waits, and has the killed one's three users afterwards."""
     with exact(0.1) as mock, Crew(tmp_path, mock) as crew:
-        crew.go(2, *CLOSED, "--duration", "8s")
-        time.sleep(1)
+        crew.go(2, *CLOSED, "--duration", "14s")
         crew.join()
-        time.sleep(3)
+        until(lambda: len(about(tmp_path)["workers"]) == 3)
+        time.sleep(1)
         killed = crew.number(crew.workers[1])
         crew.load(crew.workers[1]).kill()
         codes = crew.codes()
@@ -121,8 +121,9 @@ def test_users_of_a_lost_worker_move_to_who_has_come_late(tmp_path: Path) -> Non
     assert codes == [3, 0, 0, 0]
     assert found["seq"].is_unique
     assert set(late["user"]) == {user for user in range(6) if user % 2 == killed}
-    assert late["scheduled_ns"].min() > 4e9
-    assert counts(found)["ok"] > 3 * 60 + 3 * 55
+    sent = found[found["sent_ns"].notna()]
+    assert late["scheduled_ns"].min() > sent[sent["worker"] == killed]["scheduled_ns"].max()
+    assert counts(found)["ok"] > 6 * 14 * 5
     assert counts(found).get("lost", 0) <= 3
 
 
