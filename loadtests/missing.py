@@ -160,7 +160,7 @@ def _in_hands(played: Played, slot: Slot, arm: int) -> Iterator[dict[str, Any]]:
         k = int(of_user.max()) // closed.users + 1 if len(of_user) else 0
         outcome = "unsent" if ended else "lost"
         while closed.allows(closed.seq(user, k)):
-            row = _row(played, slot, arm, closed.seq(user, k), last_end, Hand(worker))
+            row = _row(played, slot, arm, closed.seq(user, k), _then(played, worker, last_end), Hand(worker))
             yield row | {"user": user, "outcome": outcome}
             if plan.requests is None or slot.block is not None:
                 break
@@ -179,7 +179,13 @@ def _taken_over(played: Played, slot: Slot, arm: int, at_ns: int) -> Iterator[di
         own = played.seq[(played.seq >= BEYOND) & (played.seq % MOST_WORKERS == heir)]
         seq = following.get(heir, int(own.max(initial=BEYOND + heir - MOST_WORKERS)) + MOST_WORKERS)
         following[heir] = seq + MOST_WORKERS
-        yield _row(played, slot, arm, seq, at_ns, Hand(heir)) | {"user": user, "outcome": "lost"}
+        yield _row(played, slot, arm, seq, _then(played, heir, at_ns), Hand(heir)) | {"user": user, "outcome": "lost"}
+
+
+def _then(played: Played, worker: int, last_end_ns: int) -> int:
+    """When a worker had its last requests in hand, as far as anybody knows: when it was last heard of."""
+    seen_ns = played.last_sign_ns[worker]
+    return min(last_end_ns, seen_ns) if seen_ns >= 0 else last_end_ns
 
 
 def _heirs(played: Played, slot: Slot, arm: int) -> Iterator[tuple[int, int]]:

@@ -241,7 +241,7 @@ def can_be_apart() -> bool:
     """Whether this user can make network namespaces, and wire them."""
     if os.geteuid() != 0:
         return False
-    wires = "ip link add bridge type bridge && ip link add a type veth peer name b"
+    wires = "ip link add bridge type bridge && ip link add name wire type veth peer name end"
     try:
         return subprocess.run(["unshare", "-n", "sh", "-c", wires], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:

@@ -84,10 +84,11 @@ def play(setup: Setup, repeats: int, rest_s: float, *, report: bool, as_json: bo
 def _begun(setup: Setup, interrupts: Interrupts) -> Result | int:
     """The result of a campaign's run; an exit code where it did not begin, which those before it survive."""
     from loadtests.rundir import RunError
+    from loadtests.targets import TargetError
 
     try:
         return _execute(setup, interrupts)
-    except RunError as error:
+    except (RunError, TargetError) as error:
         return fail(str(error), 2)
 
 
