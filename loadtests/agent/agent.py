@@ -167,9 +167,10 @@ class Agent:
         self._load = self._make_load(place)
         self.connection.also(self._load.fd)
         self._say(f"worker {place.number} of {about['run_id']}")
-        for side in manifest.arms(about):
-            if name := side["profile"]["auth"].get("env"):
-                self._say(f"the key in ${name} goes to {side['profile']['base_url']}")
+        asked = [side["profile"] for side in manifest.arms(about)]
+        for name, url in dict.fromkeys((one["auth"].get("env"), one["base_url"]) for one in asked):
+            if name:
+                self._say(f"the key in ${name} goes to {url}")
 
     def _do(self, command: dict[str, Any]) -> None:
         """Pass on a command; the start is put on this machine's clock."""
