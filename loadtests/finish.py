@@ -57,9 +57,7 @@ def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, more: Sequence[
         DiskFullError: No room for the files; the parts are left as they are.
     """
     about = manifest.read(run_dir)
-    if "worker" in about:
-        mine = f"these are parts of worker {about['worker']} of {about['run_id']}"
-        raise MergeError(f"{run_dir}: {mine}; finish that one with them: `firsttoken repair RUN {run_dir}`")
+    _refuse_parts(run_dir, about)
     parts = run_dir / record.PARTS
     shutil.rmtree(run_dir / DONE, ignore_errors=True)  # where deleting them was cut short
     if not parts.is_dir():
@@ -69,6 +67,13 @@ def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, more: Sequence[
     with _claimed(parts):
         merge(run_dir, more)
         return _finish(run_dir, parts, about, stop)
+
+
+def _refuse_parts(run_dir: Path, about: dict[str, Any]) -> None:
+    """What a worker on another machine has kept is no run of its own."""
+    if "worker" in about:
+        mine = f"these are parts of worker {about['worker']} of {about['run_id']}"
+        raise MergeError(f"{run_dir}: {mine}; finish that one with them: `firsttoken repair RUN {run_dir}`")
 
 
 def _claimed(parts: Path) -> TextIO:
@@ -137,6 +142,7 @@ def draft(run_dir: Path, into: Path) -> None:
         DiskFullError: No room for the draft.
     """
     about, parts = manifest.read(run_dir), run_dir / record.PARTS
+    _refuse_parts(run_dir, about)
     on = _is_on(about, parts)
     found = assemble(about, parts, whole=not on)
     if (run_dir / record.REQUESTS).exists() or not parts.is_dir():
@@ -181,7 +187,17 @@ def _left_behind(found: Tables, run_dir: Path) -> str:
     if all(found.ended) and not found.cut:
         return f"its workers are done and its files are not made; where nobody is at it, {fix}"
     rows = f"{counts.recorded:,} rows recorded, {counts.unsent:,} unsent, {counts.lost:,} lost"
-    return f"the run was killed: {rows}; {fix}"
+    more = undelivered(found.about, run_dir)
+    return f"the run was killed: {rows}; {fix}{f'; {more}' if more else ''}"
+
+
+def undelivered(about: dict[str, Any], run_dir: Path) -> str:
+    """Which workers on other machines may have kept rows, and how to add them; "" where none has."""
+    kept = [one for one in about.get("workers") or () if one.get("host") and not one.get("delivered")]
+    if not kept:
+        return ""
+    names = ", ".join(f"worker {one['number']} ({one['host']})" for one in kept)
+    return f"{names} may have kept more: `firsttoken repair {run_dir} PARTS` adds their directories <out>/...-worker-N"
 
 
 # Files.

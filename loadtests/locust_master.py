@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("firsttoken")
 KEPT: Final = 10_000
 TICK_S: Final = 0.05
+SPAWN_NS: Final = 1_000_000_000
+"""What Locust's workers need to have their users, which would otherwise make the first requests late."""
+
 JOIN_S: Final = 30.0
 """How long Locust's workers may take to be ready for a run of ours."""
 
@@ -147,7 +150,7 @@ class LocustMaster:
                 mock.stop()
             shutil.rmtree(path, ignore_errors=True)
             raise
-        fleet.zero_ns = clock.monotonic_ns() + fleet.lead_ns()
+        fleet.zero_ns = clock.monotonic_ns() + fleet.lead_ns() + SPAWN_NS
         about |= {"started_unix_ns": fleet.zero_ns + clock.measure_offset().offset_ns}
         manifest.write(path, about | fleet.to_json())
         fleet.on_change = lambda: note(path, fleet.to_json())
@@ -164,7 +167,7 @@ class LocustMaster:
         plan = setup.plan
         ledger = Ledger(Caps.of(plan), plan.workers) if plan.has_budget else None
         hub = Hub((options.master_bind_host, options.master_bind_port + 1), path / PARTS, ledger)
-        hub.offer(about, inputs_of(path), plan.workers)
+        hub.offer(about | {"run_dir": str(path)}, inputs_of(path), plan.workers)
         hub.stay(lambda: JOIN_S)
         return hub
 

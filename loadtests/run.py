@@ -125,7 +125,7 @@ def _crew(setup: Setup, path: Path, about: dict[str, Any], view: View, interrupt
         path / record.PARTS,
         Ledger(Caps.of(setup.plan), setup.plan.workers) if setup.plan.has_budget else None,
     )
-    hub.offer(about, inputs_of(path), setup.plan.workers)
+    hub.offer(about | {"run_dir": str(path)}, inputs_of(path), setup.plan.workers)
     hub.stay(lambda: remote.again_s if any(one.started for one in hub.members) and not interrupts.count else 0.0)
     hub.on_join = lambda host, count: view.say(f"{host} has joined: {count} of {setup.plan.workers}")
     host, port = remote.bind

@@ -44,10 +44,17 @@ class StoppedError(Exception):
 
 
 class Interrupts:
-    """Counts Ctrl-C (and TERM and HUP), instead of raising in the middle of things."""
+    """
+    Counts Ctrl-C (and TERM and HUP), instead of raising in the middle of things.
+
+    Attributes:
+        count: How many while the load was on.
+        over: The load is over, and the run is judged: one more changes nothing of that, two end it.
+    """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self._late = 0
+        self.over = False
 
     def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._take) for number in SIGNALS}
@@ -68,7 +75,10 @@ class Interrupts:
             raise StoppedError("stopped before the first request; nothing was sent")
 
     def _take(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
+        self.count += not self.over
+        self._late += self.over
+        if self._late > 1:
+            raise KeyboardInterrupt
 
 
 def watch(fleet: Fleet, view: View, interrupts: Interrupts) -> None:

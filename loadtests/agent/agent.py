@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from loadtests import clock, manifest
@@ -169,7 +170,7 @@ class Agent:
         self._say(f"worker {place.number} of {about['run_id']}")
         asked = [side["profile"] for side in manifest.arms(about)]
         for name, url in dict.fromkeys((one["auth"].get("env"), one["base_url"]) for one in asked):
-            if name:
+            if name and os.environ.get(name):
                 self._say(f"the key in ${name} goes to {url}")
 
     def _do(self, command: dict[str, Any]) -> None:
@@ -292,8 +293,8 @@ class Agent:
     def _kept(self) -> str:
         """Where the rows are that the master does not have."""
         assert self._place is not None
-        left = 0 if self._outbox is None else self._outbox.left()
+        left, path = 0 if self._outbox is None else self._outbox.left(), self._place.path
         return (
-            f"the master lacks the last {left:,} bytes of this worker's files, which are all in {self._place.path}: "
-            f"`firsttoken repair {self._place.run_id} {self._place.path}` where both are"
+            f"the master lacks the last {left:,} bytes of this worker's files: copy {path.resolve()} to it, and there"
+            f" `firsttoken repair {self._place.run_dir} {path.name}`"
         )

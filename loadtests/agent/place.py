@@ -36,7 +36,7 @@ class Place:
 
     def __init__(self, out: Path, about: dict[str, Any], inputs: dict[str, bytes]) -> None:
         self.number: int = about["worker"]
-        self.run_id: str = about["run_id"]
+        self.run_dir: str = about.get("run_dir", about["run_id"])
         stem = f"{about['run_id'].replace('/', '-')}-worker-{self.number}"
         try:
             self.path = _made(out, stem)

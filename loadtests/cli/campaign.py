@@ -29,9 +29,8 @@ def played(setup: Setup, *, report: bool, as_json: bool) -> int:
 
     with Interrupts() as interrupts:
         result = _execute(setup, interrupts)
-    if isinstance(result, int):
-        return result
-    return judge(setup, result, report=report, as_json=as_json)
+        interrupts.over = True
+        return result if isinstance(result, int) else judge(setup, result, report=report, as_json=as_json)
 
 
 def _execute(setup: Setup, interrupts: Interrupts) -> Result | int:

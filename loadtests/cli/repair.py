@@ -33,7 +33,8 @@ def repair(run: Path, parts: tuple[Path, ...], out: str | None) -> int:
     directories, or files of parts. Finishing a finished run changes nothing.
     """
     from analysis.campaign import members
-    from loadtests.finish import finish
+    from loadtests import manifest
+    from loadtests.finish import finish, undelivered
     from loadtests.sink import DiskFullError
 
     try:
@@ -46,6 +47,8 @@ def repair(run: Path, parts: tuple[Path, ...], out: str | None) -> int:
     for one, found in every:
         write_all(judged_of(one, chunks=_has_report(one)), report=_has_report(one))
         click.echo(_line(url_of(one) or str(one), found))
+        if more := undelivered(manifest.read(one), one):
+            click.echo(f"note: {more}", err=True)
     if out is not None:
         click.echo(f"put into the store: {put(run.resolve(), out)}")
     return 0

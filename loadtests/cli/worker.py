@@ -57,6 +57,10 @@ def worker(master: tuple[str, int], processes: int, wait: float, out: Path) -> i
         raise click.UsageError("worker needs Linux: its times come from the kernel's receive stamps, epoll and timerfd")
     if master[0] == "*":
         raise click.UsageError("--master *: name the master's host, such as 10.0.0.5")
+    if "://" in str(out) or ":/" in str(out):
+        raise click.UsageError(
+            f"--out {out}: a worker keeps its rows in a directory; a URL goes to the master's run --out"
+        )
     if processes > 1:
         return _several(sys.argv[1:], processes)
     return _serve(master, wait, out)

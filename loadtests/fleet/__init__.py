@@ -279,8 +279,7 @@ class Fleet:
 
     def dead_end(self) -> Stop | None:
         """Why a run cannot go on: a process here is gone, and what it had reserved of the budget is nobody's now."""
-        here = any(not one.where for one in self.lost())
-        return self.why_lost() if here and self._plan.has_budget else None
+        return self.why_lost() if self._plan.has_budget and any(not one.where for one in self.lost()) else None
 
     def why_lost(self) -> Stop | None:
         """What a run says whose worker died; None where all live."""
@@ -290,7 +289,8 @@ class Fleet:
         first = lost[0]
         who = first.name if len(lost) == 1 else "workers " + ", ".join(str(one.number) for one in lost)
         rest = "nobody was left" if not any(not one.gone for one in self.members if one.started) else self._rest(first)
-        return Stop("worker_lost", f"{who} ended unasked: {first.gone}; {rest}")
+        how = "left" if first.gone.startswith("stopped by") else "ended unasked"
+        return Stop("worker_lost", f"{who} {how}: {first.gone}; {rest}")
 
     def _rest(self, first: Member) -> str:
         """What became of what they had."""
