@@ -239,7 +239,7 @@ def test_a_worker_that_has_said_nothing_for_too_long_is_lost_but_may_still_deliv
         member.started = True
     assert not scene.hub.settled()
     scene.hub.listen(0)
-    assert lost.gone == "nothing heard of it for 9 s"
+    assert lost.gone == f"nothing heard of it for {GIVE_UP_S:g} s"
     assert not scene.hub.members[1].gone
     scene.until(lambda: any(m["kind"] == "beat" and m["gone"] for m, _ in silent.came))
     assert not any(m["gone"] for m, _ in other.came if m["kind"] == "beat")

@@ -77,7 +77,7 @@ def test_a_bad_way_to_the_master_costs_no_row(tmp_path: Path, way: str) -> None:
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_whoever_is_silent_for_too_long_is_given_up(tmp_path: Path, *, comes_back: bool) -> None:
     """
-    A worker's way stalls at 3 s: it stops by itself 7 s later, and after 9 s the others take over.
+    A worker's way stalls at 3 s: it stops by itself 8.5 s later, and after 10 s the others take over.
 
     What it sent until then comes home when the way is free again before the end, and stays with it where it isn't.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from loadtests.link.offset import Reading
 
-ASK_NS = 500_000_000
+ASK_NS = 250_000_000
 QUICK_NS = 50_000_000
 QUICKLY = 12
 """So many times the master is asked for the time in quick succession."""

@@ -29,7 +29,7 @@ LEAD_NS: Final = 50_000_000
 START_NS: Final = 300_000_000
 """The same for the start of a run: the first requests, a burst perhaps, are made in the meantime."""
 
-FENCE_NS: Final = 9_000_000_000
+FENCE_NS: Final = 10_000_000_000
 """What is taken from a worker that lives is taken from so far ahead: until then it has heard of it, or has stopped."""
 
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROTOCOL: Final = 1
-SILENCE_S: Final = 7.0
+SILENCE_S: Final = 8.5
 """Who has not heard from the master for so long offers no more load: by then it may have been given up."""
 
-GIVE_UP_S: Final = 9.0
+GIVE_UP_S: Final = 10.0
 """Whom the master has not heard for so long is lost: whatever it may still send, it has stopped offering."""
 
 BEAT_S: Final = 0.5
