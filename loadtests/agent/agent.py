@@ -275,7 +275,7 @@ class Agent:
         assert self._place is not None
         assert self._outbox is not None
         self.connection.send({"kind": "bye"})
-        if not (self._home or self._outbox.all_home()):
+        if self.connection.zero is not None and not (self._home or self._outbox.all_home()):
             return End(3, self._kept(), self._again_s)
         self._place.remove()
         if self.connection.zero is None:
