@@ -129,12 +129,13 @@ class Player:
                 engine.offered()
             due_ns = arrival.scheduled_ns - engine.senders[arrival.arm].lead_ns if arrival is not None else FAR_NS
             self._prepare(due_ns)
-            if receiver.now_ns() < due_ns:
+            late_ns = receiver.now_ns() - due_ns
+            if late_ns < 0:
                 receiver.sleep_until(due_ns)
                 issued = 0
                 continue  # perhaps it was woken before that: a turn has become known, or all is over
             assert arrival is not None
-            if receiver.now_ns() - due_ns > LATE_NS:
+            if late_ns > LATE_NS:
                 orders.look(engine)  # this process was held up: perhaps others have it by now
                 if not engine.offering:
                     return

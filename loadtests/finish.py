@@ -102,9 +102,12 @@ def _finish(run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, A
 
 def _more_may_come(found: Tables) -> bool:
     """Whether a worker on another machine may have kept rows that are not here."""
-    workers = found.about.get("workers") or ()
-    elsewhere = {one["number"] for one in workers if one.get("host") and not one.get("delivered")}
-    return any(not ended and number in elsewhere for number, ended in enumerate(found.ended))
+    return any(not found.ended[one["number"]] for one in _undelivered(found.about))
+
+
+def _undelivered(about: dict[str, Any]) -> list[dict[str, Any]]:
+    """The workers on other machines, as run.json has them, that have not sent home all that they had."""
+    return [one for one in about.get("workers") or () if one.get("host") and not one.get("delivered")]
 
 
 def _ending(about: dict[str, Any], found: Tables, stop: dict[str, Any] | None) -> tuple[bool, dict[str, Any] | None]:
@@ -193,10 +196,9 @@ def _left_behind(found: Tables, run_dir: Path) -> str:
 
 def undelivered(about: dict[str, Any], run_dir: Path) -> str:
     """Which workers on other machines may have kept rows, and how to add them; "" where none has."""
-    kept = [one for one in about.get("workers") or () if one.get("host") and not one.get("delivered")]
-    if not kept:
+    names = ", ".join(f"worker {one['number']} ({one['host']})" for one in _undelivered(about))
+    if not names:
         return ""
-    names = ", ".join(f"worker {one['number']} ({one['host']})" for one in kept)
     return f"{names} may have kept more: `firsttoken repair {run_dir} PARTS` adds their directories <out>/...-worker-N"
 
 

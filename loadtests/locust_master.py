@@ -21,18 +21,15 @@ import gevent.event
 
 from loadtests import clock, manifest
 from loadtests.fleet import Fleet, FleetError, total
-from loadtests.fleet.hub import Hub
 from loadtests.fleet.passing import Passing
 from loadtests.guard import masked
-from loadtests.ledger import Ledger
 from loadtests.locust_end import finished, shorten, why_ended
 from loadtests.locust_tab import tab_rows
 from loadtests.locust_worker import TOLD
 from loadtests.mock import process as mock_process
 from loadtests.record import PARTS
-from loadtests.run import TRUTH
-from loadtests.rundir import Setup, create, describe, inputs_of, note, point_latest
-from loadtests.tally import Caps
+from loadtests.run import TRUTH, hub_of
+from loadtests.rundir import Setup, create, describe, note, point_latest
 from loadtests.targets import reach
 
 if TYPE_CHECKING:
@@ -40,6 +37,7 @@ if TYPE_CHECKING:
 
     from locust.env import Environment
 
+    from loadtests.fleet.hub import Hub
     from loadtests.locust_tab import Answered
 
 logger = logging.getLogger("firsttoken")
@@ -164,10 +162,7 @@ class LocustMaster:
     def _hub(self, setup: Setup, path: Path, about: dict[str, Any]) -> Hub:
         """Where the workers' agents join: on the port behind Locust's."""
         options: Any = self.environment.parsed_options
-        plan = setup.plan
-        ledger = Ledger(Caps.of(plan), plan.workers) if plan.has_budget else None
-        hub = Hub((options.master_bind_host, options.master_bind_port + 1), path / PARTS, ledger)
-        hub.offer(about | {"run_dir": str(path)}, inputs_of(path), plan.workers)
+        hub = hub_of(setup.plan, path, about, (options.master_bind_host, options.master_bind_port + 1))
         hub.stay(lambda: JOIN_S)
         return hub
 

@@ -7,7 +7,6 @@ Merging the same parts again changes nothing.
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
@@ -15,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadtests import manifest, record
-from loadtests.parts import read_part
+from loadtests.parts import read_part, whole_file
 from loadtests.shipping.inbox import NAME
 from loadtests.shipping.whole import whole_of
-from loadtests.sink import DISK_FULL, ENDED, DiskFullError
+from loadtests.sink import ENDED, DiskFullError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -126,15 +125,6 @@ def _take(path: Path, here: Path) -> bool:
     """Have the longer one here, whole or not at all; False where it was here already."""
     if here.exists() and whole_of(path) <= whole_of(here):
         return False
-    partial = here.with_name(f"{here.name}.tmp")
-    try:
-        shutil.copyfile(path, partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(here)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if error.errno in DISK_FULL:
-            raise DiskFullError(error.errno, f"no room for {here}") from None
-        raise
+    with path.open("rb") as source, whole_file(here) as file:
+        shutil.copyfileobj(source, file)
     return True

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING, TextIO
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import pyarrow as pa
 
 from loadtests.sink import DISK_FULL, LOCK, DiskFullError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -62,16 +64,28 @@ def write_parquet(table: pa.Table, path: Path, row_group: int = 100_000) -> None
     """
     import pyarrow.parquet as pq  # noqa: PLC0415 - workers never need it
 
-    partial = path.with_name(path.name + ".tmp")
     delta = [column for column in ("chunk_gap_us.list.element", "chunk_chars.list.element") if _has(table, column)]
     encodings = dict.fromkeys(delta, "DELTA_BINARY_PACKED")
+    with whole_file(path) as file:
+        pq.write_table(
+            table, file, compression="zstd", compression_level=3, row_group_size=row_group,
+            use_dictionary=[f.name for f in table.schema if pa.types.is_dictionary(f.type)],
+            column_encoding=encodings or None,
+        )  # fmt: skip
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """
+    A file to write, that is there whole or not at all: under a temporary name, synced, then renamed.
+
+    Raises:
+        DiskFullError: There is no room; nothing is left behind.
+    """
+    partial = path.with_name(path.name + ".tmp")
     try:
         with partial.open("wb") as file:
-            pq.write_table(
-                table, file, compression="zstd", compression_level=3, row_group_size=row_group,
-                use_dictionary=[f.name for f in table.schema if pa.types.is_dictionary(f.type)],
-                column_encoding=encodings or None,
-            )  # fmt: skip
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

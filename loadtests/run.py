@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from loadtests.fleet import Crew
+    from loadtests.fleet.hub import Hub
+    from loadtests.plan import Plan
     from loadtests.profiles import Profile
 
 TRUTH: Final = "mock.truth"
@@ -118,19 +120,32 @@ def _crew(setup: Setup, path: Path, about: dict[str, Any], view: View, interrupt
     remote = setup.remote
     if remote is None:
         return Here(path, path / record.PARTS, setup.plan.workers)
-    from loadtests.fleet.hub import Hub  # noqa: PLC0415 - ZeroMQ is for runs of several machines
-
-    hub = Hub(
-        remote.bind,
-        path / record.PARTS,
-        Ledger(Caps.of(setup.plan), setup.plan.workers) if setup.plan.has_budget else None,
-    )
-    hub.offer(about | {"run_dir": str(path)}, inputs_of(path), setup.plan.workers)
+    hub = hub_of(setup.plan, path, about, remote.bind)
     hub.stay(lambda: remote.again_s if any(one.started for one in hub.members) and not interrupts.count else 0.0)
     hub.on_join = lambda host, count: view.say(f"{host} has joined: {count} of {setup.plan.workers}")
     host, port = remote.bind
     many = "a worker" if setup.plan.workers == 1 else f"{setup.plan.workers} workers"
     view.say(f"waiting for {many} at {host}:{port}: firsttoken worker --master HOST:{port}")
+    return hub
+
+
+def hub_of(plan: Plan, path: Path, about: dict[str, Any], bind: tuple[str, int]) -> Hub:
+    """
+    Where workers on other machines join a run.
+
+    Args:
+        plan: Of the run.
+        path: Its directory, with what its workload and its schedule were read from.
+        about: Its manifest.
+        bind: Host and port to listen at.
+
+    Raises:
+        HubError: Nothing can listen there.
+    """
+    from loadtests.fleet.hub import Hub  # noqa: PLC0415 - ZeroMQ is for runs of several machines
+
+    hub = Hub(bind, path / record.PARTS, Ledger(Caps.of(plan), plan.workers) if plan.has_budget else None)
+    hub.offer(about | {"run_dir": str(path)}, inputs_of(path), plan.workers)
     return hub
 
 

@@ -41,9 +41,6 @@ class Crew(Protocol):
     def tell(self, member: Member, command: dict[str, Any]) -> None:
         """Say something to one of them; harmless where it has ended."""
 
-    def start(self, member: Member, command: dict[str, Any]) -> None:
-        """Say when the run began, on this clock."""
-
     def listen(self, timeout_s: float) -> None:
         """Take in what they say within this time, and who has ended."""
 
@@ -144,7 +141,7 @@ class Fleet:
         deals = self._dealer.shards.to_json()
         live = [one.number for one in self.members if one.plays]
         told = {"zero_ns": self.zero_ns, "slot": self.slot, "start_ns": self._slot_ns, "deals": deals, "live": live}
-        self._crew.start(member, {"do": "start", **told})
+        self._crew.tell(member, {"do": "start", **told})
 
     def elapsed_s(self) -> float:
         """Seconds since the run's start, at least 0."""

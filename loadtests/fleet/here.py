@@ -87,10 +87,6 @@ class Here:
         """Say something to one of them; harmless where it has ended."""
         self._processes[member.number].lines.tell(command)
 
-    def start(self, member: Member, command: dict[str, Any]) -> None:
-        """Say when the run began: their clock is this one."""
-        self.tell(member, command)
-
     def listen(self, timeout_s: float) -> None:
         """Take in what they say within this time, and who has ended."""
         for key, _ in self._selector.select(timeout_s):

@@ -88,10 +88,6 @@ class Hub:
         peer = self._peer(member)
         self._send(peer.key, peer.said.say({"kind": "do", "command": command}, clock.monotonic_ns()))
 
-    def start(self, member: Member, command: dict[str, Any]) -> None:
-        """Say when the run began, on this clock: the agent knows how far its own is from it."""
-        self.tell(member, command)
-
     def listen(self, timeout_s: float) -> None:
         """Take in what comes within this time; beat; see who has been silent for too long."""
         if self._socket.poll(int(timeout_s * 1000)):
@@ -252,9 +248,7 @@ class Hub:
 
     def _beat(self, peer: Peer, now_ns: int) -> None:
         """Say that this master lives, and again what was not heard."""
-        self._send(
-            peer.key, {"kind": "beat", "heard": peer.heard.count, "at_ns": now_ns, "gone": bool(peer.member.gone)}
-        )
+        self._send(peer.key, {"kind": "beat", "heard": peer.heard.count, "gone": bool(peer.member.gone)})
         for message in peer.said.again(now_ns):
             self._send(peer.key, message)
 
