@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from analysis import answer_checks, client_checks, record_checks
-from analysis.check import Check, evidence
+from analysis.checks import answers, client, completeness
+from analysis.checks.rule import Check, evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,5 +57,5 @@ def worst(of: Iterable[Validity]) -> Validity:
 def examine(run: Run, window: Window) -> Validity:
     """Every check, in order of number."""
     seen = evidence(run, window)
-    checks = (check(seen) for check in (*client_checks.CHECKS, *answer_checks.CHECKS, *record_checks.CHECKS))
+    checks = (check(seen) for check in (*client.CHECKS, *answers.CHECKS, *completeness.CHECKS))
     return Validity(tuple(sorted(checks, key=lambda check: check.number)))

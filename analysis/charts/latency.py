@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from analysis import stats
 from analysis.charts.frame import BLUE, GREY, ORANGE, PALE, label_end, log_axis, ms
-from analysis.check import percentile
+from analysis.checks.rule import percentile
 from analysis.metrics import is_ok, is_stream
 from analysis.runs import numbers
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from analysis import workers
-from analysis.check import Check, Evidence, Rule
+from analysis.checks import workers
+from analysis.checks.rule import Check, Evidence, Rule
 from analysis.runs import numbers, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from analysis.check import Status
+    from analysis.checks.rule import Status
     from analysis.runs import Run
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from analysis import series, sources, stats
-from analysis.check import CAPPED, Check, Evidence, Rule, is_new_connection, percentile, relief
+from analysis.checks.rule import CAPPED, Check, Evidence, Rule, is_new_connection, percentile, relief
 from analysis.metrics import is_ok, is_stream
 from analysis.runs import flagged, is_later_turn, numbers, seconds, where
 from analysis.units import digits

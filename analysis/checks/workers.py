@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.check import Check, Rule
+    from analysis.checks.rule import Check, Rule
     from analysis.runs import Run
 
 T = TypeVar("T")

@@ -6,9 +6,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from analysis import stats, workers
+from analysis import stats
 from analysis.arms import SLOT
-from analysis.check import NO_CLIENT, Check, Evidence, Rule, Told, percentile, relief, send_lag, supported_quantile
+from analysis.checks import workers
+from analysis.checks.rule import (
+    NO_CLIENT,
+    Check,
+    Evidence,
+    Rule,
+    Told,
+    percentile,
+    relief,
+    send_lag,
+    supported_quantile,
+)
 from analysis.metrics import is_stream
 from analysis.runs import numbers, seconds
 from analysis.window import is_burst

@@ -1,7 +1,7 @@
 """
 What a check of a run is: what it looks at, how it compares, what it says.
 
-The checks themselves are in `client_checks`, `answer_checks` and `record_checks`; `validity` puts them together.
+The checks themselves are in `client`, `answers` and `completeness`; `validity` puts them together.
 
 A percentile is judged only as far up as the count of values supports it, and a share only from a few cases on, so that
 one late wake-up in a short run on a busy machine decides nothing. A check that needs more data than the run has is
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
-from analysis import stats, workers
+from analysis import stats
+from analysis.checks import workers
 from analysis.runs import flagged, numbers, seconds, where
 from analysis.units import NONE, digits
 

@@ -1,0 +1,1 @@
+"""The checks of a run: what each looks at, what it may be, and what to do about it."""
