@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis.charts import Chart
-    from analysis.compare import Comparison, Line
+    from analysis.compare.beside import Comparison, Line
     from analysis.runs import Run
     from analysis.summary import Cell, Judged, Row, Summary
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis import compare, replicates, validity
+from analysis import replicates, validity
+from analysis.compare import beside as compare
 from analysis.runs import RunError
 from analysis.summary import Cell, Judged, Rate, Row, Summary
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from analysis.compare import Comparison
+    from analysis.compare.beside import Comparison
 
     Sides = dict[str, list[Judged]]
 

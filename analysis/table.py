@@ -14,7 +14,7 @@ from analysis.units import NONE, digits, shown, span
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from analysis.compare import Comparison, Line
+    from analysis.compare.beside import Comparison, Line
     from analysis.metrics import Unit
     from analysis.summary import Cell, Row, Summary
 

@@ -11,7 +11,7 @@ import synthetic
 from rich.console import Console
 
 from analysis import arms, runs, sides, summary, table
-from analysis.compare import Comparison, Line, compare
+from analysis.compare.beside import Comparison, Line, compare
 
 if TYPE_CHECKING:
     from pathlib import Path
