@@ -1,0 +1,31 @@
+"""What the metrics are counted from: a run, its window, the window's rows, and what makes a request good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.chunks import Chunks
+    from analysis.objectives import Objectives
+    from analysis.runs import Run
+    from analysis.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """
+    One run of one arm over its window.
+
+    Attributes:
+        rows: Those of the run's rows that are in the window, in order of their scheduled moments.
+        chunks: What the per-chunk lists say; None where the file has none.
+    """
+
+    run: Run
+    window: Window
+    rows: pd.DataFrame
+    objectives: Objectives
+    chunks: Chunks | None
