@@ -6,10 +6,10 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.quantiles import quantile_table
+from analysis import digest
+from analysis.quantiles import to_table
 from analysis.validity import worst
 from loadtests import record
 
@@ -30,7 +30,7 @@ def write_judgement(judged: Sequence[Judged]) -> None:
     folder = judged[0].run.path
     text = json.dumps(_validity(judged), indent=1, ensure_ascii=False)
     place_text(folder / record.VALIDITY, text + "\n")
-    quantiles = pa.concat_tables([quantile_table(one.run, one.summary) for one in judged])
+    quantiles = to_table([digest.of(one) for one in judged])
     place(folder / record.QUANTILES, lambda path: pq.write_table(quantiles, path, compression="zstd"))
 
 

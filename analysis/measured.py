@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from analysis import chunks, window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,3 +31,12 @@ class Measured:
     rows: pd.DataFrame
     objectives: Objectives
     chunks: Chunks | None
+
+
+def of(run: Run, objectives: Objectives) -> Measured:
+    """Find a run's window, and read what its chunks say; what they say of a request stands in its row then."""
+    found = window.find(run)
+    told = chunks.read(run, found, found.edges, objectives.deadlines)
+    if told is not None:
+        run = replace(run, requests=run.requests.assign(**told.columns))
+    return Measured(run, found, found.rows(run.requests), objectives, told)

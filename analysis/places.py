@@ -8,6 +8,15 @@ RUN: Final = "run"
 """The group of a metric of the whole run."""
 
 
+WORDS: Final = {"goodput_per_s": "goodput"}
+"""Names in options where the metric's own would be clumsy."""
+
+
+def word_of(metric: str) -> str:
+    """A metric's name as options have it: `ttft`, `goodput`, `requests_per_s`."""
+    return WORDS.get(metric, metric if metric.endswith("_per_s") else metric.removesuffix("_s"))
+
+
 class Place(NamedTuple):
     """
     Which number of a run.
@@ -29,7 +38,7 @@ class Place(NamedTuple):
     @property
     def words(self) -> str:
         """As options and files name it: `ttft_p95`, `goodput`; group and source follow in brackets."""
-        name = self.metric.removesuffix("_s") + (f"_{self.what}" if self.what else "")
+        name = word_of(self.metric) + (f"_{self.what}" if self.what else "")
         beside = [part for part in (self.group if self.by or self.group == "whole" else "", self.tokens) if part]
         beside = [part for part in beside if part != "usage"]
         return name + (f" ({', '.join(beside)})" if beside else "")

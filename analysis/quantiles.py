@@ -1,45 +1,104 @@
-"""For those who compare without the rows: every percentile of every group of a run, kilobytes in all."""
+"""
+quantiles.parquet: the digests of one run directory as a file, and back.
+
+One row per arm, metric, group, source of tokens and quantile; a metric of the run has no quantile. What is not a number
+(circumstances, settings, validity) is JSON in the file's metadata, so that the file alone can stand for its run.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from analysis import groups
-from analysis.metrics import METRICS
-from analysis.summary import SCHEMA_VERSION, row_of
+from analysis.checks.rule import Check
+from analysis.digest import Digest, Number
+from analysis.facts import Facts
+from analysis.places import Place, percentile
+from analysis.runs import RunError
 
 if TYPE_CHECKING:
-    from analysis.runs import Run
-    from analysis.summary import Summary
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-STORED: Final = (*(p / 100 for p in range(5, 100, 5)), 0.99, 0.999)
+SCHEMA_VERSION: Final = 2
+ABOUT: Final = b"firsttoken"
+SCHEMA: Final = pa.schema([
+    ("arm", pa.string()), ("metric", pa.string()), ("by", pa.string()), ("group", pa.string()), ("tokens", pa.string()),
+    ("quantile", pa.float64()), ("value", pa.float64()), ("lo", pa.float64()), ("hi", pa.float64()), ("n", pa.int64()),
+    ("supported", pa.bool_()), ("block", pa.int32()),
+])  # fmt: skip
+"""`supported` is false where the value rests on too few requests to be printed; `block` is null for the whole run."""
 
 
-def quantile_table(run: Run, summary: Summary) -> pa.Table:
+def to_table(digests: Sequence[Digest]) -> pa.Table:
+    """The arms of one run directory as a table."""
+    rows = [row for one in digests for row in _rows(one)]
+    about = [_about(one) for one in digests]
+    words = {b"schema_version": str(SCHEMA_VERSION).encode(), ABOUT: json.dumps(about).encode()}
+    return pa.Table.from_pylist(rows, schema=SCHEMA).replace_schema_metadata(words)
+
+
+def _about(one: Digest) -> dict[str, Any]:
+    return {
+        "facts": asdict(one.facts), "started_unix_ns": one.started_unix_ns, "session": one.session, "round": one.round,
+        "verdict": one.verdict, "faults": [asdict(fault) for fault in one.faults], "objectives": list(one.objectives),
+    }  # fmt: skip
+
+
+def _rows(one: Digest) -> Iterator[dict[str, Any]]:
+    for place, number in one.numbers.items():
+        yield _place(one, place) | number._asdict() | {"block": None}
+    for block, numbers in one.blocks.items():
+        for place, value in numbers.items():
+            yield _place(one, place) | {"value": value, "supported": False, "block": block}
+
+
+def _place(one: Digest, place: Place) -> dict[str, Any]:
+    quantile = float(place.what[1:]) / 100 if place.what else None
+    return {"arm": one.facts.arm, "quantile": quantile} | {
+        key: value for key, value in place._asdict().items() if key != "what"
+    }
+
+
+def read(path: Path) -> list[Digest]:
     """
-    What quantiles.parquet holds: one row per arm, metric, group, source of tokens and quantile of `STORED`.
+    The digests that a file holds, one for each arm.
 
-    Null is a value that so few requests say nothing about, or an interval that they do not bound.
+    Raises:
+        RunError: No such file, not a file of this kind, or of another schema.
     """
-    rows = summary.window.rows(run.requests)
-    table = [row_of(group, STORED) for metric in METRICS for group in groups.of(metric, run, rows)]
-    flat = [
-        {"run_id": summary.facts.run_id, "metric": row.metric, "group": row.group, "unit": row.unit, "n": row.n}
-        | {"tokens": row.tokens, "by": row.by, "arm": run.arm}
-        | {"quantile": cell.p, "value": cell.value, "lo": cell.lo, "hi": cell.hi}
-        for row in table
-        for cell in row.cells
-    ]
-    return pa.Table.from_pylist(flat, schema=QUANTILE_SCHEMA)
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RunError(f"{path}: cannot be read as parquet ({str(error).splitlines()[0]})") from None
+    words = table.schema.metadata or {}
+    version = words.get(b"schema_version", b"").decode()
+    if ABOUT not in words or version != str(SCHEMA_VERSION):
+        fix = "`firsttoken report RUN` makes it anew from the rows"
+        raise RunError(f"{path}: not a quantiles file of this firsttoken (schema {version or 'unknown'}); {fix}")
+    rows = table.to_pylist()
+    return [_digest(about, rows) for about in json.loads(words[ABOUT])]
 
 
-QUANTILE_SCHEMA: Final = pa.schema(
-    [
-        ("run_id", pa.string()), ("metric", pa.string()), ("group", pa.string()), ("unit", pa.string()),
-        ("quantile", pa.float64()), ("value", pa.float64()), ("lo", pa.float64()), ("hi", pa.float64()),
-        ("n", pa.int64()), ("tokens", pa.string()), ("by", pa.string()), ("arm", pa.string()),
-    ],
-    metadata={"schema_version": str(SCHEMA_VERSION)},
-)  # fmt: skip
+def _digest(about: dict[str, Any], rows: list[dict[str, Any]]) -> Digest:
+    facts = Facts(**about["facts"] | {"argv": tuple(about["facts"]["argv"])})
+    numbers: dict[Place, Number] = {}
+    blocks: dict[int, dict[Place, float]] = {}
+    for row in rows:
+        if row["arm"] != facts.arm:
+            continue
+        what = percentile(row["quantile"]) if row["quantile"] is not None else ""
+        place = Place(row["metric"], row["by"], row["group"], row["tokens"], what)
+        if row["block"] is None:
+            numbers[place] = Number(row["value"], row["n"], row["lo"], row["hi"], row["supported"])
+        else:
+            blocks.setdefault(row["block"], {})[place] = row["value"]
+    faults = tuple(Check(**fault) for fault in about["faults"])
+    return Digest(
+        facts, about["started_unix_ns"], about["session"], about["round"], about["verdict"], faults,
+        tuple(about["objectives"]), numbers, blocks,
+    )  # fmt: skip

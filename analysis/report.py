@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
 
-from analysis import charts, runs, sides, stats, table
+from analysis import charts, digest, runs, stats, table
 from analysis.arms import arms
+from analysis.compare import sides
+from analysis.compare.rules import Rules
 from analysis.files import place_text, write_judgement
 from analysis.metrics import METRICS
 from analysis.summary import SHOWN
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis.charts import Chart
-    from analysis.compare.beside import Comparison, Line
+    from analysis.compare.comparison import Comparison, Line
+    from analysis.rows import Cell, Rate, Row
     from analysis.runs import Run
-    from analysis.summary import Cell, Judged, Row, Summary
+    from analysis.summary import Judged, Summary
 
 HEADLINE: Final = (("ttft_s", 0.5), ("ttft_s", 0.95), ("latency_s", 0.5), ("latency_s", 0.95), ("tpot_s", 0.5))
 
@@ -81,7 +84,7 @@ def html(judged: Sequence[Judged], drawn: Sequence[list[Chart]]) -> str:
         name=first.run.name.removesuffix(f" · {first.run.arm}"),
         verdict=worst(one.summary.validity for one in judged).verdict,
         arms=[_shown_arm(one.summary, some) for one, some in zip(judged, drawn, strict=True)],
-        comparisons=[_shown_comparison(one) for one in sides.within(judged)],
+        comparisons=[_shown_comparison(one) for one in _comparisons(judged)],
         ps=[f"p{100 * p:g}" for p in SHOWN],
         metrics=METRICS,
         least=" / ".join(f"{stats.least_count(p):,} (p{100 * p:g})" for p in stats.LADDER[1:]),
@@ -91,30 +94,58 @@ def html(judged: Sequence[Judged], drawn: Sequence[list[Chart]]) -> str:
     )
 
 
+def _comparisons(judged: Sequence[Judged]) -> list[Comparison]:
+    """The first arm against each other one."""
+    return sides.within([digest.of(one) for one in judged], Rules()) if len(judged) > 1 else []
+
+
 def _shown_arm(summary: Summary, drawn: list[Chart]) -> dict[str, Any]:
     return {
         "s": summary,
         "counts": table.counts(summary),
         "headline": _headline(summary),
+        "rates": [_shown_rate(rate, summary.source_of(rate)) for rate in summary.rates if rate.value is not None],
         "table": [_shown_row(row, summary.source_of(row)) for row in summary.rows],
         "charts": [{"alt": chart.alt, "data": _data_uri(chart.svg)} for chart in drawn],
     }
 
 
+def _shown_rate(rate: Rate, source: str) -> dict[str, str]:
+    assert rate.value is not None
+    bounds = (
+        "" if rate.lo is None or rate.hi is None else f"{shown(rate.lo, rate.unit)}{NONE}{shown(rate.hi, rate.unit)}"
+    )
+    return {
+        "label": _named(rate.label, source), "unit": SHOWN_UNIT[rate.unit], "value": shown(rate.value, rate.unit),
+        "note": NONE.join(ends) or rate.reason or "", "n": f"{rate.n:,}",
+    }  # fmt: skip
+
+
 def _shown_comparison(comparison: Comparison) -> dict[str, Any]:
     return {
-        "a": comparison.a, "b": comparison.b, "settings": comparison.settings, "note": comparison.note,
-        "lines": [_shown_line(line) for line in comparison.lines],
+        "a": comparison.a, "b": comparison.b, "settings": comparison.settings, "notes": comparison.notes,
+        "verdict": comparison.verdict, "lines": [_shown_line(line) for line in comparison.lines],
     }  # fmt: skip
 
 
 def _shown_line(line: Line) -> dict[str, str]:
     a, b = (NONE if value is None else shown(value, line.unit) for value in (line.a, line.b))
-    ratio = NONE if line.ratio is None else f"{line.ratio:.3f}"
-    found = line.paired
-    around = f"{found.lo:.3f}{NONE}{found.hi:.3f}, {found.n} pairs" if found else line.reason or ""
-    named = {"label": _named(line.label, line.source), "what": line.what, "unit": SHOWN_UNIT[line.unit]}
-    return named | {"a": a, "b": b, "ratio": ratio, "note": around}
+    points = line.scale == "difference"
+    told = [_shown_effect(value, points=points) for value in (line.effect, line.lo, line.hi) if value is not None]
+    around = f"{told[1]}{NONE}{told[2]}" if len(told) == 3 else line.reason if line.effect is None else ""
+    group = f", {line.place.group}" if line.place.by or line.place.group == "whole" else ""
+    verdict = (
+        line.verdict.replace("_", " ") if line.primary else "worse" if line.worse else "better" if line.better else ""
+    )
+    return {
+        "label": line.label + group, "what": line.place.what, "unit": SHOWN_UNIT[line.unit], "a": a, "b": b,
+        "ratio": told[0] if told else NONE, "note": around, "verdict": verdict,
+        "p": "" if line.p_adjusted is None else f"{line.p_adjusted:.2g}",
+    }  # fmt: skip
+
+
+def _shown_effect(value: float, *, points: bool) -> str:
+    return f"{100 * value:+.2f} pt" if points else f"{value:.3f}"
 
 
 def _data_uri(svg: str) -> str:

@@ -46,9 +46,10 @@ class Run:
     Attributes:
         path: The run directory, links resolved.
         manifest: run.json.
-        requests: One row per scheduled arrival; `flags` is one string, the flags parted by spaces; the lists of
-            `CHUNK_LISTS` are there only if asked for.
+        requests: One row per scheduled arrival; `flags` is one string, the flags parted by spaces; `row` is its place
+            in the file; the lists of `CHUNK_LISTS` are there only if asked for.
         client: One row per process and second; None where the run has no client.parquet.
+        file: The requests.parquet that it was read from.
         label: What it is called where the directory's name alone does not tell: its arm or its campaign beside it.
     """
 
@@ -56,6 +57,7 @@ class Run:
     manifest: dict[str, Any]
     requests: pd.DataFrame
     client: pd.DataFrame | None
+    file: Path
     label: str = ""
 
     @property
@@ -116,7 +118,7 @@ def load(path: str | Path, chunks: bool = False, draft: Path | None = None) -> R
     manifest = _manifest(files / record.MANIFEST)
     requests = _requests(files / record.REQUESTS, chunks)
     client = _frame(_read(files / record.CLIENT, None)) if (files / record.CLIENT).is_file() else None
-    return Run(folder, manifest, requests, client)
+    return Run(folder, manifest, requests, client, files / record.REQUESTS)
 
 
 def is_unfinished(folder: Path) -> bool:
@@ -157,7 +159,7 @@ def _requests(path: Path, chunks: bool) -> pd.DataFrame:
         table = table.append_column(name, pa.nulls(table.num_rows, pa.int32()))
     place = table.schema.get_field_index("flags")
     table = table.set_column(place, "flags", pc.binary_join(table.column(place), " "))
-    return _frame(table)
+    return _frame(table).assign(row=np.arange(table.num_rows))
 
 
 def _read(path: Path, columns: list[str] | None) -> pa.Table:

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 def in_flight(frame: pd.DataFrame, edges: Array) -> Array:
     """Time-mean of the requests between sent and end, per bin."""
-    sent, end = lifetimes(frame)
-    return np.diff(_area(sent, np.ones_like(sent), edges) - _area(end, np.ones_like(end), edges)) / np.diff(edges)
+    return present(*lifetimes(frame), edges)
+
+
+def present(began: Array, ended: Array, edges: Array) -> Array:
+    """Time-mean of what had begun and not ended, per bin."""
+    return np.diff(_area(began, np.ones_like(began), edges) - _area(ended, np.ones_like(ended), edges)) / np.diff(edges)
 
 
 def peak_in_flight(began: Array, ended: Array) -> int:

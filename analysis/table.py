@@ -1,4 +1,4 @@
-"""The summary and the comparison as text: what is seen first in a terminal. Within 100 columns; colours only on one."""
+"""The summary as text: what is seen first in a terminal. Within 100 columns; colours only on one."""
 
 from __future__ import annotations
 
@@ -14,32 +14,44 @@ from analysis.units import NONE, digits, shown, span
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from analysis.compare.beside import Comparison, Line
-    from analysis.metrics import Unit
-    from analysis.summary import Cell, Row, Summary
+    from analysis.failures import Failure
+    from analysis.objectives import Outcome
+    from analysis.rows import Cell, Rate, Row
+    from analysis.summary import Summary
 
 CELL = 17
 WIDE = 98
 """Columns of a terminal from which on intervals are shown; `--json` and the report always have them."""
 
-COLOURS = {"valid": "bold green", "doubtful": "bold yellow", "invalid": "bold red", "ok": "", "not_judged": "dim"}
+COLOURS = {
+    "valid": "bold green", "doubtful": "bold yellow", "invalid": "bold red", "ok": "", "not_judged": "dim",
+    "met": "bold green", "missed": "bold red", "undecided": "bold yellow",
+}  # fmt: skip
 RAISED = "¹²³⁴⁵⁶⁷⁸⁹"
 
 
-def render(summary: Summary, console: Console) -> None:
-    """Print a summary: verdict, counts, rates, the table, and what is to be known about it."""
+def render(summary: Summary, console: Console, *, whole: bool = False) -> None:
+    """
+    Print a summary: verdict, counts, rates, the table, and what is to be known about it.
+
+    Args:
+        summary: Of one run.
+        console: Where to.
+        whole: With the metrics that are usually left out.
+    """
     notes: list[str] = []
-    for line in header(summary, notes):
+    for line in header(summary, notes, whole=whole):
         console.print(line, soft_wrap=False)
     console.print()
-    console.print(_table(summary, notes, intervals=console.width >= WIDE))
+    rows = [row for row in summary.rows if whole or not row.aside]
+    console.print(_table(summary, rows, notes, intervals=console.width >= WIDE))
     for told in means(summary):
         console.print(Text(told, style="dim"))
     for note in _footnotes(summary, notes):
         console.print(Text(note, style="dim"))
 
 
-def header(summary: Summary, notes: list[str]) -> list[Text]:
+def header(summary: Summary, notes: list[str], *, whole: bool = False) -> list[Text]:
     """The lines above the table; what they need a footnote for is added to the notes."""
     f, verdict = summary.facts, summary.validity.verdict
     lines = [Text.assemble((verdict.upper(), COLOURS[verdict]), f"  {f.name}")]
@@ -52,19 +64,56 @@ def header(summary: Summary, notes: list[str]) -> list[Text]:
     asked = f" · {f.workload}" if f.workload not in {"", "chat"} else ""
     lines.append(Text(f"{f.profile} · model {f.model} · {f.load}{asked} · {f.clock} clock", style="dim"))
     lines.append(Text(f"{counts(summary)}"))
-    rates = [
-        f"{_rate(rate.unit, rate.value)} {rate.label}{_mark(summary.source_of(rate), notes)}"
-        for rate in summary.rates
-        if rate.unit == "1/s"
-    ]
-    failed = summary.rate("error_rate")
-    lines.append(Text(" · ".join([*rates, f"{_rate('share', failed)} % failed"])))
+    told = [rate for rate in summary.rates if _is_told(rate, summary, whole=whole)]
+    lines.append(Text(" · ".join(_told(rate, summary, notes) for rate in told)))
     if f.spent:
         lines.append(Text(f"took {f.spent}", style="dim"))
     lines.append(Text(f.client, style="dim"))
     w = summary.window
     lines.append(Text(f"window {w.start_s:.1f} to {w.end_s:.1f} s ({span(w.length_s)}): {w.reason}", style="dim"))
-    return lines
+    lines += [_outcome(one) for one in summary.objectives]
+    return lines + [_failure(one) for one in summary.failures]
+
+
+ALWAYS = {"arrivals_per_s", "requests_per_s", "tokens_per_s", "error_rate"}
+PROMISED = {"goodput_per_s", "attainment"}
+
+
+def _is_told(rate: Rate, summary: Summary, *, whole: bool) -> bool:
+    """What is always told, what somebody promised, and else what there is and is not 0."""
+    if rate.metric in ALWAYS or whole:
+        return True
+    if rate.metric in PROMISED:
+        return bool(summary.objectives)
+    return bool(rate.value) and not rate.aside
+
+
+def _told(rate: Rate, summary: Summary, notes: list[str]) -> str:
+    """A figure of the run with its interval: `7.98 [7.1-8.9] requests/s`."""
+    mark = footnote(summary.source_of(rate), notes)
+    if rate.value is None:
+        return f"{NONE} {rate.label}{mark}"
+    unit = {"1/s": "", "share": " %", "tokens": " tokens", "USD": " USD", "s": " ms"}[rate.unit]
+    around = ""
+    if rate.lo is not None and rate.hi is not None and (rate.value or rate.metric == "error_rate"):
+        around = f" [{shown(rate.lo, rate.unit)}{NONE}{shown(rate.hi, rate.unit)}]"
+    label = "failed" if rate.metric == "error_rate" else rate.label
+    return f"{shown(rate.value, rate.unit)}{around}{unit} {label}{mark}"
+
+
+def _outcome(one: Outcome) -> Text:
+    """What became of a promise."""
+    told = f"  {one.text}: {one.reason}" if one.reason else f"  {one.text}"
+    return Text.assemble((one.verdict.upper(), COLOURS[one.verdict]), told)
+
+
+def _failure(one: Failure) -> Text:
+    """A kind of failure: whose doing, how often, and what was said."""
+    status = f" {one.status}" if one.status else ""
+    share = f"{shown(one.share, 'share')} % [{shown(one.lo, 'share')}{NONE}{shown(one.hi, 'share')}]"
+    said = f": {one.said}" if one.said else ""
+    text = f"  {one.kind}{status} ({one.family}) {one.n:,}, {share}{said}"
+    return Text(text if len(text) <= WIDE else f"{text[: WIDE - 1]}…", style="dim")
 
 
 def counts(summary: Summary) -> str:
@@ -97,19 +146,17 @@ def means(summary: Summary) -> list[str]:
     return lines
 
 
-def _rate(unit: Unit, value: float | None) -> str:
-    return NONE if value is None else shown(value, unit)
-
-
-def _table(summary: Summary, notes: list[str], *, intervals: bool) -> Table:
+def _table(summary: Summary, rows: list[Row], notes: list[str], *, intervals: bool) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("ms unless said", no_wrap=True)
-    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column(
+        "n", justify="right", no_wrap=True, min_width=max(len(f"{row.n:,}") for row in rows) if rows else 1
+    )
     for p in SHOWN:
         name = f"p{100 * p:g}"
         table.add_column(f"{name} [95 %]" if intervals else name, no_wrap=True, min_width=CELL if intervals else 0)
-    for row in summary.rows:
-        label = _label(row) + _mark(summary.source_of(row), notes)
+    for row in rows:
+        label = _label(row) + footnote(summary.source_of(row), notes)
         cells = [_cell(row, cell, notes, interval=intervals) for cell in row.cells]
         table.add_row(label, f"{row.n:,}", *cells)
     return table
@@ -132,17 +179,19 @@ def _label(row: Row) -> str:
 def _cell(row: Row, cell: Cell, notes: list[str], *, interval: bool) -> Text:
     if cell.value is None:
         few = f"p{100 * cell.p:g} needs {stats.least_count(cell.p):,} requests"
-        return Text(NONE + _mark(few if row.n else cell.reason or "", notes), style="dim")
+        return Text(NONE + footnote(few if row.n else cell.reason or "", notes), style="dim")
     if not interval:
         return Text(_show(row, cell.value) + cell.mark)
     low = "0" if cell.lo is None else _show(row, cell.lo)
     high = "∞" if cell.hi is None else _show(row, cell.hi)
     bounded = cell.lo is not None or cell.hi is not None
+    if cell.reason:
+        return Text(_show(row, cell.value) + cell.mark + footnote(cell.reason, notes))
     around = f" {low}{NONE}{high}" if bounded else " no interval"
     return Text.assemble(_show(row, cell.value) + cell.mark, (around, "dim"))
 
 
-def _mark(reason: str, notes: list[str]) -> str:
+def footnote(reason: str, notes: list[str]) -> str:
     """The raised number of a footnote, the same for the same reason; none for none."""
     if not reason:
         return ""
@@ -153,7 +202,7 @@ def _mark(reason: str, notes: list[str]) -> str:
 
 
 def _footnotes(summary: Summary, notes: list[str]) -> list[str]:
-    lines = [f"{_mark(reason, notes)} {reason}" for reason in list(notes)]
+    lines = [f"{footnote(reason, notes)} {reason}" for reason in list(notes)]
     marked = sorted({cell.p for row in summary.rows for cell in row.cells if cell.mark})
     if marked:
         least = ", ".join(f"{stats.firm_count(p)} for p{100 * p:g}" for p in marked)
@@ -161,43 +210,3 @@ def _footnotes(summary: Summary, notes: list[str]) -> list[str]:
     if any(row.unit == "1/s" for row in summary.rows):
         lines.append("tokens/s: the slow end, p95 is what 95 % of the requests reach")
     return lines
-
-
-# Two sides beside each other.
-
-
-def render_comparison(comparison: Comparison, console: Console) -> None:
-    """Print a comparison: what differs in the settings, the table, and what it cannot say."""
-    a, b = comparison.a, comparison.b
-    for side, of in (("A", a), ("B", b)):
-        console.print(Text.assemble((f"{side}  ", "bold"), f"{of.name}  ", (of.verdict, COLOURS[of.verdict])))
-        if of.unfinished:
-            console.print(Text.assemble(("   unfinished", COLOURS["doubtful"]), f": {of.unfinished}"))
-    for difference in comparison.settings:
-        console.print(Text(f"   {difference.name}: {difference.a} → {difference.b}", style="dim"))
-    console.print()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("ms unless said", "", "A", "B", "B / A", "n A", "n B"):
-        table.add_column(title, justify="left" if title in {"ms unless said", ""} else "right", no_wrap=True)
-    before, notes = "", list[str]()
-    for line in comparison.lines:
-        named = f"{line.label} (%)" if line.unit == "share" else line.label + _mark(line.source, notes)
-        label, before = ("" if named == before else named), named
-        values = (_rate(line.unit, line.a), _rate(line.unit, line.b))
-        table.add_row(label, line.what, *values, _ratio(line, comparison, notes), f"{line.n_a:,}", f"{line.n_b:,}")
-    console.print(table)
-    for note in notes:
-        console.print(Text(f"{_mark(note, notes)} {note}", style="dim"))
-    console.print(Text(comparison.note, style="dim"))
-
-
-def _ratio(line: Line, comparison: Comparison, notes: list[str]) -> Text:
-    """B / A, with the interval where it is paired; what is paired over fewer replicates than most says so."""
-    if line.ratio is None:
-        return Text(NONE + _mark(line.reason or "", notes))
-    if line.paired is None:
-        return Text(f"{line.ratio:.3f}{_mark(line.reason or '', notes)}")
-    most = max(other.paired.n for other in comparison.lines if other.paired)
-    fewer = "" if line.paired.n == most else f"paired over {line.paired.n} {comparison.replicates}"
-    around = f" {line.paired.lo:.3f}{NONE}{line.paired.hi:.3f}"
-    return Text.assemble(f"{line.ratio:.3f}{_mark(fewer, notes)}", (around, "dim"))

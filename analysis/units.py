@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 NONE: Final = "\N{EN DASH}"
 """Stands for a value that is not there."""
 
-SHOWN_UNIT: Final = {"s": "ms", "1/s": "1/s", "share": "%"}
-_FACTOR = {"s": 1000.0, "1/s": 1.0, "share": 100.0}
+SHOWN_UNIT: Final = {"s": "ms", "1/s": "1/s", "share": "%", "tokens": "tokens", "USD": "USD"}
+_FACTOR = {"s": 1000.0, "1/s": 1.0, "share": 100.0, "tokens": 1.0, "USD": 1.0}
 
 
 def shown(value: float, unit: Unit) -> str:

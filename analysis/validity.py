@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from analysis.checks import answers, client, completeness
+from analysis.checks import answers, client, completeness, host, load
 from analysis.checks.rule import Check, evidence
 
 if TYPE_CHECKING:
@@ -57,5 +57,6 @@ def worst(of: Iterable[Validity]) -> Validity:
 def examine(run: Run, window: Window) -> Validity:
     """Every check, in order of number."""
     seen = evidence(run, window)
-    checks = (check(seen) for check in (*client.CHECKS, *answers.CHECKS, *completeness.CHECKS))
+    every = (*client.CHECKS, *host.CHECKS, *load.CHECKS, *answers.CHECKS, *completeness.CHECKS)
+    checks = (check(seen) for check in every)
     return Validity(tuple(sorted(checks, key=lambda check: check.number)))

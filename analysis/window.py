@@ -6,6 +6,7 @@ A request belongs to the window by the moment it was meant to go out; what it be
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from analysis.runs import Run
 
 LEAST_S: Final = 60.0
+MOST_BINS: Final = 3600
 BATCH: Final = 5
 LEFT: Final = 5
 """Batches that every cut must leave: with one batch left the statistic is 0 whatever the data."""
@@ -52,10 +54,21 @@ class Window:
         """Seconds from start to end."""
         return self.end_s - self.start_s
 
+    @property
+    def edges(self) -> NDArray[np.float64]:
+        """Edges of equal bins over it, of at most 1 s unless it is longer than an hour; one edge if it is empty."""
+        bins = min(MOST_BINS, math.ceil(self.length_s))
+        return np.linspace(self.start_s, self.end_s, bins + 1) if bins > 0 else np.array([self.start_s])
+
+    def holds(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        """Which rows are of phase `measure` and were meant to go out inside the window, shape (n,)."""
+        scheduled = seconds(frame, "scheduled_ns")
+        inside = (scheduled >= self.start_s) & (scheduled <= self.end_s)
+        return np.asarray(where(frame, "phase", "measure") & inside)
+
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of phase `measure` that were meant to go out inside the window."""
-        scheduled = seconds(frame, "scheduled_ns")
-        return frame[where(frame, "phase", "measure") & (scheduled >= self.start_s) & (scheduled <= self.end_s)]
+        return frame[self.holds(frame)]
 
 
 def find(run: Run) -> Window:

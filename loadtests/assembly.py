@@ -149,7 +149,8 @@ def _client(parts: Path) -> pa.Table:
     """All samples of the clients, in order of time."""
     tables = [table for path in sorted(parts.glob("client-*.arrows")) if (table := read_part(path)).num_columns]
     schema = record.client_schema()
-    table = pa.concat_tables(tables).cast(schema) if tables else schema.empty_table()
+    # Parts of an earlier version have none of the columns that came later.
+    table = pa.concat_tables([schema.empty_table(), *tables], promote_options="default").cast(schema)
     return table.sort_by([("t_ns", "ascending"), ("worker", "ascending")])
 
 

@@ -2,7 +2,7 @@
 The client's own health, sampled each second: what tells a slow server from a busy load generator.
 
 CPU, event loop lag, the delay between receive stamp and reader, lateness of sending, garbage collection, the clocks'
-offset. One sample is one row of client.parquet.
+offset, and what the kernel counts of the whole machine. One sample is one row of client.parquet.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 
 from loadtests import clock
+from loadtests.counters import Counters
 
 if TYPE_CHECKING:
     from loadtests.wire.receiver import Receiver
@@ -40,6 +41,7 @@ class Health:
         self._receiver = receiver
         self._worker = worker
         self._process = psutil.Process()
+        self._counters = Counters()
         self._hub_lag_ns = 0
         self._gc_ns = 0
         self._gc_began = 0
@@ -90,6 +92,7 @@ class Health:
             "clock_offset_ns": self._receiver.offset.offset_ns,
             "clock_error_ns": self._receiver.offset.error_ns,
             "rss_bytes": self._process.memory_info().rss,
+            **self._counters.sample(passed_s),
         }
         self._at_ns, self._cpu_ns, self._reads = now, cpu, self._receiver.reads
         self._hub_lag_ns = self._gc_ns = 0

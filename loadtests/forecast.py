@@ -153,7 +153,8 @@ def outline(profiles: Sequence[Profile], plan: Plan, rounds: int = 0) -> list[st
         *[f"workload {line}" for line in _asked(plan)],
         f"tokens   {forecast(profiles, plan).line()}{each}",
     ]
-    return [*lines, f"budget   {budget}"] if budget else lines
+    lines += [f"budget   {budget}"] if budget else []
+    return [*lines, f"promised {', '.join(plan.objectives)}"] if plan.objectives else lines
 
 
 def _asked(plan: Plan) -> list[str]:

@@ -18,6 +18,7 @@ class Given:
         output_tokens: The cap of every answer; `workload`: each has its own, of whoever is asked.
         stages: File of the load over time.
         stream: True or False: streamed answers only, or none.
+        objectives: What the run promises, as `analysis.objectives` writes it.
         repeats, rest: A campaign: so many runs of each arm, and seconds between two of them.
     """
 
@@ -53,3 +54,4 @@ class Given:
     accept_errors: bool = False
     keep_bodies: float = 0.0
     tokenizer: str | None = None
+    objectives: tuple[str, ...] = ()

@@ -151,6 +151,7 @@ def plan_of(arms: Sequence[Arm], profiles: Sequence[Profile], given: Given) -> P
         accept_errors=given.accept_errors,
         keep_bodies=given.keep_bodies,
         tokenizer=given.tokenizer,
+        objectives=given.objectives,
     )
     apart = given.repeats is not None and not plan.together  # each run of the campaign has one of the arms
     check(replace(plan, arms=plan.arms[:1]) if apart else plan, given, profiles)

@@ -87,6 +87,7 @@ class Plan:
         accept_throttling, accept_errors: Go on where most answers are throttled, where most requests fail.
         keep_bodies: Share of the requests whose bodies are kept, redacted.
         tokenizer: Path of a tokenizer that counts answers whose provider doesn't, and gives prompts their length.
+        objectives: What each arm is held against, as texts; only analysis reads them.
     """
 
     arms: tuple[Arm, ...]
@@ -123,6 +124,7 @@ class Plan:
     accept_errors: bool = False
     keep_bodies: float = 0.0
     tokenizer: str | None = None
+    objectives: tuple[str, ...] = ()
 
     @classmethod
     def single(cls, model: str, *, params: dict[str, Any] | None = None, **load: Any) -> Self:

@@ -172,6 +172,11 @@ CLIENT_COLUMNS: Final[tuple[Column, ...]] = (
     Column("clock_offset_ns", pa.int64(), "ns", "CLOCK_REALTIME - CLOCK_MONOTONIC"),
     Column("clock_error_ns", pa.int32(), "ns", "half the width of that measurement"),
     Column("rss_bytes", pa.int64(), "bytes", "resident memory of the process"),
+    Column("steal", pa.float32(), "share", "of the machine's CPU time, what a hypervisor gave to others"),
+    Column("throttled", pa.float32(), "share of one core", "CPU time that a quota of the process' cgroup withheld"),
+    Column("tcp_sent", pa.int32(), "segments", "sent by the machine in the second"),
+    Column("tcp_again", pa.int32(), "segments", "sent once more by the machine"),
+    Column("tcp_resets", pa.int32(), "connections", "of the machine that a reset broke"),
 )
 
 DERIVED: Final = frozenset({

@@ -113,3 +113,35 @@ def test_a_server_that_is_not_there_ends_a_campaign_and_not_its_telling(
     told = capsys.readouterr().err
     assert "firsttoken: nothing reached at http://127.0.0.1:9/v1" in told
     assert "campaign: " in told.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("promised", "code", "told"),
+    [
+        (["ttft_p95<10s"], 0, ""),
+        (["ttft_p95<10ms"], 1, "firsttoken: objective ttft_p95<10ms missed: 0 % of 120 kept it, 95 % are needed"),
+        (["ttft_p99<10s"], 0, "objective ttft_p99<10s undecided: 100 % of 120 kept it; about 299 requests would"),
+    ],
+)
+def test_a_missed_objective_is_an_exit_code_and_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], promised: list[str], code: int, told: str
+) -> None:
+    """120 streams with a first token after about 200 ms."""
+    recipe = synthetic.Recipe(n=120, stream_share=1.0)
+    recipe.manifest = {"plan": synthetic.manifest_of(recipe, 120)["plan"] | {"objectives": promised}}
+    path = synthetic.write(tmp_path / "r", recipe)
+
+    assert judge(setup_of(tmp_path), result(path, None), report=False, as_json=False, quiet=True) == code
+    shown = capsys.readouterr().err
+    assert told in shown
+    assert ("objective ttft" in shown) == bool(told)
+
+
+def test_an_invalid_run_has_missed_nothing(tmp_path: Path) -> None:
+    """Half of its requests failed: what they would have shown nobody knows."""
+    recipe = synthetic.Recipe(n=40)
+    recipe.manifest = {"plan": synthetic.manifest_of(recipe, 40)["plan"] | {"objectives": ["latency_p95<1ms"]}}
+    rows = [row("", second, "upstream" if second % 2 else None) for second in range(40)]
+    path = synthetic.write(tmp_path / "r", recipe, rows)
+
+    assert judge(setup_of(tmp_path), result(path, None), report=False, as_json=False, quiet=True) == 3

@@ -21,7 +21,7 @@ LAYERS = [
         "loadtests.stop",
         "loadtests.units",
     },
-    {"loadtests.draws", "loadtests.guard", "loadtests.proxies", "loadtests.shards"},
+    {"loadtests.counters", "loadtests.draws", "loadtests.guard", "loadtests.proxies", "loadtests.shards"},
     {"loadtests.record", "loadtests.formats", "loadtests.phrases", "loadtests.tokens"},
     {
         "loadtests.bodies",

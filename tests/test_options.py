@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import click
 import orjson
 import pytest
 from planning import planned
 
 from loadtests import profiles
+from loadtests.cli.before import objectives_of
 from loadtests.contradictions import OptionError
 from loadtests.defaults import beyond_defaults
 from loadtests.options import warnings_of
@@ -186,3 +188,25 @@ def test_a_plan_survives_the_manifest() -> None:
 
 def test_every_plan_has_nonces_of_its_own() -> None:
     assert planned(MOCK).salt != planned(MOCK).salt
+
+
+def test_objectives_are_kept_as_texts_and_a_run_without_has_none() -> None:
+    """Also one from before there were any."""
+    plan = planned(MOCK, objectives=("ttft_p95<2s", "error_rate<1%"))
+    about: dict[str, Any] = {"plan": orjson.loads(orjson.dumps(plan.to_json())), "profile": {}}
+    old = {"plan": {"mode": "open", "model": "m"}, "profile": {}}
+
+    assert Plan.from_manifest(about).objectives == ("ttft_p95<2s", "error_rate<1%")
+    assert planned(MOCK).objectives == Plan.from_manifest(old).objectives == ()
+
+
+def test_an_objective_that_decides_nothing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert objectives_of(("ttft_p95 <= 2000ms", "mlperf-qwen3-vl-235b", "tpot<1s")) == (
+        "ttft_p95<2s",
+        "latency_p99<12s",
+        "tpot<1s",
+    )
+    assert "note: tpot<1s says what a good request is and decides nothing by itself" in capsys.readouterr().err
+    (tmp_path / "gate.toml").write_text("alpha = 0.01\n")
+    with pytest.raises(click.UsageError, match="holds no objective"):
+        objectives_of((str(tmp_path / "gate.toml"),))

@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from analysis import stats
 from analysis.charts.frame import BLUE, GREY, ORANGE, PALE, label_end, log_axis, ms
 from analysis.checks.rule import percentile
-from analysis.metrics import is_ok, is_stream
+from analysis.derived import is_ok, is_stream
 from analysis.runs import numbers
 
 if TYPE_CHECKING:

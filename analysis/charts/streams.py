@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from analysis.charts.frame import BLUE, GREEN, ORANGE, PURPLE, WIDTH, log_axis
 from analysis.charts.timeline import bin_width
-from analysis.metrics import is_stream
+from analysis.derived import is_stream
 from analysis.runs import CHUNK_LISTS, seconds
 from loadtests import record
 

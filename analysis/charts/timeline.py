@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis import series
 from analysis.charts.frame import BLUE, GREEN, GREY, ORANGE, PALE, WIDTH, label_end
-from analysis.metrics import is_ok
+from analysis.derived import is_ok
 from analysis.runs import numbers, seconds, where
 
 if TYPE_CHECKING:

@@ -1,132 +1,22 @@
-"""The checks of load and answers: was it the planned load, and who answered what?"""
+"""The checks of the answers: who answered, what, of which prompts, and how far up can it be told?"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from analysis import series, sources, stats
-from analysis.checks.rule import CAPPED, Check, Evidence, Rule, is_new_connection, percentile, relief
-from analysis.metrics import is_ok, is_stream
+from analysis import sources, stats
+from analysis.checks.rule import Check, Evidence, Rule, percentile
+from analysis.derived import is_ok, is_stream
 from analysis.runs import flagged, is_later_turn, numbers, seconds, where
-from analysis.units import digits
-from analysis.window import LEAST_S, changes, held_back_by_stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
-
-
-# The load.
-
-HANDSHAKE: Final = 0.01
-"""Share of the wait below which opening a connection does not matter; check 21."""
-
-
-def unsent(seen: Evidence) -> Check:
-    """3: arrivals that never went out; turns behind one that failed or was given up are none."""
-    advice = "The load was less than planned: the provider asked for a pause, a budget held, or the run was stopped."
-    rule = Rule(3, "unsent arrivals", advice, 0.0, 0.1, " %")
-    behind = flagged(seen.all, "turn_failed")
-    meant = seen.all[~held_back_by_stop(seen.run, seen.all) & ~behind]
-    n = int(behind.sum())
-    note = f"Left out: {n:,} turn{'s' if n > 1 else ''} behind one that failed or was given up." if n else ""
-    return rule.judge_share(int(where(meant, "outcome", "unsent").sum()), len(meant), slack=0, note=note)
-
-
-def rate(seen: Evidence) -> Check:
-    """4: the rate that went out against the schedule's."""
-    advice = f"The client did not keep the rate: {relief(seen.run)}, or a lower rate."
-    rule = Rule(4, "rate sent, off the plan by", advice, 1.0, 3.0, " %")
-    if not seen.run.is_open:
-        return rule.skip("closed loop: the answers set the rate")
-    meant = seen.all[~held_back_by_stop(seen.run, seen.all) & ~is_later_turn(seen.all)]
-    if flagged(meant, CAPPED).any():
-        return rule.skip("--max-in-flight had arrivals wait, see there")
-    scheduled, sent = seconds(meant, "scheduled_ns"), seconds(meant, "sent_ns")
-    # A request that could get no connection was still offered, at its moment.
-    tried = seconds(meant, "started_ns")
-    went = np.where(np.isnan(sent), tried, sent)
-    went = went[~np.isnan(went)]
-    if went.size < stats.least_count(0.9):
-        return rule.skip(f"{went.size} requests, need ≥ {stats.least_count(0.9)}")
-    if np.ptp(scheduled) == 0:
-        return rule.skip("a burst: all are meant for one instant")
-    planned = len(meant) / max(np.ptp(scheduled), 1e-9)
-    achieved = went.size / max(np.ptp(went), 1e-9)
-    return rule.judge(100 * abs(achieved / planned - 1), f"{digits(achieved)}/s of {digits(planned)}/s")
-
-
-def little(seen: Evidence) -> Check:
-    """12: requests in flight = rate x time in the system, over a steady window."""
-    advice = "The window is not steady, or rows are missing: a longer run, or a lower rate."
-    rule = Rule(12, "Little's law gap", advice, 2.0, 5.0, " %")
-    start, length = seen.window.start_s, seen.window.length_s
-    if changes(seen.run.plan):
-        return rule.skip("the load was planned to change")
-    if length < LEAST_S or not seen.window.steady:
-        return rule.skip(f"needs a steady window of ≥ {LEAST_S:.0f} s")
-    sent, end = series.lifetimes(seen.run.requests)
-    inside = (sent >= start) & (sent < seen.window.end_s) & np.isfinite(end)
-    if not inside.any():
-        return rule.skip("nothing was sent in the window")
-    stay = float(np.mean(end[inside] - sent[inside]))
-    if length < 20 * stay:
-        return rule.skip(f"needs a window of 20 mean stays, {digits(20 * stay)} s")
-    seen_in_flight = float(series.in_flight(seen.run.requests, np.array([start, seen.window.end_s]))[0])
-    expected = inside.sum() / length * stay
-    return rule.judge(100 * abs(seen_in_flight - expected) / max(seen_in_flight, 1e-9))
-
-
-def caps(seen: Evidence) -> Check:
-    """25: arrivals that a cap held back: kept from going out by a budget, or made to wait by --max-in-flight."""
-    kept, waited = flagged(seen.all, "budget") & ~held_back_by_stop(seen.run, seen.all), flagged(seen.all, CAPPED)
-    advice = "The load's peaks were cut, so the tail looks better than it is."
-    if waited.any():
-        advice = "--max-in-flight was reached: latency from the schedule holds the wait, latency from send does not."
-    # A cap that was asked for and is told of spoils nothing: the wait is in the figures. A budget takes arrivals away.
-    rule = Rule(25, "held back by a cap", advice, 0.0, 1.0 if kept.any() else None, " %")
-    return rule.judge_share(int((kept | waited).sum()), len(seen.all), slack=0)
-
-
-def new_connections(seen: Evidence) -> Check:
-    """21: connections opened beyond those the load needs at once."""
-    advice = "Connections don't last: TTFT holds handshakes. Ask why the server closes them, or say --new-connections."
-    rule = Rule(21, "connections opened beyond the peak in flight", advice, 1.0, 20.0, " %")
-    if seen.run.plan.get("new_connections"):
-        return rule.skip("--new-connections asks for them")
-    sent = seen.run.requests[~np.isnan(seconds(seen.run.requests, "sent_ns"))]
-    surplus = sum(_surplus(group) for _, group in sent.groupby("worker", observed=True))
-    share = _handshake_share(sent)
-    if share <= HANDSHAKE:
-        small = f"a handshake takes {digits(100 * share)} % of the median wait, which is nothing"
-        return rule.state(f"{surplus} of {len(sent)}", "ok", small if surplus else "")
-    return rule.judge_share(surplus, len(sent), slack=2, note="the pool of each worker has to fill once")
-
-
-def _handshake_share(sent: pd.DataFrame) -> float:
-    """Median time to open a connection over the median wait for a first token, or for the answer where none streams."""
-    fresh = sent[is_new_connection(sent)]
-    opening = np.nan_to_num(np.stack([numbers(fresh, column) for column in ("dns_s", "connect_s", "tls_s")])).sum(
-        axis=0
-    )
-    for column in ("ttft_from_send_s", "latency_from_send_s"):
-        waits = numbers(sent, column)
-        if opening.size and (~np.isnan(waits)).any():
-            return float(np.median(opening) / max(np.nanmedian(waits), 1e-9))
-    return 0.0 if not opening.size else 1.0
-
-
-def _surplus(sent: pd.DataFrame) -> int:
-    """New connections beyond the peak in flight and those that were broken on purpose, by clients who gave up."""
-    began, end = seconds(sent, "started_ns"), seconds(sent, "end_ns")
-    peak = series.peak_in_flight(began, np.where(np.isnan(end), np.inf, end))
-    return max(0, int(is_new_connection(sent).sum()) - peak - int(flagged(sent, "gave_up").sum()))
-
-
-# The answers.
+    from numpy.typing import NDArray
 
 LEAST_COUNTED: Final = 10
 """Answers with two counts that check 31 needs."""
@@ -135,13 +25,35 @@ LEAST_COUNTED: Final = 10
 def certified(seen: Evidence) -> Check:
     """13: how far up percentiles are printed."""
     rule = Rule(13, "highest percentile printed", "", 0.0, None, limit="as the answers allow")
-    n = int(is_ok(seen.rows).sum())
-    if n < stats.least_count(0.9):
-        return rule.state("p50", "not_judged", f"{n} answers; p90 needs ≥ {stats.least_count(0.9)}")
-    top = stats.highest_supported(n, 0.999)
-    above = [p for p in stats.LADDER if p > top]
-    why = f"{n} answers; {percentile(above[0])} needs ≥ {stats.least_count(above[0]):,}" if above else f"{n} answers"
+    latency = numbers(seen.rows[is_ok(seen.rows)], "latency_s")
+    latency = latency[~np.isnan(latency)]
+    worth = {p: _worth(latency, p) for p in stats.LADDER if p > 0.5}
+    n = latency.size
+    if not n or worth[0.9] < stats.least_count(0.9):
+        return rule.state("p50", "not_judged", f"{_answers(n, worth[0.9])}; p90 needs ≥ {stats.least_count(0.9)}")
+    top, above = _top(worth)
+    why = _answers(n, worth[above or top])
+    if above:
+        why += f"; {percentile(above)} needs ≥ {stats.least_count(above):,}"
+    if worth[top] < stats.firm_count(top):
+        why += f"; {percentile(top)} is rough (~) below {stats.firm_count(top):,}"
     return rule.state(percentile(top), "ok", why)
+
+
+def _worth(values: NDArray[np.float64], p: float) -> float:
+    """How many independent values these, in order of arrival, are worth for their p-quantile."""
+    return stats.effective_count(values <= np.quantile(values, p)) if values.size else 0.0
+
+
+def _top(worth: dict[float, float]) -> tuple[float, float | None]:
+    """The highest percentile that so many values support, and the next one above."""
+    held = [p for p in worth if worth[p] >= stats.least_count(p)]
+    above = [p for p in worth if p > held[-1]]
+    return held[-1], above[0] if above else None
+
+
+def _answers(n: int, worth: float) -> str:
+    return f"{n:,} answers" + (f", which come in clusters and are worth {worth:,.0f}" if worth < 0.9 * n else "")
 
 
 def errors(seen: Evidence) -> Check:
@@ -150,6 +62,48 @@ def errors(seen: Evidence) -> Check:
     rule = Rule(14, "failed requests", advice, 0.5, 5.0, " %")
     failed = int(where(seen.rows, "outcome", "error", "lost").sum())
     return rule.judge_share(failed, failed + int(is_ok(seen.rows).sum()), slack=0)
+
+
+TIMEOUTS: Final = {
+    "timeout_connect": "ttft_s", "timeout_first_byte": "ttft_s", "timeout_silence": "max_gap_s",
+    "timeout_total": "latency_s",
+}  # fmt: skip
+"""Each way to give up on an answer, and the metric whose longest values it cuts off."""
+NEAR: Final = 2.0
+
+
+def timeouts(seen: Evidence) -> Check:
+    """15: waits that were cut short where the highest percentile printed would have been."""
+    advice = "The longest waits were cut off by a timeout, so the tail is longer than it looks: give more time."
+    sent = seen.rows[is_ok(seen.rows) | where(seen.rows, "outcome", "error", "lost")]
+    latency = numbers(sent[is_ok(sent)], "latency_s")
+    p = stats.highest_supported(int((~np.isnan(latency)).sum()))
+    rule = Rule(15, f"timeouts, against {percentile(p)}", advice, 0.0, 100 * (1 - p), " %")
+    n = int(where(sent, "error_kind", *TIMEOUTS).sum())
+    check = rule.judge_share(n, len(sent), slack=0)
+    if check.status != "doubtful" or any(_is_near(sent, kind, p) for kind in TIMEOUTS):
+        return check
+    far = f"All gave up later than twice the {percentile(p)}, which they leave as it is."
+    return rule.state(check.value, "ok", far)
+
+
+def _is_near(sent: pd.DataFrame, kind: str, p: float) -> bool:
+    """Whether some gave up in this way so soon that twice the quantile of what was seen lies behind."""
+    waited, ok = _waited(sent[where(sent, "error_kind", kind)], kind), sent[is_ok(sent)]
+    values = numbers(ok, TIMEOUTS[kind])
+    values = numbers(ok, "latency_s") if np.all(np.isnan(values)) else values
+    values = values[~np.isnan(values)]
+    return bool(waited.size and (not values.size or waited.min() <= NEAR * np.quantile(values, p)))
+
+
+def _waited(gave_up: pd.DataFrame, kind: str) -> NDArray[np.float64]:
+    """How long those that timed out were waited for, on the axis of the metric, seconds."""
+    end, since = seconds(gave_up, "end_ns"), seconds(gave_up, "scheduled_ns")
+    if kind == "timeout_silence":
+        last, headers = seconds(gave_up, "last_token_ns"), seconds(gave_up, "headers_ns")
+        since = np.where(np.isnan(last), np.where(np.isnan(headers), since, headers), last)
+    waited = end - since
+    return waited[~np.isnan(waited)]
 
 
 def models(seen: Evidence) -> Check:
@@ -196,6 +150,31 @@ def _warm(plan: dict[str, Any]) -> list[str]:
         for one in plan.get("definitions") or ()
         if one.get("cache") == "warm" or float((one.get("prefix") or {}).get("share") or 0) > 0
     ]
+
+
+def duplicates(seen: Evidence) -> Check:
+    """18: prompts asked more than once in the run, which a cache may know."""
+    advice = "Prompts came again within the run, so a cache may answer them: use more of them, or a nonce."
+    rule = Rule(18, "duplicate prompts", advice, 1.0, 20.0, " %")
+    if str(seen.run.plan.get("arrivals") or "").startswith("trace:"):
+        return rule.skip("a trace's prompts may come again")
+    asked = seen.all[~is_later_turn(seen.all) & ~where(seen.all, "outcome", "unsent")]
+    new = asked[~where(asked, "workload", *_warm(seen.run.plan))]
+    if new.empty and len(asked):
+        return rule.skip("prompts are meant to be cached")
+    known = new[new["prompt_hash"].notna()]
+    again = known.duplicated(["workload", "prompt_hash"]).to_numpy()
+    files = where(known, "workload", *_of_files(seen.run.plan))
+    check = rule.judge_share(int((again & ~files).sum()), len(known))
+    if n := int((again & files).sum()):
+        note = f"{n:,} prompts of a dataset came again, each behind a nonce of its own: no cache knows them"
+        return replace(check, why=f"{check.why} {note}".strip())
+    return check
+
+
+def _of_files(plan: dict[str, Any]) -> list[str]:
+    """The workloads whose prompts are a dataset's, over and over, each behind a nonce of its own."""
+    return [str(one.get("name")) for one in plan.get("definitions") or () if one.get("dataset")]
 
 
 def usage(seen: Evidence) -> Check:
@@ -257,6 +236,5 @@ def buffered(seen: Evidence) -> Check:
 
 
 CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (
-    unsent, rate, little, certified, errors, models, cached, usage, counted, new_connections, throttled, caps,
-    buffered,
+    certified, errors, timeouts, models, cached, duplicates, usage, counted, throttled, buffered,
 )  # fmt: skip

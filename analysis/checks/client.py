@@ -20,7 +20,7 @@ from analysis.checks.rule import (
     send_lag,
     supported_quantile,
 )
-from analysis.metrics import is_stream
+from analysis.derived import is_stream
 from analysis.runs import numbers, seconds
 from analysis.window import is_burst
 

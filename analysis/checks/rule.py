@@ -1,7 +1,7 @@
 """
 What a check of a run is: what it looks at, how it compares, what it says.
 
-The checks themselves are in `client`, `answers` and `completeness`; `validity` puts them together.
+The checks themselves are in `client`, `host`, `load`, `answers` and `completeness`; `validity` puts them together.
 
 A percentile is judged only as far up as the count of values supports it, and a share only from a few cases on, so that
 one late wake-up in a short run on a busy machine decides nothing. A check that needs more data than the run has is
@@ -20,6 +20,7 @@ from analysis import stats
 from analysis.checks import workers
 from analysis.runs import flagged, numbers, seconds, where
 from analysis.units import NONE, digits
+from loadtests import record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,8 +82,13 @@ def evidence(run: Run, window: Window) -> Evidence:
     client = run.client
     if client is not None:
         client = client[numbers(client, "worker") >= 0]
-        client = None if client.empty else client
+        client = None if client.empty else client.assign(**_later_columns(client))
     return Evidence(run, window, measured, window.rows(run.requests), client)
+
+
+def _later_columns(client: pd.DataFrame) -> dict[str, float]:
+    """Columns that runs of an earlier version do not have, without a value."""
+    return {one.name: np.nan for one in record.CLIENT_COLUMNS if one.name not in client.columns}
 
 
 def relief(run: Run) -> str:

@@ -22,6 +22,10 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "summary": ("loadtests.cli.judge", "Print the numbers of one or more runs."),
     "report": ("loadtests.cli.judge", "Draw the charts of a run into one HTML file."),
     "compare": ("loadtests.cli.judge", "Put two runs side by side."),
+    "gate": ("loadtests.cli.gate", "Hold runs against a baseline and objectives: one exit code for CI."),
+    "aa": ("loadtests.cli.aa", "Measure how often the gate cries wolf on runs of the same thing."),
+    "plan": ("loadtests.cli.plan", "Say how many runs, of how many requests, would find an effect."),
+    "history": ("loadtests.cli.history", "Find where in many runs a number changed for good."),
     "calibrate": ("loadtests.cli.calibrate", "Find this machine's own limit and error, to hold later runs against."),
     "probe": ("loadtests.cli.probe", "Hold a profile's claims against one request of each kind."),
     "profiles": ("loadtests.cli.profiles", "List, show and check provider profiles."),
@@ -48,6 +52,7 @@ _MISTAKES: Final = (
     ("loadtests.mock.process", "MockError"),
     ("loadtests.store.url", "StoreError"),
     ("analysis.runs", "RunError"),
+    ("analysis.objectives", "ObjectiveError"),
 )
 """Errors whose text is the one line that a user gets. Named, not imported: most verbs never load most of them."""
 

@@ -124,7 +124,7 @@ def _first_error(path: Path) -> str:
 
 
 def _show(path: Path, *, report: bool, as_json: bool, quiet: bool) -> int:
-    """Print the summary, or a line of it, and write what analysis writes; 3 where the run is not valid."""
+    """Print the summary, or a line of it, and write what analysis writes; 3 not valid, 1 an objective missed."""
     from loadtests.cli.judge import dump, is_invalid, judged_of, plain, show, write_all
 
     judged = judged_of(path, chunks=report)
@@ -142,7 +142,17 @@ def _show(path: Path, *, report: bool, as_json: bool, quiet: bool) -> int:
         show(judged)
     for place in written:
         click.echo(f"{'report' if report else 'run'}: {url_of(place) or os.path.relpath(place)}", err=as_json or quiet)
-    return 3 if is_invalid(judged) else 0
+    return 3 if is_invalid(judged) else _kept_promises([one.summary for one in judged])
+
+
+def _kept_promises(arms: list[Summary]) -> int:
+    """1 where an arm missed an objective, and in a line each what was missed or is undecided."""
+    for arm in arms:
+        whose = f"arm {arm.facts.arm}: " if len(arms) > 1 else ""
+        for one in arm.objectives:
+            if one.verdict != "met":
+                click.echo(f"firsttoken: {whose}objective {one.text} {one.verdict}: {one.reason}", err=True)
+    return 1 if any(one.verdict == "missed" for arm in arms for one in arm.objectives) else 0
 
 
 def _line(summary: Summary) -> str:

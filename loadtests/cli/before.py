@@ -151,6 +151,29 @@ def labels_of(pairs: tuple[str, ...]) -> dict[str, str]:
     return labels
 
 
+def objectives_of(values: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    What the run promises, as texts; what decides nothing by itself is said.
+
+    Raises:
+        click.UsageError: A file without any.
+        ObjectiveError: One that cannot be used.
+    """
+    if not values:
+        return ()
+    from analysis.objectives import read
+
+    found = read(values)
+    if not found.terms:
+        raise click.UsageError(
+            f'--objective {" ".join(values)}: holds no objective; write objectives = ["ttft_p95<2s"]'
+        )
+    for term in found.idle:
+        fix = f"add attainment>99%, or give it a share: {term.word}_p99{term.op}..."
+        click.echo(f"note: {term.text} says what a good request is and decides nothing by itself; {fix}", err=True)
+    return found.texts
+
+
 JOIN_S = 300.0
 
 

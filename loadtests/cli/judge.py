@@ -15,29 +15,47 @@ import orjson
 from loadtests.cli.stored import RunArgument, url_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
+    from rich.console import Console
+
+    from analysis.compare.comparison import Comparison
+    from analysis.compare.rules import Rules
+    from analysis.digest import Digest
+    from analysis.objectives import Objectives
     from analysis.summary import Judged
 
 RUN = click.argument("run", type=RunArgument(), default=Path("results/latest"), metavar="[RUN]")
 
 
-def judged_of(path: Path, *, chunks: bool = False) -> list[Judged]:
+def judged_of(
+    path: Path, *, chunks: bool = False, objectives: Objectives | None = None, by: Collection[str] = ()
+) -> list[Judged]:
     """Everything that a RUN argument stands for, judged: a run, each of its arms, each run of a campaign."""
     from analysis.campaign import runs_of
+    from analysis.groups import USUAL
     from analysis.summary import judge
 
-    with _drafts(path) as drafts:
-        return [judge(run) for run in runs_of(path, chunks, drafts)]
+    with _drafts([path]) as drafts:
+        return [judge(run, objectives, (*USUAL, *by)) for run in runs_of(path, chunks, drafts)]
+
+
+def digests_of(paths: Iterable[Path], objectives: Objectives | None = None) -> list[Digest]:
+    """The digests of everything that RUN arguments stand for."""
+    from analysis.compare import sides
+
+    paths = list(paths)
+    with _drafts(paths) as drafts:
+        return sides.read(paths, objectives, drafts)
 
 
 @contextmanager
-def _drafts(path: Path) -> Iterator[dict[Path, Path]]:
-    """By the directory of each unfinished run that a RUN argument stands for, the files of its state so far."""
+def _drafts(paths: Iterable[Path]) -> Iterator[dict[Path, Path]]:
+    """By the directory of each unfinished run that RUN arguments stand for, the files of its state so far."""
     from analysis.campaign import members
     from analysis.runs import is_unfinished
 
-    found = [run for run in members(path) if is_unfinished(run)]
+    found = [run for path in paths if path.is_dir() for run in members(path) if is_unfinished(run)]
     if not found:
         yield {}
         return
@@ -64,21 +82,31 @@ def _is_drafted(run: Path, into: Path) -> bool:
     return True
 
 
-def show(judged: list[Judged]) -> None:
+def show(judged: list[Judged], *, whole: bool = False) -> None:
     """Print tables on stdout, one after another, and how arms compare; colours only on a terminal."""
-    from rich.console import Console
+    from analysis import digest
+    from analysis.compare import sides
+    from analysis.compare import table as compared
+    from analysis.compare.rules import Rules
+    from analysis.table import render
 
-    from analysis.sides import within
-    from analysis.table import render, render_comparison
-
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    console = console_of()
     for place, one in enumerate(judged):
         if place:
             console.print()
-        render(one.summary, console)
-    for comparison in within(judged):
+        render(one.summary, console, whole=whole)
+    if len({one.run.arm for one in judged}) < 2:
+        return
+    for comparison in sides.within([digest.of(one) for one in judged], Rules()):
         console.print()
-        render_comparison(comparison, console)
+        compared.render(comparison, console, whole=whole)
+
+
+def console_of() -> Console:
+    """Where tables are printed: as wide as the terminal, 100 columns elsewhere."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 100)
 
 
 def write_all(judged: list[Judged], *, report: bool) -> list[Path]:
@@ -117,23 +145,48 @@ def dump(value: Any) -> None:
 @click.command()
 @click.argument("runs", nargs=-1, type=RunArgument(), metavar="[RUN]...")
 @click.option(
+    "--objective", "objectives", multiple=True, metavar="TEXT",
+    help="Hold the runs against this, not what they were planned with: ttft_p95<2s, a preset's name, a TOML file.",
+)  # fmt: skip
+@click.option(
+    "--by", "by", multiple=True, type=click.Choice(("prompt", "time")),
+    help="Tell TTFT and latency by length of prompt or by slice of time too.",
+)  # fmt: skip
+@click.option("--all", "whole", is_flag=True, help="Every metric, those that follow from others too.")
+@click.option(
     "--json", "as_json", is_flag=True,
     help="As JSON: one object for one run, a list for several runs or arms.",
 )  # fmt: skip
-def summary(runs: tuple[Path, ...], *, as_json: bool) -> int:
-    """Print the numbers of one or more runs (default: results/latest).
+def summary(
+    runs: tuple[Path, ...], *, objectives: tuple[str, ...], by: tuple[str, ...], whole: bool, as_json: bool
+) -> int:
+    r"""Print the numbers of one or more runs (default: results/latest).
 
     A run of several arms and a campaign give one table after another, and then how the arms compare. Of a run that is
     on or was killed, what is there so far is judged. Exit code 3 where a run is not valid; its numbers are printed all
-    the same.
+    the same. Exit code 1 where an objective was missed.
+
+    \b
+    Examples:
+      firsttoken summary results/latest --by prompt
+      firsttoken summary results/latest --objective 'ttft_p95<2s' --objective 'tpot_p95<50ms'
     """
-    every = [judged_of(path) for path in runs or (Path("results/latest"),)]
+    from analysis.objectives import read
+
+    promised = read(objectives) if objectives else None
+    every = [judged_of(path, objectives=promised, by=by) for path in runs or (Path("results/latest"),)]
     if as_json:
         dump(plain([one.summary.to_json() for judged in every for one in judged]))
     else:
         for judged in every:
-            show(judged)
-    return 3 if any(is_invalid(judged) for judged in every) else 0
+            show(judged, whole=whole)
+    return exit_code([one for judged in every for one in judged])
+
+
+def exit_code(judged: list[Judged]) -> int:
+    """3 where a run is not valid, 1 where an objective was missed."""
+    missed = any(one.verdict == "missed" for judgement in judged for one in judgement.summary.objectives)
+    return 3 if is_invalid(judged) else 1 if missed else 0
 
 
 @click.command()
@@ -156,32 +209,72 @@ def report(run: Path, *, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("a", type=RunArgument(), metavar="RUN")
-@click.argument("b", type=RunArgument(), required=False, metavar="[RUN]")
-@click.option("--json", "as_json", is_flag=True, help="As JSON: one object, or a list where arms make several pairs.")
-def compare(a: Path, b: Path | None, *, as_json: bool) -> int:
-    """Put run B beside run A: each percentile, the ratio B/A, and in which settings they differ.
+@click.argument("runs", nargs=-1, required=True, type=RunArgument(), metavar="RUN [RUN]...")
+@click.option(
+    "--across", multiple=True, metavar="WORDS",
+    help="Compare though the runs differ in this: host, seed, load, workload, objectives, output, cache (commas).",
+)  # fmt: skip
+@click.option(
+    "--objective", "objectives", multiple=True, metavar="TEXT",
+    help="What goodput counts by: ttft_p95<2s, a preset's name or a TOML file; else what the runs were planned with.",
+)  # fmt: skip
+@click.option(
+    "--margin", "margins", multiple=True, metavar="NAME=SHARE",
+    help="What change is no matter, like ttft_p95=15%; repeatable.  [default: p95, p99 10%; shares 1%; others 5%]",
+)  # fmt: skip
+@click.option(
+    "--alpha", type=click.FloatRange(0, 0.5, min_open=True), default=0.05, show_default=True,
+    help="How often, at the most, the same thing against itself is called different.",
+)  # fmt: skip
+@click.option("--all", "whole", is_flag=True, help="Every number, those of workloads and turns too.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON: one object, or a list where there are several pairs.")
+def compare(
+    runs: tuple[Path, ...], *, across: tuple[str, ...], objectives: tuple[str, ...], margins: tuple[str, ...],
+    alpha: float, whole: bool, as_json: bool,
+) -> int:  # fmt: skip
+    r"""Put runs beside a baseline, the first one: the ratio of each number, its interval, p, and a verdict.
 
-    With one run or campaign of several arms: its first arm is A, and each other one is B in turn. Where blocks or
-    rounds were played by both, the ratio is paired over them and has its interval.
+    Each RUN may be a run, a campaign or a folder of runs. With one alone of several arms, its first arm is the
+    baseline. Where blocks, rounds or seeds were played by both sides they are paired. Runs of different load, seed or
+    machine are refused unless --across says that it is meant. Exit code 3 where a run is not valid; `firsttoken gate`
+    is the one whose exit code tells the verdict.
+
+    \b
+    Examples:
+      firsttoken compare results/A results/B
+      firsttoken compare results/main results/fast results/cheap --across host
+      firsttoken compare results/20260101-120000-arms
     """
-    from analysis.runs import RunError
-    from analysis.sides import between, within
+    from analysis.compare import table as compared
+    from analysis.gate.asked import rules
+    from analysis.objectives import read
 
-    left = judged_of(a)
-    comparisons = within(left) if b is None else between(left, judged_of(b), (a, b))
-    if not comparisons:
-        raise RunError(f"{a}: one arm alone; name a second run to put beside it")
+    promised = read(objectives) if objectives else None
+    words = [word.strip() for text in across for word in text.split(",") if word.strip()]
+    comparisons = _compared(runs, promised, rules(margins, (), alpha, words))
     if as_json:
         dump(plain([one.to_json() for one in comparisons]))
-        return 0
-    from rich.console import Console
+    else:
+        console = console_of()
+        for place, comparison in enumerate(comparisons):
+            if place:
+                console.print()
+            compared.render(comparison, console, whole=whole)
+    return 3 if any(one.verdict == "invalid" for one in comparisons) else 0
 
-    from analysis.table import render_comparison
 
-    console = Console(width=None if sys.stdout.isatty() else 100)
-    for place, comparison in enumerate(comparisons):
-        if place:
-            console.print()
-        render_comparison(comparison, console)
-    return 0
+def _compared(runs: tuple[Path, ...], objectives: Objectives | None, rules: Rules) -> list[Comparison]:
+    """The first against each other, or the arms of one."""
+    from analysis.compare import sides
+    from analysis.runs import RunError
+
+    baseline, *others = (digests_of([path], objectives) for path in runs)
+    if others:
+        return [
+            one
+            for path, other in zip(runs[1:], others, strict=True)
+            for one in sides.between(baseline, other, rules, (str(runs[0]), str(path)))
+        ]
+    if not (found := sides.within(baseline, rules)):
+        raise RunError(f"{runs[0]}: one arm alone; name a second run to put beside it")
+    return found

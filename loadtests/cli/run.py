@@ -30,10 +30,13 @@ Examples:
       a load that changes over time, drawn and not sent
   firsttoken run --profile openai --rate 2 --duration 5m --budget-tokens 200000 --dry-run
       what that would send and spend at most; nothing is sent
+  firsttoken run --profile vllm --model m --rate 4 --duration 5m \\
+      --objective 'ttft_p95<2s' --objective 'error_rate<1%'
+      exit code 1 where one of them is missed; also a preset such as mlperf-llama2-70b, or a TOML file
 
 \b
 Exit codes:
-  0 fine   2 usage, configuration, nothing reached, or refused (401, 402, 403)
+  0 fine   1 an objective is missed   2 usage, configuration, nothing reached, or refused (401, 402, 403)
   3 finished but not valid, a worker lost, provider gone, disk full   130 Ctrl-C, data kept"""
 
 
@@ -168,6 +171,13 @@ REST_S = 5.0
     metavar="D",
     help="Cancel what is under way then.  [default: remote duration + 60s]",
 )
+@click.option(
+    "--objective",
+    "objectives",
+    multiple=True,
+    metavar="TERM|PRESET|FILE",
+    help="A promise to judge the run by, like 'ttft_p95<2s', 'error_rate<1%' or mlperf-llama2-70b; repeatable.",
+)
 @click.option("--accept-throttling", is_flag=True, help="Go on where the provider throttles again and again.")
 @click.option("--accept-errors", is_flag=True, help="Go on where most requests fail.")
 @click.option("--tokenizer", metavar="FILE", help="tokenizer.json to count answers with (needs the extra tokenizers).")
@@ -201,7 +211,7 @@ def run(**given: Any) -> int:
     if sys.platform != "linux":
         raise click.UsageError("run needs Linux: its times come from the kernel's receive stamps, epoll and timerfd")
     from loadtests.arms import Asked, asked, provider
-    from loadtests.cli.before import argv, confirm, labels_of, refuse_key, rehearse, remote_of, stem
+    from loadtests.cli.before import argv, confirm, labels_of, objectives_of, refuse_key, rehearse, remote_of, stem
     from loadtests.cli.campaign import play, played
     from loadtests.cli.stored import drawn_in, outlet
     from loadtests.forecast import check_budget
@@ -211,6 +221,7 @@ def run(**given: Any) -> int:
     from loadtests.targets import is_local
 
     remote = remote_of(given)
+    given["objectives"] = objectives_of(given["objectives"])
     given["workers"] = given["expect_workers"] or given["workers"] or 1
     common = Asked(
         base_url=given["base_url"], proxy=given["proxy"], http2=given["http2"], model=given["model"],

@@ -1,0 +1,97 @@
+"""Many runs over time: one panel a number, the means of its stretches, and where they change."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from analysis.charts.frame import BLUE, GREEN, GREY, INK, ORANGE, drawn
+from analysis.spread import told, unit_of
+from analysis.units import SHOWN_UNIT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from analysis.charts.frame import Canvas, Chart
+    from analysis.history import Course, History, Series
+
+PANEL: Final = 1.7
+"""Inches of height."""
+
+FACTOR: Final = {"s": 1000.0, "share": 100.0}
+"""To the unit that people read."""
+
+MOST: Final = 24
+"""Panels; a taller chart nobody reads."""
+
+
+def chart(history: History) -> Chart:
+    """All numbers of all series, one panel each, the points of a series in order of time."""
+    panels = [(series, course) for series in history.series for course in series.courses]
+    runs = sum(len(point.runs) for series in history.series for point in series.points)
+    shown = f", the first {MOST} of {len(panels)} panels" if len(panels) > MOST else ""
+    footer = (
+        f"{runs:,} runs; changes by E-divisive means and a t test, p < 0.001, {100 * history.least_effect:g} % or more"
+    )
+    return drawn("history", lambda canvas: _draw(canvas, panels[:MOST]), footer + shown)
+
+
+def _draw(canvas: Canvas, panels: list[tuple[Series, Course]]) -> None:
+    if not panels:
+        canvas.say("History", "No run has a number to follow.")
+        return
+    height = 0.9 + PANEL * len(panels)
+    canvas.frame("History: one point a run or label, in order of time", height)
+    for place, (series, course) in enumerate(panels):
+        top = 0.6 + PANEL * place
+        box = canvas.box(height, top=top + 0.15, bottom=height - top - PANEL + 0.45)
+        _panel(canvas.figure.add_axes(box), series, course)
+    steps = [f"{course.place.words} at {step.label}" for _, course in panels for step in course.steps]
+    canvas.alt = f"{len(panels)} numbers over time; changes: {', '.join(steps) or 'none'}."
+
+
+def _panel(axes: Axes, series: Series, course: Course) -> None:
+    unit = unit_of(course.place)
+    values = np.array([np.nan if value is None else value for value in course.values]) * FACTOR.get(unit, 1.0)
+    axes.plot(np.arange(values.size), values, ".", color=GREY, markersize=5)
+    starts = [0, *(step.index for step in course.steps), values.size]
+    for first, last in pairwise(starts):
+        axes.plot([first, last - 1], [_level(values[first:last], course)] * 2, color=BLUE)
+    for step in course.steps:
+        _mark(axes, course, step.index, step.label)
+    axes.set_title(f"{course.place.words} ({SHOWN_UNIT[unit]}) · {series.name}", fontsize=8.5, loc="left", color=INK)
+    axes.set_ylim(bottom=0 if unit == "share" else None)
+    axes.set_xlim(-0.5, values.size - 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(min(6, max(1, values.size)), integer=True))
+    axes.xaxis.set_major_formatter(lambda at, _: _name(series, at))
+
+
+def _level(values: np.ndarray[tuple[int], np.dtype[np.float64]], course: Course) -> float:
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return float("nan")
+    return float(np.exp(np.log(known).mean()) if course.scale == "ratio" else known.mean())
+
+
+def _mark(axes: Axes, course: Course, index: int, label: str) -> None:
+    step = next(one for one in course.steps if one.index == index)
+    colour = {True: ORANGE, False: GREEN, None: GREY}[step.worse]
+    axes.axvline(index - 0.5, color=colour, linewidth=1, linestyle="--")
+    size = (
+        told(step.size, course.scale, sign=True) if course.scale == "ratio" or unit_of(course.place) == "share" else ""
+    )
+    axes.annotate(
+        f"{label} {size}".strip(), (index - 0.5, 1), (3, -2), xycoords=("data", "axes fraction"),
+        textcoords="offset points", va="top", size=7.5, color=colour,
+    )  # fmt: skip
+
+
+def _name(series: Series, at: float) -> str:
+    place = round(at)
+    if abs(at - place) > 1e-6 or not 0 <= place < len(series.points):
+        return ""
+    label = series.points[place].label
+    return label if len(label) <= 18 else f"{label[:17]}…"

@@ -1,0 +1,159 @@
+"""
+From two sides of digests to a comparison: every number's difference, and the verdict by interval against a margin.
+
+REGRESSION needs five runs a side, an interval beyond nothing in the worse direction, an effect that matters at all, and
+certainty after Holm's correction over the primary family. PASS needs an interval that ends before the margin. All else
+is INCONCLUSIVE, and says what it would take; "not significant" is never taken for "no difference".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from analysis.compare import checks, likeness, pairing
+from analysis.compare.comparison import Comparison, Side
+from analysis.compare.lines import Sides, harm_of, lines_of
+from analysis.compare.rules import LEAST_RUNS, Rules, sign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from analysis.compare.comparison import Line, Overall, Verdict
+    from analysis.digest import Digest
+
+
+def compare(a: Sequence[Digest], b: Sequence[Digest], rules: Rules, names: tuple[str, str] | None = None) -> Comparison:
+    """
+    Compare two sides.
+
+    Args:
+        a: The baseline's runs, one or more.
+        b: Those of the other side.
+        rules: Level, margins, primary metrics, what may differ.
+        names: What the sides are called; None: after their runs.
+
+    Raises:
+        UnlikeError: They differ in what was to be held constant.
+    """
+    likeness.refuse(a, b, rules.across)
+    sides = Sides(a, b, pairing.design(a, b), rules)
+    lines = [_judged(line, sides) for line in lines_of(sides)]
+    told = checks.examine(a, b, rules.across)
+    called = names or (name_of(a), name_of(b))
+    ends = _side(a, called[0]), _side(b, called[1])
+    broken = any(end.verdict == "invalid" for end in ends) or any(check.status == "invalid" for check in told)
+    primary = [line for line in lines if line.primary and line.verdict != "not_compared"]
+    verdict: Overall = "invalid" if broken else overall(primary)
+    notes = tuple(_notes(sides, lines))
+    settings = likeness.differences(a, b)
+    across = tuple(sorted(rules.across))
+    return Comparison(*ends, verdict, sides.design.of, rules.alpha, settings, across, tuple(lines), told, notes)
+
+
+def overall(primary: Sequence[Line]) -> Overall:
+    """The worst of the primary lines; without any nobody can tell."""
+    found = {line.verdict for line in primary}
+    if "regression" in found:
+        return "regression"
+    return "pass" if found == {"pass"} else "inconclusive"
+
+
+# The sides.
+
+
+def name_of(side: Sequence[Digest]) -> str:
+    """The run's name; of several what they have in common and their number."""
+    if len(side) == 1:
+        return side[0].facts.name
+    folders = {one.facts.name.partition(" · ")[0].rpartition("/")[0] for one in side}
+    arms = {one.facts.arm for one in side} - {"default", ""}
+    common = sorted(folders - {""}) if len(folders) < 3 else []
+    return " · ".join([*common, *(arms if len(arms) == 1 else ()), f"{len(side)} runs"])
+
+
+def _side(side: Sequence[Digest], name: str) -> Side:
+    worst = max((one.verdict for one in side), key=("valid", "doubtful", "invalid").index)
+    unfinished = "; ".join(f"{one.facts.name}: {one.facts.unfinished}" for one in side if one.facts.unfinished)
+    faults: dict[str, int] = {}
+    for fault in (f for one in side for f in sorted(one.faults, key=lambda f: f.status != "invalid")):
+        text = f"{fault.status}: {fault.name}: {fault.why or fault.value}"
+        faults[text] = faults.get(text, 0) + 1
+    several = len(side) > 1
+    told = [f"{text} ({n} of {len(side)} runs)" if several else text for text, n in faults.items()]
+    return Side(name, tuple(one.facts.name for one in side), worst, unfinished, tuple(told))
+
+
+# The verdict.
+
+
+def _judged(line: Line, sides: Sides) -> Line:
+    if line.verdict == "not_compared" and line.reason:
+        return line
+    if sign(line.place) == 0:
+        return replace(line, reason="describes the load")
+    verdict, reason = _verdict(line, sides)
+    return replace(line, verdict=verdict, reason=reason)
+
+
+def _verdict(line: Line, sides: Sides) -> tuple[Verdict, str]:
+    harm, ends = harm_of(line, line.effect), [harm_of(line, line.lo), harm_of(line, line.hi)]
+    assert harm is not None
+    least, margin = sides.rules.least(line.place), line.margin
+    if line.scale == "ratio":
+        least, margin = math.log1p(least), math.log1p(margin)
+    if sides.design.of == "one run":
+        return "inconclusive", "one run a side"
+    if line.worse and harm >= least:
+        held_back = _held_back(line, sides, harm)
+        return ("inconclusive", held_back) if held_back else ("regression", "")
+    worst = max(end for end in ends if end is not None) if None not in ends else math.inf
+    if worst < margin:
+        return "pass", "better" if line.better else ""
+    return "inconclusive", _lacking(line, sides)
+
+
+def _held_back(line: Line, sides: Sides, harm: float) -> str:
+    """Why what looks like a regression is not called one; empty where it is."""
+    if sides.design.of == "blocks":
+        return "worse, but blocks of one run share its luck: 5 runs a side may fail"
+    if min(line.runs_a, line.runs_b) < LEAST_RUNS:
+        return f"worse, but under {LEAST_RUNS} runs a side"
+    if line.band is not None:
+        ends = [harm_of(line, end) for end in line.band]
+        if harm <= max(end for end in ends if end is not None):
+            return "worse, but past sessions of the baseline differ by as much"
+    return ""
+
+
+def _lacking(line: Line, sides: Sides) -> str:
+    """What it would take to know."""
+    if line.lo is None:
+        return "too few runs for an interval"
+    if line.runs_needed is None:
+        return "too noisy to tell"
+    unit = sides.design.of if sides.design.is_paired else "runs"
+    size = f"{100 * line.margin:.3g} {'points' if line.scale == 'difference' else '%'}"
+    return f"needs about {line.runs_needed:,} {unit} a side to tell {size}"
+
+
+def _notes(sides: Sides, lines: Sequence[Line]) -> Iterable[str]:
+    """What the comparison cannot say, and what would help."""
+    of, n = sides.design.of, min(len(sides.design.a), len(sides.design.b))
+    if of == "one run":
+        yield (
+            "One run a side: the intervals are those of these two runs. Runs of the same thing differ too, often by "
+            "more: `firsttoken run --repeats 5` a side can tell."
+        )
+    elif sides.design.is_paired:
+        yield f"Paired over {n} {of}: B / A is the mean ratio of the pairs with its 95 % t interval."
+    else:
+        yield f"{len(sides.a)} and {len(sides.b)} runs, not paired: Welch's t test on logs of the runs' numbers."
+    primary = [line for line in lines if line.primary and line.verdict == "inconclusive" and line.runs_needed]
+    if primary:
+        most = max(primary, key=lambda line: line.runs_needed or 0)
+        yield (
+            f"To tell every margin of the primary metrics: about {most.runs_needed:,} "
+            f"{of if sides.design.is_paired else 'runs'} a side ({most.place.words})."
+        )

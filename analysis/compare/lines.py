@@ -1,0 +1,210 @@
+"""The lines of a comparison: which numbers stand together, what they differ by, and how sure that is among so many."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from analysis import stats
+from analysis.compare import pairing
+from analysis.compare.comparison import Line
+from analysis.compare.difference import Found, band, detectable, of_one, of_pairs, of_runs, runs_needed
+from analysis.compare.rules import Rules, bare, is_share, sign
+from analysis.metrics import BY_NAME
+from analysis.places import RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from analysis.compare.pairing import Design, Numbers
+    from analysis.digest import Digest
+    from analysis.places import Place
+
+PS: Final = ("", "p50", "p95", "p99")
+PROMISED: Final = frozenset({"goodput_per_s", "attainment", "cost_per_1k_good"})
+"""Metrics that count what met the objectives."""
+
+
+class Sides(NamedTuple):
+    """Two sides, how they stand against each other, and by which rules."""
+
+    a: Sequence[Digest]
+    b: Sequence[Digest]
+    design: Design
+    rules: Rules
+
+    @property
+    def family(self) -> int:
+        """Tests that share alpha."""
+        return max(1, len(self.rules.primary))
+
+
+def lines_of(sides: Sides) -> list[Line]:
+    """Every number that a side has, with all but its verdict."""
+    lines = [_line(sides, *pair) for pair in _places(sides)]
+    return _adjusted(lines, sides.rules)
+
+
+def _places(sides: Sides) -> Iterable[tuple[Place | None, Place | None, bool]]:
+    """The numbers that stand together, and which of them are primary."""
+    pairs = [pair for pair in pairing.together(sides.design.a, sides.design.b) if _either(*pair).what in PS]
+    chosen = _chosen([_either(*pair) for pair in pairs], sides.rules)
+    for left, right in pairs:
+        is_primary = _either(left, right) in chosen
+        if is_primary or not sides.rules.only_primary:
+            yield left, right, is_primary
+
+
+def _either(left: Place | None, right: Place | None) -> Place:
+    place = left or right
+    assert place is not None
+    return place
+
+
+def _chosen(places: Sequence[Place], rules: Rules) -> set[Place]:
+    """Of each primary number the place it means: streams before whole answers, counts of the provider before others."""
+    chosen = set()
+    for words in rules.primary:
+        mine = [place for place in places if place.by is None and bare(place) == words]
+        mine.sort(key=lambda place: (("stream", "all", RUN, "whole").index(place.group), place.tokens != "usage"))
+        chosen |= set(mine[:1])
+    return chosen
+
+
+def _line(sides: Sides, left: Place | None, right: Place | None, primary: bool) -> Line:
+    place = _either(left, right)
+    metric = BY_NAME[place.metric]
+    scale: Any = "difference" if is_share(place) else "ratio"
+    values = _values(sides, left, right)
+    blank = Line(
+        place, metric.label, metric.unit, primary, scale, _mean(values[0], scale), _mean(values[1], scale),
+        values[0].size, values[1].size, _requests(sides.a, left), _requests(sides.b, right), "not_compared",
+        margin=sides.rules.margin(place), tokens_b=None if right is None else right.tokens,
+    )  # fmt: skip
+    if reason := _not_compared(sides, left, right, values, scale):
+        return replace(blank, reason=reason)
+    found = _found(sides, place, values, scale)
+    return _with(blank, found, sides)
+
+
+def _values(sides: Sides, left: Place | None, right: Place | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The values of both sides, one a replicate; of pairs those that both have."""
+    design = sides.design
+    if design.is_paired and left and right:
+        both = [
+            (x[left].value, y[right].value) for x, y in zip(design.a, design.b, strict=True) if left in x and right in y
+        ]
+        pairs = np.array(both, dtype=np.float64).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+    return _column(design.a, left), _column(design.b, right)
+
+
+def _column(side: Sequence[Numbers], place: Place | None) -> NDArray[np.float64]:
+    return np.array([numbers[place].value for numbers in side if place and place in numbers], dtype=np.float64)
+
+
+def _requests(side: Sequence[Digest], place: Place | None) -> int:
+    return sum(one.numbers[place].n for one in side if place and place in one.numbers)
+
+
+def _mean(values: NDArray[np.float64], scale: str) -> float | None:
+    if not values.size:
+        return None
+    logs = scale == "ratio" and bool(np.all(values > 0))
+    return float(np.exp(np.log(values).mean())) if logs else float(values.mean())
+
+
+def _not_compared(
+    sides: Sides, left: Place | None, right: Place | None, values: tuple[NDArray[np.float64], ...], scale: str
+) -> str:
+    """Why two numbers do not stand against each other; empty where they do."""
+    if left is None or right is None:
+        return f"{'B' if right is None else 'A'} has none"
+    if left.tokens != right.tokens:
+        return f"tokens of A by {left.tokens}, of B by {right.tokens}"
+    if left.metric in PROMISED and {one.objectives for one in sides.a} != {one.objectives for one in sides.b}:
+        return "the objectives differ"
+    if not values[0].size or not values[1].size:
+        return f"no {sides.design.of} in which both have it"
+    if scale == "ratio" and not (np.all(values[0] > 0) and np.all(values[1] > 0)):
+        return "0 in one of them"
+    return ""
+
+
+def _found(sides: Sides, place: Place, values: tuple[NDArray[np.float64], ...], scale: str) -> Found:
+    if sides.design.of == "one run":
+        return of_one(sides.a[0].numbers[place], sides.b[0].numbers[place], logs=scale == "ratio")
+    a, b = (np.log(side) if scale == "ratio" else side for side in values)
+    return of_pairs(a, b) if sides.design.is_paired else of_runs(a, b)
+
+
+def _with(line: Line, found: Found, sides: Sides) -> Line:
+    """The line with what was found, turned back from the scale of the test."""
+    paired, alpha = sides.design.is_paired, sides.rules.alpha / (sides.family if line.primary else 1)
+    least = detectable(found, line.runs_a, line.runs_b, alpha, is_paired=paired)
+    margin = math.log1p(line.margin) if line.scale == "ratio" else line.margin
+    around = _noise(sides, line)
+    back = math.exp if line.scale == "ratio" else float
+    worse = (sign(line.place) or 1) * least if least is not None else None
+    return replace(
+        line,
+        effect=back(found.effect), lo=_back(back, found.lo), hi=_back(back, found.hi),
+        p=found.p, p_adjusted=found.p, p_exact=found.p_exact,
+        shift=_back(back, found.shift), superiority=_worse(found.superiority, line.place),
+        detectable=_back(back, worse), runs_needed=runs_needed(found, margin, alpha, is_paired=paired),
+        band=None if around is None else (back(around[0]), back(around[1])),
+    )  # fmt: skip
+
+
+def _back(back: Any, value: float | None) -> float | None:
+    return None if value is None else float(back(value))
+
+
+def _worse(superiority: float | None, place: Place) -> float | None:
+    """Probability that a run of B is worse."""
+    return superiority if superiority is None or sign(place) >= 0 else 1 - superiority
+
+
+def _noise(sides: Sides, line: Line) -> tuple[float, float] | None:
+    """What past sessions of A leave open for one more, where B is one session of several runs."""
+    if len({one.session for one in sides.b}) != 1 or len(sides.b) < 2:
+        return None
+    sessions: dict[str, list[float]] = {}
+    for one in sides.a:
+        if line.place in one.numbers:
+            sessions.setdefault(one.session, []).append(one.numbers[line.place].value)
+    values = [np.array(each) for each in sessions.values()]
+    return band([np.log(each) for each in values] if line.scale == "ratio" else values)
+
+
+def _adjusted(lines: Sequence[Line], rules: Rules) -> list[Line]:
+    """Holm over the primary family, Benjamini and Hochberg over the others."""
+    found = list(lines)
+    for primary, adjust in ((True, stats.holm), (False, stats.benjamini_hochberg)):
+        mine = [i for i, line in enumerate(found) if line.primary is primary]
+        known = [found[i].p for i in mine]
+        ps = adjust([math.nan if p is None else p for p in known])
+        for i, p in zip(mine, ps, strict=True):
+            certain = bool(p < rules.alpha)
+            worse, better = _direction(found[i], certain)
+            found[i] = replace(found[i], p_adjusted=None if math.isnan(p) else float(p), worse=worse, better=better)
+    return found
+
+
+def _direction(line: Line, certain: bool) -> tuple[bool, bool]:
+    lo, hi = harm_of(line, line.lo), harm_of(line, line.hi)
+    if lo is None or hi is None or not certain:
+        return False, False
+    return min(lo, hi) > 0, max(lo, hi) < 0
+
+
+def harm_of(line: Line, effect: float | None) -> float | None:
+    """An effect as harm: above 0 is worse, on the scale of the test."""
+    if effect is None:
+        return None
+    return sign(line.place) * (math.log(effect) if line.scale == "ratio" else effect)

@@ -1,0 +1,125 @@
+"""
+Very many short times as one distribution: how often each whole microsecond was seen, in memory that doesn't grow.
+
+Made for what lies inside streams, where a run has a hundred times more values than requests; knows no requests itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Whole = NDArray[np.int64]
+
+BOUND_US: Final = 1 << 21
+"""Times below this, 2.1 s, are counted by a table with one place for each microsecond; longer ones by a list."""
+LISTED: Final = 1 << 20
+"""So many long times are gathered before equal ones are put together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """
+    How much weight lies at which whole microsecond.
+
+    Attributes:
+        us: Where there is any, shape (k,), ascending.
+        weight: How much, shape (k,), above 0; the values' number where each weighs 1.
+        sum_s: Of weight x value, before values were rounded to whole microseconds, seconds.
+    """
+
+    us: Whole
+    weight: Array
+    sum_s: float
+
+    @property
+    def n(self) -> float:
+        """All weight: the number of values, or of the tokens that they are of."""
+        return float(self.weight.sum())
+
+    @property
+    def mean(self) -> float | None:
+        """Seconds; None without values."""
+        return self.sum_s / self.n if self.us.size else None
+
+    @property
+    def most(self) -> float | None:
+        """The greatest, seconds; None without values."""
+        return float(self.us[-1]) / 1e6 if self.us.size else None
+
+    def quantile(self, p: float) -> float | None:
+        """The least value that p of all weight does not lie above, seconds, exact to 1 us; None without values."""
+        if not self.us.size:
+            return None
+        below = np.cumsum(self.weight)
+        # A hair less than p: sums of fractional weights end a few ulp off.
+        place = int(np.searchsorted(below, p * below[-1] * (1 - 1e-12)))
+        return float(self.us[min(place, self.us.size - 1)]) / 1e6
+
+
+class Tally:
+    """A distribution while it is being made."""
+
+    def __init__(self) -> None:
+        self._table = np.zeros(1)
+        self._sum_us = 0.0
+        self._long: list[tuple[Whole, Array]] = []
+        self._listed = 0
+
+    def add(self, us: Whole, weight: Array | None = None, sum_us: float | None = None) -> None:
+        """
+        Count values.
+
+        Args:
+            us: Whole microseconds, none below 0, shape (m,).
+            weight: Of each, shape (m,); 1 unless given.
+            sum_us: Of weight x value where the values were rounded to get here.
+        """
+        if not us.size:
+            return
+        exact = sum_us if sum_us is not None else float(us.sum() if weight is None else us @ weight)
+        self._sum_us += exact
+        if int(us.max()) >= BOUND_US:
+            us, weight = self._without_long(us, weight)
+        counted = np.bincount(us, weight)
+        if counted.size > self._table.size:
+            self._table = np.pad(self._table, (0, counted.size - self._table.size))
+        self._table[: counted.size] += counted
+
+    def _without_long(self, us: Whole, weight: Array | None) -> tuple[Whole, Array | None]:
+        is_long = us >= BOUND_US
+        long = us[is_long]
+        self._long.append((long, np.ones(long.size) if weight is None else weight[is_long]))
+        self._listed += long.size
+        if self._listed > LISTED:
+            self._long = [_together(self._long)]
+            # Twice what is left, so that many different long times aren't sorted anew with every batch.
+            self._listed = self._long[0][0].size // 2
+        return us[~is_long], None if weight is None else weight[~is_long]
+
+    def done(self) -> Distribution:
+        """What was counted."""
+        us = np.flatnonzero(self._table)
+        long_us, long_weight = _together(self._long)
+        weight = np.concatenate([self._table[us], long_weight])
+        return Distribution(np.concatenate([us, long_us]), weight, self._sum_us / 1e6)
+
+
+def _together(parts: list[tuple[Whole, Array]]) -> tuple[Whole, Array]:
+    """Equal values as one, ascending; without weight, not at all."""
+    us = np.concatenate([np.empty(0, dtype=np.int64), *(part for part, _ in parts)])
+    values, place = np.unique(us, return_inverse=True)
+    weight = np.zeros(values.size)
+    np.add.at(weight, place, np.concatenate([np.empty(0), *(part for _, part in parts)]))
+    return values, weight
+
+
+def rounded(us: Array, weight: Array) -> tuple[Whole, Array, float]:
+    """Values that aren't whole microseconds as `Tally.add` takes them."""
+    return np.rint(us).astype(np.int64), weight, float(us @ weight)

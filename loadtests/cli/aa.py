@@ -1,0 +1,134 @@
+"""`firsttoken aa`: how often the gate cries wolf on runs of one and the same thing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from loadtests.cli.judge import dump
+from loadtests.cli.stored import RunArgument
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from analysis.aa import Calibration
+
+EXAMPLES = """\b
+Examples:
+  firsttoken run --repeats 20 --rate 8 --duration 60s --no-report
+  firsttoken aa
+      halve these 20 runs 100 times, let the gate compare the halves, count its regressions
+  firsttoken aa results/20261123-*-nightly --splits 1000 --sizes 5
+      as a gate of 5 runs a side would meet them
+  firsttoken aa baseline/ --json
+      from the quantiles.parquet files that a repository keeps"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("runs", nargs=-1, type=RunArgument(), metavar="[RUN]...")
+@click.option(
+    "--splits", type=click.IntRange(1, 100_000), default=100, show_default=True, metavar="N",
+    help="Random splits to judge; distinct ones, so all of them at most.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N", help="Of the splits.")
+@click.option(
+    "--sizes", type=click.IntRange(2), metavar="N", help="Runs a side of each split (default: half of the runs)."
+)
+@click.option(
+    "--alpha", type=click.FloatRange(0, 0.5, min_open=True), default=0.05, show_default=True, metavar="SHARE",
+    help="Of the gate: how often it may be wrong at most.",
+)  # fmt: skip
+@click.option(
+    "--across", default="", metavar="WORDS", help="Settings that may differ between the runs, as of `compare`."
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, one object.")
+def aa(
+    runs: tuple[Path, ...], *, splits: int, seed: int, sizes: int | None, alpha: float, across: str, as_json: bool
+) -> int:
+    """Measure the gate's own false-positive rate on runs of one and the same thing (default: results/latest).
+
+    RUN is a run, a campaign, a folder of runs or of quantiles.parquet files. The runs are split at random into two
+    sides, which the gate compares by its own rules: each regression is a false one. Beside the rate there is, number
+    by number, how far runs lie apart, the least effect that so many runs find, and whether it drifts over the runs.
+
+    A gate is called calibrated where the upper end of the rate's 95 % interval is below twice alpha on 100 splits or
+    more. Splits share runs: the interval is narrower than that of as many fresh runs.
+
+    Exit code 0 where it is calibrated, 4 where that is not shown.
+    """
+    from analysis import sameness
+    from analysis.aa import Asked, calibrate
+    from analysis.compare import judge, sides
+    from analysis.compare.rules import Rules
+
+    digests, meant = sides.read(runs or (Path("results/latest"),)), frozenset(filter(None, across.split(",")))
+    sameness.check(digests, meant)
+    rules = Rules(alpha=alpha, across=meant | {"seed"}, only_primary=True)
+    asked = Asked(rules.primary, splits, seed, sizes, alpha)
+    found = calibrate(digests, asked, lambda a, b: judge.compare(a, b, rules))
+    if as_json:
+        dump(found.to_json())
+    else:
+        _show(found)
+    return 0 if found.verdict == "calibrated" else 4
+
+
+def _show(found: Calibration) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    word, colour = {
+        "calibrated": ("CALIBRATED", "bold green"),
+        "not_calibrated": ("NOT CALIBRATED", "bold red"),
+        "not_known": ("NOT KNOWN", "bold yellow"),
+    }[found.verdict]
+    console.print(Text.assemble((word, colour), f"  {_headline(found)}"))
+    for why in found.missing:
+        console.print(Text(f"  {why}"))
+    if found.invalid:
+        console.print(Text(f"  left out, not valid: {', '.join(found.invalid)}", style="yellow"))
+    console.print()
+    console.print(_table(found))
+    console.print(
+        Text(
+            f"detectable: by {found.size} runs a side with power 0.8, alpha shared by the primary numbers. "
+            "Splits share runs: fresh runs would tell less surely than the interval of the rate says.",
+            style="dim",
+        )
+    )
+
+
+def _headline(found: Calibration) -> str:
+    what = f"{found.runs} runs, {found.splits} splits of {found.size} + {found.size} ({found.possible:,} possible)"
+    if found.rate is None:
+        return what
+    share, lo, hi = (100 * one for one in (found.rate, found.lo, found.hi))
+    return f"{what}: {found.regressions} false regressions, {share:.1f} % [{lo:.1f}, {hi:.1f}]"
+
+
+def _table(found: Calibration) -> Table:
+    from rich.table import Table
+
+    from analysis.spread import told, unit_of
+    from analysis.units import NONE, SHOWN_UNIT, shown
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("")
+    for title in ("runs", "mean", "sd [95 %]", "detectable", "regressions", "drift"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for line in found.lines:
+        unit = unit_of(line.place)
+        ends = f"{told(line.sd_lo, line.scale).split()[0]}{NONE}{told(line.sd_hi, line.scale).split()[0]}"
+        drift = NONE if line.drift is None else told(line.drift.change, line.scale, sign=True)
+        mark = "" if line.drift is None or not line.drift.certain else f" (p {line.drift.p:.2g})"
+        table.add_row(
+            line.place.words, str(line.runs), f"{shown(line.mean, unit)} {SHOWN_UNIT[unit]}",
+            f"{told(line.sd, line.scale)} {ends}",
+            NONE if line.detectable is None else told(line.detectable, line.scale, sign=True),
+            str(line.regressions), drift + mark,
+        )  # fmt: skip
+    return table

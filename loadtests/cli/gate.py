@@ -1,0 +1,224 @@
+"""`firsttoken gate`: candidate against baseline and objectives, one exit code for a build server."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from loadtests.cli.stored import RunArgument
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from analysis.gate.verdict import Verdict
+
+NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._]|-(?!-)){0,59}")
+COLOURS: Final = {"pass": "green", "regression": "red", "invalid": "red", "inconclusive": "yellow"}
+HINT: Final = "name the runs to hold it against with --baseline, or what it has to keep with --objectives 'ttft_p95<2s'"
+
+EXAMPLES = """\b
+Examples:
+  firsttoken gate --baseline results/main --candidate results/pr
+      two campaigns, each made by `firsttoken run --repeats 5 ...`
+  firsttoken gate --baseline baseline/ --candidate 'results/*-vllm' --margin ttft_p95=15% --across host
+      a folder of quantiles.parquet files kept in a repository, and every run that fits a pattern
+  firsttoken gate --baseline results/ab --baseline-arm old --candidate results/ab --candidate-arm new
+      two arms of one campaign, played by turns: the surest comparison
+  firsttoken gate --candidate results/latest --objectives 'ttft_p95<2s' --objectives 'error_rate<1%'
+      objectives alone
+  firsttoken gate --baseline results/main --candidate results/pr --objectives slo.toml --on-inconclusive pass
+
+\b
+Exit codes:
+  0 pass   1 regression, or an objective missed   2 usage, or runs that are not alike   3 a run is not valid
+  4 inconclusive: too few runs or requests to tell (--on-inconclusive pass|fail makes it 0 or 1)"""
+
+
+class RunsArgument(click.ParamType[list[Path]]):
+    """A run, a campaign, a folder of either or of quantiles.parquet files, a URL, or a pattern in quotes."""
+
+    name = "runs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[Path]:
+        """The paths it stands for, in order of their names, each place once."""
+        if "://" in value or not glob.has_magic(value) or Path(value).exists():
+            return [RunArgument().convert(value, param, ctx)]
+        places = map(Path, sorted(glob.glob(value)))  # noqa: PTH207 - a pattern may begin anywhere
+        found = [path for path in places if path.is_dir() or path.suffix == ".parquet"]
+        if not found:
+            self.fail(f'no run fits "{value}"; name a run, a campaign or a folder of them', param, ctx)
+        return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
+
+
+@click.command(epilog=EXAMPLES)
+@click.option(
+    "--baseline", multiple=True, type=RunsArgument(), metavar="RUNS", help="What it is held against; repeatable."
+)
+@click.option("--candidate", multiple=True, type=RunsArgument(), metavar="RUNS", help="What is judged; repeatable.")
+@click.option("--baseline-arm", metavar="NAME", help="Of runs with several arms, the one to take as baseline.")
+@click.option("--candidate-arm", metavar="NAME", help="Of runs with several arms, the one to take as candidate.")
+@click.option(
+    "--objectives",
+    multiple=True,
+    metavar="FILE|PRESET|TEXT",
+    help="What the candidate has to keep, like 'ttft_p95<2s'; a TOML file may hold margins, primary and alpha too;"
+    " repeatable.",
+)
+@click.option(
+    "--margin",
+    "margins",
+    multiple=True,
+    metavar="NAME=AMOUNT",
+    help="What change is no matter, like ttft_p95=15%; repeatable.  [default: p95, p99 10%; shares 1%; others 5%]",
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="What decides, instead of TTFT p50 and p95, TPOT p50, latency p95, goodput and error rate; repeatable.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="F",
+    help="Chance of a false alarm, all that decides together.  [default: 0.05]",
+)
+@click.option(
+    "--across",
+    multiple=True,
+    metavar="WORDS",
+    help="In what the sides may differ: host, seed, load, workload, objectives, output, cache; with commas.",
+)
+@click.option(
+    "--on-inconclusive",
+    type=click.Choice(["pass", "fail"]),
+    help="End with 0 or with 1 instead of 4 where it can't tell.",
+)
+@click.option("--name", default="", metavar="NAME", help="Keeps several gates of one pull request apart.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where verdict.json, junit.xml and comment.md go.  [default: gate, or gate-NAME]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print verdict.json; people's lines go to stderr.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of verdict.json, and do nothing else.")
+def gate(**given: Any) -> int:
+    """Hold a candidate's runs against a baseline's, against objectives, or both: one verdict for a build server.
+
+    A regression is a change for the worse beyond chance, with 5 runs a side or more and corrected for the number of
+    metrics; a pass is a change that is certainly below its margin; all else is inconclusive, with the runs that would
+    tell. Of several candidate runs an objective is missed where more than half of them miss it by themselves, and met
+    where more than half meet it and none misses.
+
+    Beside the exit code it leaves verdict.json, junit.xml and comment.md; under GitHub Actions it adds to the step's
+    summary and prints annotations. The same runs give the same files.
+    """
+    from analysis.gate import files
+
+    if given["schema"]:
+        click.echo(files.schema(), nl=False)
+        return 0
+    _check(given)
+    verdict = _judged(given)
+    folder = given["out"] or Path(f"gate-{given['name'].replace(' ', '-')}" if given["name"] else "gate")
+    try:
+        place = files.write(verdict, folder)
+    except OSError as error:
+        raise click.ClickException(f"--out {folder}: {error.strerror or error}; name another place") from None
+    _show(verdict, place, as_json=given["as_json"])
+    _tell_github(verdict, err=given["as_json"])
+    return verdict.exit_code
+
+
+def _check(given: dict[str, Any]) -> None:
+    """Refuse what cannot be judged before anything is read."""
+    if not given["candidate"]:
+        raise click.UsageError("--candidate is missing: name the runs to judge")
+    if not given["baseline"] and not given["objectives"]:
+        raise click.UsageError(f"nothing to hold the candidate against: {HINT}")
+    for option in ("baseline_arm", "margins", "metrics", "alpha", "across"):
+        if given[option] and not given["baseline"]:
+            word = {"margins": "margin", "metrics": "metric"}.get(option, option.replace("_", "-"))
+            raise click.UsageError(f"--{word} is about a comparison: name the runs to compare with --baseline")
+    if given["name"] and not NAME.fullmatch(given["name"]):
+        allowed = "letters, digits, space and ._- (no --), at most 60"
+        raise click.UsageError(f'--name "{given["name"]}": isn\'t {allowed}')
+
+
+def _judged(given: dict[str, Any]) -> Verdict:
+    from analysis.gate.asked import rules
+    from analysis.gate.evidence import Asked, gather
+    from analysis.gate.verdict import decide
+    from analysis.objectives import read
+
+    objectives = read(given["objectives"])
+    held = [term for term in objectives.terms if term not in objectives.idle]
+    if not held and not given["baseline"]:
+        raise click.UsageError(f"--objectives {' '.join(given['objectives'])}: nothing that decides in it; {HINT}")
+    files = [Path(value) for value in given["objectives"] if Path(value).is_file()]
+    across = [word.strip() for words in given["across"] for word in words.split(",") if word.strip()]
+    asked = Asked(
+        *([path for paths in given[side] for path in paths] for side in ("baseline", "candidate")), objectives,
+        rules(given["margins"], given["metrics"], given["alpha"], across, files),
+        (given["baseline_arm"], given["candidate_arm"]),
+    )  # fmt: skip
+    return decide(gather(asked), given["name"], given["on_inconclusive"])
+
+
+# What is said about it.
+
+
+def _show(verdict: Verdict, place: Path, *, as_json: bool) -> None:
+    """The comparison's table, the objectives, then the verdict with its reason and the next step."""
+    from rich.console import Console
+
+    from analysis.gate import files
+    from analysis.compare.table import render
+
+    console = Console(width=None if sys.stdout.isatty() else 100, stderr=as_json)
+    if as_json:
+        click.echo(files.text_of(verdict), nl=False)
+    elif verdict.comparison is not None:
+        render(verdict.comparison, console)
+        console.print()
+    _say(verdict, console)
+    click.echo(f"verdict: {os.path.relpath(place)}", err=as_json)
+
+
+def _say(verdict: Verdict, console: Console) -> None:
+    from rich.text import Text
+
+    from analysis.gate import words
+
+    first, *others = verdict.reasons
+    told = map(words.promise, verdict.objectives)
+    lines = [Text(one) for one in told if one not in verdict.reasons]
+    lines.append(Text.assemble((verdict.verdict.upper(), f"bold {COLOURS[verdict.verdict]}"), f"  {first}"))
+    lines += [Text(f"  {reason}") for reason in others]
+    for line in [*lines, *([Text(f"next: {verdict.next_step}")] if verdict.next_step else [])]:
+        console.print(line, soft_wrap=True)
+
+
+def _tell_github(verdict: Verdict, *, err: bool) -> None:
+    """Annotations and the step's summary, where this is a step of GitHub Actions."""
+    from analysis.gate import files
+    from analysis.gate.annotations import annotations
+
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in annotations(verdict):
+            click.echo(line, err=err)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            why = "" if files.append_summary(verdict, Path(summary)) else "it has no room left"
+        except OSError as error:
+            why = str(error.strerror or error)
+        if why:
+            click.echo(f"note: $GITHUB_STEP_SUMMARY: {why}; comment.md has it", err=True)

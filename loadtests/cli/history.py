@@ -1,0 +1,171 @@
+"""`firsttoken history`: where in many runs a number changed for good."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from loadtests.cli.judge import dump
+from loadtests.cli.shares import Share
+from loadtests.cli.stored import RunArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.text import Text
+
+    from analysis.history import Course, History, Series, Step
+
+LINE = 60
+"""Points of a drawn line; of more, the last so many."""
+
+BARS = "▁▂▃▄▅▆▇█"
+
+EXAMPLES = """\b
+Examples:
+  firsttoken run --label commit=$(git rev-parse --short HEAD) --repeats 5 ...
+      one campaign for each commit
+  firsttoken history --label commit
+      the series of all runs in results/, one point a commit, and where they changed
+  firsttoken history baseline/ --metric ttft_p99 --metric goodput --min-effect 5% --svg history.svg
+      two numbers, from the quantiles.parquet files that a repository keeps, as a chart"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("runs", nargs=-1, type=RunArgument(), metavar="[FOLDER|RUN]...")
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME",
+    help="A number to follow, like ttft_p50 or goodput (default: the gate's primary ones). Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--label", metavar="KEY", help="Runs of one value of this label are one point, as given by run --label KEY=VALUE."
+)
+@click.option(
+    "--min-effect", type=Share(), default="2%", show_default=True, metavar="SHARE",
+    help="Changes below it are not told; of shares like the error rate, points.",
+)  # fmt: skip
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Draw a chart too.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, one object.")
+def history(
+    runs: tuple[Path, ...], *, metrics: tuple[str, ...], label: str | None, min_effect: float, svg: Path | None,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Put many runs in order of time and say where a number changed for good (default: results).
+
+    FOLDER holds runs, campaigns or quantiles.parquet files. Runs of another profile, model, load or machine are another
+    series; runs that are not valid are left out and named. Change points are found by E-divisive means and a t test
+    (p < 0.001), so one odd run is none, and two to four runs have to follow before a change is seen.
+    """
+    from analysis.compare import sides
+    from analysis.compare.rules import PRIMARY
+    from analysis.history import trace
+
+    found = trace(
+        sides.read(runs or (Path("results"),)), metrics or PRIMARY, label=label, least_effect=min_effect,
+        asked=bool(metrics),
+    )  # fmt: skip
+    if svg is not None:
+        _draw(found, svg)
+    if as_json:
+        dump(found.to_json())
+    else:
+        _show(found)
+    return 0
+
+
+def _draw(found: History, svg: Path) -> None:
+    from analysis.charts.history import chart
+    from analysis.files import place_text
+
+    try:
+        place_text(svg, chart(found).svg)
+    except OSError as error:
+        raise click.UsageError(f"--svg {svg}: {error.strerror}; name a file in a folder that exists") from None
+
+
+def _show(found: History) -> None:
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    for place, series in enumerate(found.series):
+        if place:
+            console.print()
+        _show_series(series, console)
+
+
+def _show_series(series: Series, console: Console) -> None:
+    from rich.text import Text
+
+    from analysis.history import LEAST_POINTS
+
+    console.print(Text(series.name, style="bold"))
+    if series.why:
+        console.print(Text(f"  another series: {'; '.join(series.why[:4])}", style="dim"))
+    console.print(Text(f"  {_points(series)}", style="dim"))
+    if series.invalid:
+        console.print(Text(f"  left out, not valid: {', '.join(series.invalid)}", style="yellow"))
+    if len(series.points) < LEAST_POINTS:
+        console.print(Text(f"  a change needs {LEAST_POINTS} points or more to be seen"))
+    for course in series.courses:
+        for text in _lines(course):
+            console.print(text, soft_wrap=True)
+
+
+def _points(series: Series) -> str:
+    count, runs = len(series.points), sum(len(point.runs) for point in series.points)
+    if not count:
+        return "no run of it is valid"
+    told = f"{count} point{'s' * (count != 1)}" + (f" of {runs} runs" if runs != count else "")
+    return f"{told}, {series.points[0].label} to {series.points[-1].label}"
+
+
+def _lines(course: Course) -> list[Text]:
+    """A number as a line of bars, marks below it where it changed, and a sentence for each change."""
+    from rich.text import Text
+
+    from analysis.spread import unit_of
+    from analysis.units import NONE, SHOWN_UNIT, shown
+
+    unit = unit_of(course.place)
+    known = [value for value in course.values if value is not None]
+    ends = f"{shown(min(known), unit)}{NONE}{shown(max(known), unit)} {SHOWN_UNIT[unit]}"
+    lines = [Text.assemble(f"  {course.place.words:<16} ", bars(course.values), (f"  {ends}", "dim"))]
+    if course.steps:
+        lines.append(Text(" " * 19 + marks(course), style="bold"))
+    return [*lines, *(_told(course, step) for step in course.steps)]
+
+
+def bars(values: Sequence[float | None]) -> str:
+    """The last values as bars between the least and the greatest of them; a dot for none."""
+    shown = values[-LINE:]
+    known = [value for value in shown if value is not None]
+    low, high = min(known), max(known)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join("·" if value is None else BARS[round((value - low) * scale)] for value in shown)
+
+
+def marks(course: Course) -> str:
+    """A mark below each of the bars at which a new level begins."""
+    first = max(0, len(course.values) - LINE)
+    places = [step.index - first for step in course.steps if step.index >= first]
+    return "".join("▲" if place in places else " " for place in range(max(places, default=-1) + 1))
+
+
+def _told(course: Course, step: Step) -> Text:
+    from rich.text import Text
+
+    from analysis.spread import told, unit_of
+    from analysis.units import SHOWN_UNIT, shown
+
+    unit = unit_of(course.place)
+    change = told(step.size, course.scale, sign=True) if course.scale == "ratio" or unit == "share" else "from or to 0"
+    word, colour = {True: ("worse", "red"), False: ("better", "green"), None: ("changed", "")}[step.worse]
+    levels = f"{shown(step.before, unit)} → {shown(step.after, unit)} {SHOWN_UNIT[unit]}"
+    beside = f"; with it {'; '.join(step.beside)}" if step.beside else ""
+    return Text.assemble(
+        "    ▲ at ", (step.label, "bold"), f": {levels}, {change}, p {step.p:.1g}, ", (word, colour), beside
+    )

@@ -1,0 +1,242 @@
+"""`firsttoken plan`: how many runs, of how many requests, would find an effect."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from loadtests.cli.judge import dump
+from loadtests.cli.shares import Named, Share
+from loadtests.cli.stored import RunArgument
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.table import Table
+
+    from analysis.noise import Noise
+    from analysis.planning import Choice, Plan
+
+GUESSED = ("ttft_p50", "ttft_p95", "tpot_p50", "latency_p95")
+"""Of the primary numbers, the percentiles: what is planned for where no runs are there to learn from."""
+
+EXAMPLES = """\b
+Examples:
+  firsttoken plan --effect 5% results/20261123-nightly
+      learn from the runs of a campaign how far runs lie apart, and plan for 5 %
+  firsttoken plan --effect 5% --effect ttft_p95=10% --effect error_rate=1% baseline/
+      a different effect for some; of an error rate, points
+  firsttoken plan --effect 10% --metric ttft_p99 --sd 3% --spread 0.5 --requests 1000
+      without runs: runs differ by 3 %, requests by a log-sd of 0.5"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("runs", nargs=-1, type=RunArgument(), metavar="[RUN]...")
+@click.option(
+    "--effect", "effects", type=Named(), multiple=True, required=True, metavar="SHARE|NAME=SHARE",
+    help="What has to be found: 5% of a number, or 5 points of a share like the error rate. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME",
+    help="A number to plan for, like ttft_p50 or goodput (default: the gate's primary ones). Repeatable.",
+)  # fmt: skip
+@click.option("--power", type=Share(1), default="90%", show_default=True, metavar="SHARE", help="To find it with.")
+@click.option("--alpha", type=Share(1), default="5%", show_default=True, metavar="SHARE", help="Of the gate.")
+@click.option(
+    "--family", type=click.IntRange(1), default=6, show_default=True, metavar="N",
+    help="Numbers that share alpha; each is tested at alpha / N, the first step of Holm.",
+)  # fmt: skip
+@click.option(
+    "--sd", type=Share(), metavar="SHARE", help="Without runs: how far runs lie apart, as standard deviation."
+)
+@click.option(
+    "--spread", type=click.FloatRange(0, 10, min_open=True), metavar="F",
+    help="Without runs: log-sd of the requests of a run; 0.5 is usual.",
+)  # fmt: skip
+@click.option("--requests", type=click.IntRange(1), metavar="N", help="Without runs: requests of a run.")
+@click.option(
+    "--dependence", type=click.FloatRange(1), default=1.0, show_default=True, metavar="F",
+    help="Without runs: requests for each one that counts as independent, n / n_eff.",
+)  # fmt: skip
+@click.option("--paired", is_flag=True, help="The sides are paired: arms of one campaign, round by round.")
+@click.option(
+    "--correlation", type=click.FloatRange(-1, 1, max_open=True), metavar="F",
+    help="With --paired: of the two runs of a round (default: 0.5).",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="As JSON, one object.")
+def plan(
+    runs: tuple[Path, ...], *, effects: tuple[tuple[str, float], ...], metrics: tuple[str, ...], power: float,
+    alpha: float, family: int, sd: float | None, spread: float | None, requests: int | None, dependence: float,
+    paired: bool, correlation: float | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Say how many runs a side, of how many requests, would find an effect.
+
+    How far runs of the same thing lie apart is learned from RUN (runs, campaigns, folders of runs or of
+    quantiles.parquet files; all of one thing), or given by --sd, --spread and --requests. Power is exact, at the level
+    that Holm's correction leaves. 5 runs a side are the least that can fail a gate.
+    """
+    from analysis import planning
+
+    if correlation is not None and not paired:
+        raise click.UsageError("--correlation says how alike the two runs of a pair are: add --paired")
+    named = dict(effects)
+    metrics = metrics or (() if "" in named else tuple(named))
+    rho = (0.5 if correlation is None else correlation) if paired else None
+    guess = Guess(sd, spread, requests, dependence)
+    noises, length = _learned(runs, metrics, guess) if runs else _given(metrics or GUESSED, guess)
+    design = planning.Design(_effects(named, noises), power, alpha, family, rho)
+    found = planning.plan(design, noises, *length)
+    if as_json:
+        dump(found.to_json())
+    else:
+        _show(found)
+    return 0
+
+
+class Guess(NamedTuple):
+    """What somebody knows without runs; None: not given."""
+
+    sd: float | None
+    spread: float | None
+    requests: int | None
+    dependence: float
+
+
+def _learned(
+    runs: tuple[Path, ...], metrics: tuple[str, ...], guess: Guess
+) -> tuple[list[Noise], tuple[float, float | None]]:
+    """The noise of runs on disk; arrivals and seconds of one of them."""
+    from analysis import noise, sameness
+    from analysis.compare import sides
+    from analysis.compare.rules import PRIMARY
+    from analysis.spread import sound
+
+    if not (guess.sd is guess.spread is guess.requests is None):
+        raise click.UsageError(
+            "--sd, --spread and --requests are for planning without runs: leave out these, or the runs"
+        )
+    digests, invalid = sound(sides.read(runs))
+    sameness.check(digests)
+    if invalid:
+        click.echo(f"left out, not valid: {', '.join(invalid)}", err=True)
+    noises = noise.learned(digests, metrics or PRIMARY, asked=bool(metrics))
+    return noises, noise.run_length(digests) or (noises[0].requests, None)
+
+
+def _given(metrics: tuple[str, ...], guess: Guess) -> tuple[list[Noise], tuple[float, None]]:
+    """The noise that somebody assumes."""
+    from analysis import noise
+
+    sd, spread, requests, dependence = guess
+    if sd is None or spread is None or requests is None:
+        fix = "name RUNs to learn from, or give --sd 3% --spread 0.5 --requests 1000"
+        raise click.UsageError(f"how far runs lie apart is not known: {fix}")
+    return noise.assumed(metrics, sd, spread, requests, dependence), (float(requests), None)
+
+
+def _effects(named: dict[str, float], noises: list[Noise]) -> dict[str, float]:
+    """By number what is to be found; the one without a name for those that have none of their own."""
+    from loadtests.units import not_one_of
+
+    planned = [word for noise in noises for word in (noise.name, noise.name.partition(" (")[0])]
+    for name in named:
+        if name and name not in planned:
+            raise click.UsageError(f'--effect "{name}" {not_one_of(name, dict.fromkeys(planned))}')
+    bare = next(
+        (noise.name for noise in noises if not {noise.name, noise.name.partition(" (")[0]} & named.keys()), None
+    )
+    if "" not in named and bare is not None:
+        raise click.UsageError(f"--effect: none for {bare}; one without a name, like 5%, is for all that have no own")
+    return {"": math.nan, **named}
+
+
+def _show(found: Plan) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    design = found.design
+    how = "two independent sides" if design.rho is None else f"pairs with correlation {design.rho:g}"
+    level = f"level {100 * design.level:.3g} % ({100 * design.alpha:g} % over {design.family})"
+    console.print(Text(f"power {100 * design.power:g} %, {level}, {how}", style="dim"))
+    console.print()
+    console.print(_needs(found))
+    console.print()
+    console.print(_choices(found))
+    console.print()
+    console.print(Text(_advice(found), style="bold"))
+    for note in _notes(found):
+        console.print(Text(note, style="dim"))
+
+
+def _needs(found: Plan) -> Table:
+    from rich.table import Table
+
+    from analysis.planning import MOST_RUNS
+    from analysis.spread import told
+    from analysis.units import NONE
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("")
+    for title in ("effect", "sd of runs", "up to", "runs a side", "up to", "power"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for need in found.needs:
+        learned = need.sd_upper is not None
+        table.add_row(
+            need.name, told(need.effect, need.scale), told(need.sd, need.scale),
+            NONE if need.sd_upper is None else told(need.sd_upper, need.scale),
+            _runs(need.runs), _runs(need.runs_upper) if learned else NONE,
+            f"{100 * need.power:.0f} %" if need.power is not None else f"more than {MOST_RUNS:,} runs",
+        )  # fmt: skip
+    return table
+
+
+def _runs(count: int | None) -> str:
+    from analysis.planning import MOST_RUNS
+
+    return f"> {MOST_RUNS:,}" if count is None else f"{count:,}"
+
+
+def _choices(found: Plan) -> Table:
+    from rich.table import Table
+
+    from analysis.units import NONE, span
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("requests a run", justify="right")
+    for need in found.needs:
+        table.add_column(need.name, justify="right")
+    for title in ("runs a side", "requests in all", "time"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for one in found.choices:
+        time = NONE if one.time_s is None else span(one.time_s)
+        total = NONE if one.total is None else f"{one.total:,}"
+        table.add_row(
+            f"{one.requests:,}", *map(_runs, one.runs), _runs(one.most), total, time,
+            style="bold" if one is found.cheapest else None,
+        )  # fmt: skip
+    return table
+
+
+def _advice(found: Plan) -> str:
+    best: Choice | None = found.cheapest
+    if best is None:
+        return (
+            "No length of these serves all numbers: ask for a greater effect, or leave out the noisiest with --metric."
+        )
+    return f"Fewest requests: --repeats {best.most} on each side, about {best.requests:,} requests a run."
+
+
+def _notes(found: Plan) -> list[str]:
+    notes = ["5 runs a side are the least that can fail a gate; time is that of the runs alone, one after another."]
+    if any(need.sd_upper is not None for need in found.needs):
+        few = min(need.learned_from for need in found.needs)
+        notes.append(
+            f"up to: at the upper end of the sd's 80 % interval, learned from {few} runs; more runs narrow it."
+        )
+    if len(found.choices) == 1:
+        notes.append("Other lengths are not told: the intervals within these runs are open at this number of requests.")
+    return notes

@@ -1,0 +1,134 @@
+"""The gate's verdict: what goes first, which exit code follows, what is said about it."""
+
+from __future__ import annotations
+
+import random  # noqa: TC003 - hypothesis reads the annotation
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from gating import NEW, OLD, comparison, digest, errors, evidence, gate, line, outcome
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.gate import words
+from analysis.gate.attained import over_runs
+from analysis.gate.verdict import Evidence, decide
+
+if TYPE_CHECKING:
+    from analysis.gate.verdict import OnInconclusive
+
+FOUND = st.sampled_from(["met", "missed", "undecided"])
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("pass", 0), ("regression", 1), ("invalid", 3), ("inconclusive", 4)])
+def test_each_verdict_has_its_exit_code(verdict: str, code: int) -> None:
+    found = gate(verdict)
+
+    assert (found.verdict, found.exit_code) == (verdict, code)
+    assert found.reasons
+    assert bool(found.next_step) == (verdict != "pass")
+
+
+@pytest.mark.parametrize(("word", "code"), [("pass", 0), ("fail", 1), (None, 4)])
+def test_what_is_inconclusive_ends_as_the_user_chose(word: OnInconclusive | None, code: int) -> None:
+    assert gate("inconclusive", on_inconclusive=word).exit_code == code
+    assert gate("inconclusive", on_inconclusive=word).verdict == "inconclusive"
+    assert gate("invalid", on_inconclusive=word).exit_code == 3
+
+
+def test_a_missed_objective_fails_what_the_comparison_passes() -> None:
+    seen = replace(evidence("pass"), outcomes=[[outcome("missed", reason="91 % of 95 %")]] * 5)
+
+    found = decide(seen)
+
+    assert (found.verdict, found.exit_code) == ("regression", 1)
+    assert found.reasons == ("objective ttft_p95<2s missed: missed in 5 of 5 runs; 91 % of 95 %",)
+
+
+@pytest.mark.parametrize(
+    ("compared", "objective", "verdict"),
+    [
+        ("invalid", "missed", "invalid"),
+        ("regression", "undecided", "regression"), ("inconclusive", "missed", "regression"),
+        ("pass", "undecided", "inconclusive"), ("inconclusive", "met", "inconclusive"), ("pass", "met", "pass"),
+    ],
+)  # fmt: skip
+def test_the_worst_goes_first(compared: str, objective: str, verdict: str) -> None:
+    assert decide(replace(evidence(compared), outcomes=[[outcome(objective)]])).verdict == verdict
+
+
+def test_objectives_alone_need_no_baseline() -> None:
+    found = decide(Evidence((), NEW[:1], None, [[outcome("met"), outcome("met", "tpot_p95<50ms")]]))
+
+    assert (found.verdict, found.reasons, found.baseline) == ("pass", ("every objective is met (2)",), ())
+
+
+def test_objectives_of_a_run_that_is_not_valid_decide_nothing() -> None:
+    found = decide(Evidence((), [digest("new", verdict="invalid")], None, [[outcome("met")]]))
+
+    assert found.verdict == "invalid"
+    assert found.reasons == ("candidate new: Little's law 9 %: requests are missing from the rows",)
+
+
+def test_a_doubtful_run_is_told_and_decides() -> None:
+    found = decide(Evidence(OLD, [digest("new", verdict="doubtful")], comparison("pass", [line()])))
+
+    assert found.verdict == "pass"
+    assert found.doubts == ("candidate new: Little's law 9 %: requests are missing from the rows",)
+
+
+# Objectives over several runs.
+
+
+@pytest.mark.parametrize(
+    ("runs", "verdict"),
+    [
+        (["met"], "met"), (["missed"], "missed"), (["undecided"], "undecided"),
+        (["missed", "met"], "undecided"), (["missed", "missed"], "missed"), (["met", "undecided"], "undecided"),
+        (["met", "met", "undecided"], "met"), (["met", "met", "missed"], "undecided"),
+        (["missed", "undecided", "missed"], "missed"), (["missed", "missed", "met", "met"], "undecided"),
+    ],
+)  # fmt: skip
+def test_more_than_half_of_the_runs_decide(runs: list[str], verdict: str) -> None:
+    assert [one.verdict for one in over_runs([[outcome(run)] for run in runs])] == [verdict]
+
+
+@given(st.lists(FOUND, min_size=1, max_size=9), st.randoms())
+def test_neither_order_nor_a_worse_run_makes_it_better(runs: list[str], rng: random.Random) -> None:
+    order = ["met", "undecided", "missed"]
+    found = over_runs([[outcome(run)] for run in runs])[0].verdict
+    mixed = rng.sample(runs, len(runs))
+    worse = ["missed", *mixed[1:]]
+
+    assert over_runs([[outcome(run)] for run in mixed])[0].verdict == found
+    assert order.index(over_runs([[outcome(run)] for run in worse])[0].verdict) >= order.index(found)
+
+
+# What is said.
+
+
+def test_a_sentence_has_all_that_decides() -> None:
+    assert words.sentence(line("regression")) == "TTFT p95 +12.5 % [+4.50, +20.1], p 0.002, margin 10 %, 5 + 5 runs"
+    assert words.sentence(errors()) == "error rate +0.300 points [-0.100, +0.700], p 0.400, margin 1 points, 5 + 5 runs"
+
+
+def test_what_has_no_effect_says_why() -> None:
+    bare = line("not_compared", effect=None, lo=None, hi=None, p_adjusted=None, reason="B has no tokens by usage")
+
+    assert words.sentence(bare) == "TTFT p95 has no effect to judge, margin 10 %, 5 + 5 runs: B has no tokens by usage"
+
+
+@pytest.mark.parametrize(
+    ("runs", "needed", "told"),
+    [
+        ((1, 1), None, "5 or more"), ((1, 1), 3, "5"), ((5, 5), 12, "12"),
+        ((14, 14), 12, "28"),  # enough for the margin, but the effect lies too near to it
+    ],
+)  # fmt: skip
+def test_what_is_inconclusive_names_the_runs_to_play(runs: tuple[int, int], needed: int | None, told: str) -> None:
+    one = line("inconclusive", runs_a=runs[0], runs_b=runs[1], runs_needed=needed)
+
+    found = decide(Evidence(OLD, NEW, comparison("inconclusive", [one, errors()])))
+
+    assert found.next_step == f"play {told} runs a side (`firsttoken run --repeats N`)"
