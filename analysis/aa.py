@@ -15,13 +15,15 @@ import numpy as np
 from scipy import special
 
 from analysis import spread, stats
-from analysis.compare.rules import LEAST_RUNS
+from analysis.compare.rules import LEAST_RUNS, bare
+from analysis.places import RUN
 from analysis.runs import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from analysis.compare.comparison import Comparison
+    from analysis.compare.comparison import Line as Compared
     from analysis.digest import Digest
     from analysis.places import Place
     from analysis.spread import Array, Scale
@@ -93,7 +95,7 @@ class Calibration:
         possible: How many there are.
         regressions: Splits in which any number was called a regression.
         lo, hi: Wilson's 95 % interval of their share.
-        unjudged: Splits of which the comparison is not valid.
+        unjudged: Splits of which the comparison is not valid, or has no number to judge.
         invalid: Names of runs left out because they are not valid.
         verdict: `calibrated` where hi < 2 alpha on 100 splits or more, `not_calibrated` where enough splits say
             otherwise, `not_known` where there are too few runs or splits.
@@ -161,11 +163,10 @@ def calibrate(digests: Sequence[Digest], asked: Asked, judge: Judge) -> Calibrat
     """
     valid, invalid = spread.sound(digests)
     size = _size(len(valid), len(invalid), asked)
-    # Rounds of arms would pair what happens to be on both sides, and leave out the rest.
-    ordered = [replace(one, round=None) for one in spread.in_order(valid)]
+    ordered = [_lone(one, asked.names) for one in spread.in_order(valid)]
     drawn = list(splits(len(ordered), size, asked.splits, asked.seed))
     found = [judge([ordered[i] for i in a], [ordered[i] for i in b]) for a, b in drawn]
-    judged = [one for one in found if one.verdict != "invalid"]
+    judged = [one for one in found if one.verdict != "invalid" and any(map(_is_compared, one.primary))]
     blamed = [{line.place for line in one.primary if line.verdict == "regression"} for one in judged]
     hits = sum(map(bool, blamed))
     lo, hi = stats.wilson(hits, len(judged)) if judged else (0.0, 1.0)
@@ -176,11 +177,27 @@ def calibrate(digests: Sequence[Digest], asked: Asked, judge: Judge) -> Calibrat
     return _with_verdict(result)
 
 
+def _is_compared(line: Compared) -> bool:
+    return line.verdict != "not_compared"
+
+
+def _lone(one: Digest, names: tuple[str, ...]) -> Digest:
+    """
+    A run by itself, with what the gate reads of it.
+
+    Rounds of arms would pair what happens to be on both sides of a split, and leave out the rest.
+    """
+    read = {place: number for place, number in one.numbers.items() if place.group == RUN or bare(place) in names}
+    return replace(one, round=None, numbers=read)
+
+
 def _size(runs: int, invalid: int, asked: Asked) -> int:
     more = "`firsttoken run --repeats 20 ...` makes them"
     if runs < LEAST:
         beside = f" beside {invalid} that {'is' if invalid == 1 else 'are'} not valid" if invalid else ""
-        raise RunError(f"{runs} run{'s' * (runs != 1)}{beside} of one and the same thing, {LEAST} are the least: {more}")
+        raise RunError(
+            f"{runs} run{'s' * (runs != 1)}{beside} of one and the same thing, {LEAST} are the least: {more}"
+        )
     size = asked.size or runs // 2
     if 2 * size > runs:
         fix = f"--sizes {runs // 2} at most with these, or {2 * size - runs} more: {more}"
@@ -206,7 +223,8 @@ def _with_verdict(found: Calibration) -> Calibration:
 
 def _more_splits(found: Calibration) -> str:
     if found.unjudged:
-        return f"{found.unjudged} were refused, for their sides do not compare; `firsttoken compare` of two of the runs says why"
+        why = "`firsttoken compare` of two of the runs says why"
+        return f"{found.unjudged} were refused, for their sides do not compare: {why}"
     if found.possible < ENOUGH:
         return f"{found.runs} runs have {found.possible:,}, so more runs"
     return f"--splits {ENOUGH}"

@@ -90,7 +90,7 @@ def runs_of(path: str | Path, chunks: bool = False, drafts: Mapping[Path, Path] 
 
     Args:
         path: A directory, or a link to one such as `results/latest`.
-        chunks: Read the per-chunk lists too.
+        chunks: Read every column and the per-chunk lists, not only what judging needs.
         drafts: By the directory of an unfinished run, links resolved, where the files of its state so far are.
 
     Returns:
@@ -121,13 +121,17 @@ def _one(path: Path, chunks: bool, drafts: Mapping[Path, Path]) -> list[Run]:
         for about in campaign.runs:
             if about.get("folder") == folder.name:
                 return arms(_member(campaign, about, chunks, drafts))
-    return arms(runs.load(path, chunks, drafts.get(folder)))
+    return arms(_load(path, chunks, drafts.get(folder)))
+
+
+def _load(path: Path, chunks: bool, draft: Path | None) -> Run:
+    return runs.load(path, chunks, draft, None if chunks else runs.JUDGED)
 
 
 def _member(campaign: Campaign, about: dict[str, Any], chunks: bool, drafts: Mapping[Path, Path]) -> Run:
     """One of its runs, named after the campaign and, where the campaign has several arms, the arm."""
     folder = campaign.path / str(about.get("folder"))
-    run = runs.load(folder, chunks, drafts.get(folder))
+    run = _load(folder, chunks, drafts.get(folder))
     manifest = run.manifest | {"round": about.get("round", run.manifest.get("round"))}
     label, told = f"{campaign.path.name}/{run.path.name}", manifest.get("arms") or [{}]
     if len(told) == 1 and about.get("arm"):

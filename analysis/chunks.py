@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from analysis import lists
-from analysis.distribution import Distribution, Tally, rounded
+from analysis.distribution import Distribution, Tally
 from analysis.runs import numbers, seconds, truths, where
 
 if TYPE_CHECKING:
@@ -86,96 +86,122 @@ class _Reading:
         frame = run.requests
         self._edges, self._deadlines = edges, deadlines
         sent, end = seconds(frame, "sent_ns"), seconds(frame, "end_ns")
-        has_events = numbers(frame, "chunks") > 0
+        has_events = (numbers(frame, "chunks") > 0) & ~np.isnan(sent)
         on = (sent < window.end_s) & ~(end < window.start_s)
         self._judged = window.holds(frame) & truths(frame, "stream") & has_events
         self._pooled = self._judged & where(frame, "outcome", "ok")
         self.wanted = has_events & (on | self._judged)
         self._sent, self._lag = sent, sent - seconds(frame, "scheduled_ns")
-        self._output = numbers(frame, "output_tokens")
+        self._output = np.nan_to_num(numbers(frame, "output_tokens"))
         self._gaps, self._itl = Tally(), Tally()
         names = ("stalls", "stall_s", "itl_p99_s") + (("fluidity",) if deadlines else ())
         self._columns = {name: np.full(len(frame), np.nan) for name in names}
         self._tokens = np.zeros(max(edges.size - 1, 0))
-        at_once = ~has_events & (self._output > 0)
+        at_once = ~has_events & (self._output > 0) & ~np.isnan(end)
         self._received(end[at_once], self._output[at_once])
 
     def take(self, piece: Piece) -> None:
         """Count a piece in."""
-        owner, starts = piece.owner, piece.starts
-        gap_us, chars = piece.lists[lists.GAPS], piece.lists[lists.CHARS]
-        total = np.add.reduceat(chars, starts)
-        output = self._output[piece.place]
-        tokens = chars * np.divide(output, total, out=np.full(total.size, np.nan), where=total > 0)[owner]
-        known = tokens > 0
-        at = self._sent[piece.place][owner] + piece.since_sent_us(owner, starts) / 1e6
-        self._received(at[known], tokens[known])
+        gap_us, chars, counts = piece.lists[lists.GAPS], piece.lists[lists.CHARS], piece.counts
+        # 0 where nobody counted: it weighs nothing below.
+        per_char = self._output[piece.place] / np.maximum(np.add.reduceat(chars, piece.starts), 1)
+        tokens: Array = chars * np.repeat(per_char, counts)
+        self._received(np.repeat(self._sent[piece.place], counts) + piece.since_sent_us() / 1e6, tokens)
         inner = np.ones(gap_us.size, dtype=bool)
-        inner[starts] = False
-        pooled = inner & self._pooled[piece.place][owner]
-        self._gaps.add(gap_us[pooled])
-        pooled &= known
-        self._itl.add(*rounded(gap_us[pooled] / tokens[pooled], tokens[pooled]))
-        self._judge(piece, owner, inner, tokens)
-
-    def _judge(self, piece: Piece, owner: Whole, inner: Mask, tokens: Array) -> None:
-        """The columns of a piece's answers."""
-        gap_us = piece.lists[lists.GAPS]
-        found = dict(zip(("stalls", "stall_s"), stalls(gap_us, owner, inner, piece.counts), strict=True))
-        known = inner & (tokens > 0)
-        itl_us = np.rint(gap_us[known] / tokens[known]).astype(np.int64)
-        weight = piece.lists[lists.CHARS][known]
-        found["itl_p99_s"] = quantile_within(itl_us, weight, owner[known], piece.counts.size, 0.99) / 1e6
+        inner[piece.starts] = False
+        between = Gaps(gap_us[inner], chars[inner], np.repeat(per_char > 0, counts - 1), counts - 1)
+        itl_us = np.zeros(between.us.size)
+        np.divide(between.us, tokens[inner], out=itl_us, where=between.counted & (between.chars > 0))
+        self._pool(piece, between, itl_us, tokens[inner])
+        found = _of_answers(between, np.rint(itl_us).astype(np.int64))
         if self._deadlines:
             waited = gap_us / 1e6
             waited[piece.starts] += self._lag[piece.place]
-            found["fluidity"] = fluidity(waited, tokens, piece.counts, self._deadlines)
+            brought = np.where(np.repeat(per_char > 0, counts), tokens, 1.0)
+            found["fluidity"] = fluidity(waited, brought, counts, self._deadlines)
         judged = self._judged[piece.place]
         for name, values in found.items():
             self._columns[name][piece.place[judged]] = values[judged]
 
+    def _pool(self, piece: Piece, between: Gaps, itl_us: Array, tokens: Array) -> None:
+        """The distributions of a piece's gaps."""
+        us, pooled = between.us, self._pooled[piece.place]
+        if not pooled.all():
+            kept = np.repeat(pooled, between.counts)
+            us, tokens = us[kept], tokens * kept
+        self._gaps.add(us)
+        self._itl.add(np.rint(itl_us).astype(np.int64), tokens, float(itl_us @ tokens))
+
     def _received(self, at: Array, tokens: Array) -> None:
         """Tokens into the bins that their moments fall in."""
-        if not self._tokens.size:
+        bins = self._tokens.size
+        if not bins:
             return
-        first, width = self._edges[0], (self._edges[-1] - self._edges[0]) / self._tokens.size
-        place = np.floor((at - first) / width)
-        inside = (place >= 0) & (at <= self._edges[-1])
-        bins = np.minimum(place[inside].astype(np.int64), self._tokens.size - 1)
-        self._tokens += np.bincount(bins, tokens[inside], minlength=self._tokens.size)
+        place = (at - self._edges[0]) * (bins / (self._edges[-1] - self._edges[0]))
+        place[place == bins] = bins - 0.5  # the last bin's edge is its own
+        # One place below for all that came before, and one above.
+        where_to = np.clip(np.floor(place), -1, bins).astype(np.int64) + 1
+        self._tokens += np.bincount(where_to, tokens, minlength=bins + 2)[1:-1]
 
     def chunks(self) -> Chunks:
         """What was counted."""
         return Chunks(self._gaps.done(), self._itl.done(), self._columns, self._tokens)
 
 
-# Of each answer. Events are flat, in order of answer and time, as in a `Piece`.
+# Of each answer.
 
 
-def stalls(gap_us: Whole, owner: Whole, inner: Mask, counts: Whole) -> tuple[Array, Array]:
+@dataclass(frozen=True, slots=True)
+class Gaps:
     """
-    How often each answer stood still, and how long in all.
+    The gaps between events of some answers, flat, in order of answer and time; shape (m,) but where said.
 
-    Args:
-        gap_us: Before each event, shape (m,).
-        owner: Its answer, 0 .. k - 1, shape (m,).
-        inner: False for first events, whose gap is none between tokens, shape (m,).
-        counts: Events of each answer, shape (k,).
-
-    Returns:
-        Number and seconds, shape (k,) each; NaN for an answer of one event.
+    Attributes:
+        us: Whole microseconds.
+        chars: Of the event at the gap's end.
+        counted: Whether the answer's tokens were counted.
+        counts: Gaps of each answer, shape (k,); 0 for one of a single event.
     """
-    long = inner & (gap_us > STALL_US)
-    medians = np.zeros(counts.size)
+
+    us: Whole
+    chars: Whole
+    counted: Mask
+    counts: Whole
+
+    @property
+    def owner(self) -> Whole:
+        """Of each gap the answer, 0 .. k - 1."""
+        return np.repeat(np.arange(self.counts.size), self.counts)
+
+
+def _of_answers(between: Gaps, itl_us: Whole) -> dict[str, Array]:
+    """The columns that follow from gaps alone, shape (k,) each."""
+    number, length = stalls(between)
+    chars = np.where(between.counted, between.chars, 0)
+    return {
+        "stalls": number,
+        "stall_s": length,
+        "itl_p99_s": quantile_within(itl_us, chars, between.counts, 0.99) / 1e6,
+    }
+
+
+def stalls(between: Gaps) -> tuple[Array, Array]:
+    """How often each answer stood still, and how many seconds in all, shape (k,); NaN for one of a single event."""
+    k, counts = between.counts.size, between.counts
+    number, length = np.zeros(k), np.zeros(k)
     # Few answers have a gap that long, and only for these does the median decide.
-    asked = np.zeros(counts.size, dtype=bool)
-    asked[owner[long]] = True
-    some = inner & asked[owner]
-    medians[asked] = _medians(gap_us[some], owner[some], counts[asked] - 1)
-    long &= gap_us > STALL_MEDIANS * medians[owner]
-    number = np.bincount(owner[long], minlength=counts.size)
-    length = np.bincount(owner[long], gap_us[long] / 1e6, minlength=counts.size)
-    return np.where(counts < 2, np.nan, number), np.where(counts < 2, np.nan, length)
+    long = np.flatnonzero(between.us > STALL_US)
+    if long.size:
+        owner = between.owner
+        asked = np.zeros(k, dtype=bool)
+        asked[owner[long]] = True
+        some = np.repeat(asked, counts)
+        medians = np.zeros(k)
+        medians[asked] = _medians(between.us[some], owner[some], counts[asked])
+        long = long[between.us[long] > STALL_MEDIANS * medians[owner[long]]]
+        np.add.at(number, owner[long], 1.0)
+        np.add.at(length, owner[long], between.us[long] / 1e6)
+    return np.where(counts > 0, number, np.nan), np.where(counts > 0, length, np.nan)
 
 
 def _medians(values: Whole, owner: Whole, counts: Whole) -> Array:
@@ -185,32 +211,35 @@ def _medians(values: Whole, owner: Whole, counts: Whole) -> Array:
     return np.asarray((ordered[starts + (counts - 1) // 2] + ordered[starts + counts // 2]) / 2, dtype=np.float64)
 
 
-def quantile_within(us: Whole, weight: Whole, owner: Whole, owners: int, p: float) -> Array:
+def quantile_within(us: Whole, weight: Whole, counts: Whole, p: float) -> Array:
     """
     The weighted p-quantile of each answer's own values: the least that p of its weight does not lie above.
 
     Args:
-        us: Whole microseconds, shape (m,).
-        weight: Whole numbers above 0, shape (m,).
-        owner: 0 .. owners - 1, shape (m,).
-        owners: At most 2**17.
+        us: Whole microseconds, in order of answer, shape (m,).
+        weight: Whole numbers, shape (m,).
+        counts: Values of each answer, shape (k,), k at most 2**17.
         p: Above 0, at most 1.
 
     Returns:
-        Shape (owners,), microseconds; NaN for an answer without values.
+        Shape (k,), microseconds; NaN for an answer without weight.
     """
-    assert owners <= 1 << 17, "the key below has 17 bits for the answer"
+    k = counts.size
+    assert k <= 1 << 17, "the key below has 17 bits for the answer"
     # One number per event that sorts by answer, then time, and carries the weight: ten times faster than an argsort.
     clipped, light = np.minimum(us, (1 << 30) - 1), np.minimum(weight, (1 << 16) - 1)
-    key = np.sort((owner << 46) | (clipped << 16) | light)
-    total = np.bincount(owner, light, minlength=owners).astype(np.int64)
+    key = np.repeat(np.arange(k) << 46, counts) | (clipped << 16) | light
+    key.sort()
     below = np.cumsum(key & 0xFFFF)
-    has = total > 0
-    least = np.maximum(np.ceil(p * total - 1e-9), 1).astype(np.int64)
-    reach = (np.cumsum(total) - total + least)[has]
-    found = np.full(owners, np.nan)
-    found[has] = (key[np.searchsorted(below, reach)] >> 16) & ((1 << 30) - 1)
-    return found
+    ends = np.concatenate([[0], below])[np.concatenate([[0], np.cumsum(counts)])]
+    total = np.diff(ends)
+    reach = ends[:-1] + np.maximum(np.ceil(p * total - 1e-9), 1).astype(np.int64)
+    found = (
+        (key[np.minimum(np.searchsorted(below, reach), max(key.size - 1, 0))] >> 16) & ((1 << 30) - 1)
+        if key.size
+        else 0
+    )
+    return np.where(total > 0, found, np.nan)
 
 
 def fluidity(waited_s: Array, tokens: Array, counts: Whole, deadlines: tuple[float, float]) -> Array:
@@ -223,7 +252,7 @@ def fluidity(waited_s: Array, tokens: Array, counts: Whole, deadlines: tuple[flo
 
     Args:
         waited_s: Before each event, the first from the schedule, shape (m,).
-        tokens: That each event brought, shape (m,); one each where an answer's count is not known.
+        tokens: That each event brought, shape (m,); 1 each where nobody counted an answer's.
         counts: Events of each answer, none 0, shape (k,).
         deadlines: D_1 and D_2, seconds.
 
@@ -233,18 +262,17 @@ def fluidity(waited_s: Array, tokens: Array, counts: Whole, deadlines: tuple[flo
     Source: Agrawal et al., Etalon (arXiv 2407.07000).
     """
     starts = np.cumsum(counts) - counts
-    owner = np.repeat(np.arange(counts.size), counts)
-    brought = np.where(np.isnan(tokens), 1.0, tokens)
     credit = np.empty_like(waited_s)
-    credit[1:] = deadlines[1] * brought[:-1]
+    credit[1:] = deadlines[1] * tokens[:-1]
     credit[starts] = deadlines[0]
     # slack_i = x_i - min(0, x_1 .. x_i) with x the running sum of D - s, so a late token is a new minimum of x below 0.
     step = np.rint(1e6 * (credit - waited_s)).astype(np.int64)
     total = np.cumsum(step)
-    x = total - (total[starts] - step[starts])[owner]
+    x = total - np.repeat(total[starts] - step[starts], counts)
     # Each answer a storey below the one before: then one running minimum serves them all.
-    storey = -(2 * int(np.abs(x).max(initial=0)) + 1) * owner
+    height = 2 * int(np.abs(x).max(initial=0)) + 1
+    storey = np.repeat(-height * np.arange(counts.size), counts)
     x += storey
     least = np.minimum(np.concatenate([storey[:1], np.minimum.accumulate(x)[:-1]]), storey)
-    late = np.bincount(owner[x < least], minlength=counts.size)
-    return np.asarray(np.maximum(1 - late / np.add.reduceat(brought, starts), 0.0), dtype=np.float64)
+    late = np.add.reduceat((x < least).astype(np.int64), starts)
+    return np.asarray(np.maximum(1 - late / np.add.reduceat(tokens, starts), 0.0), dtype=np.float64)

@@ -83,14 +83,14 @@ class Tally:
         """
         if not us.size:
             return
-        exact = sum_us if sum_us is not None else float(us.sum() if weight is None else us @ weight)
-        self._sum_us += exact
-        if int(us.max()) >= BOUND_US:
+        self._sum_us += sum_us if sum_us is not None else float(us.sum() if weight is None else us @ weight)
+        most = int(us.max())
+        if most >= BOUND_US:
             us, weight = self._without_long(us, weight)
-        counted = np.bincount(us, weight)
-        if counted.size > self._table.size:
-            self._table = np.pad(self._table, (0, counted.size - self._table.size))
-        self._table[: counted.size] += counted
+            most = BOUND_US - 1
+        if most >= self._table.size:
+            self._table = np.pad(self._table, (0, 2 ** most.bit_length() - self._table.size))
+        np.add.at(self._table, us, 1.0 if weight is None else weight)
 
     def _without_long(self, us: Whole, weight: Array | None) -> tuple[Whole, Array | None]:
         is_long = us >= BOUND_US
@@ -118,8 +118,3 @@ def _together(parts: list[tuple[Whole, Array]]) -> tuple[Whole, Array]:
     weight = np.zeros(values.size)
     np.add.at(weight, place, np.concatenate([np.empty(0), *(part for _, part in parts)]))
     return values, weight
-
-
-def rounded(us: Array, weight: Array) -> tuple[Whole, Array, float]:
-    """Values that aren't whole microseconds as `Tally.add` takes them."""
-    return np.rint(us).astype(np.int64), weight, float(us @ weight)

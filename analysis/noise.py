@@ -8,6 +8,7 @@ however long they are, and the chance of the requests of one run.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 SD_CONFIDENCE: Final = 0.8
 """Of the interval of an sd that was learned: its upper end is passed by 1 in 10."""
+
+LEAST: Final = 30
+"""Requests of a run below which a rate or a share says nothing."""
+
+PERCENTILE: Final = re.compile(r"_p(0*[1-9][0-9]?(?:\.[0-9]+)?)$")
 
 Z: Final = 1.959964
 """Of a 95 % interval: its half width in standard errors."""
@@ -51,6 +57,12 @@ class Noise:
     requests: float
     upper: float | None = None
     runs: int = 0
+
+    @property
+    def least(self) -> int:
+        """Requests of a run below which nobody would look at the number: a percentile is not printed there."""
+        p = p_of(self.name)
+        return LEAST if p is None else stats.least_count(p)
 
     def sd(self, requests: float | None = None) -> float:
         """The sd from run to run at this length; without one, at that learned from."""
@@ -82,21 +94,25 @@ def assumed(
         RunError: A name that is no percentile.
     """
     return [
-        Noise(name, "ratio", sd, stats.sd_of_quantile(_p(name), 0.0, spread_log, requests / dependence), requests)
+        Noise(
+            name, "ratio", sd, stats.sd_of_quantile(_certain_p(name), 0.0, spread_log, requests / dependence), requests
+        )
         for name in names
     ]
 
 
-def _p(name: str) -> float:
-    word = name.rpartition("_p")[2]
-    try:
-        found = float(word) / 100
-    except ValueError:
-        found = 0.0
-    if not 0 < found < 1:
+def p_of(name: str) -> float | None:
+    """The quantile of a percentile's name, `ttft_p95 (whole)`; None where it is none."""
+    match = PERCENTILE.search(name.partition(" (")[0])
+    return float(match[1]) / 100 if match else None
+
+
+def _certain_p(name: str) -> float:
+    p = p_of(name)
+    if p is None:
         fix = "name runs to learn from, or a percentile such as ttft_p95"
         raise RunError(f"{name}: only of percentiles is the noise known without runs; {fix}")
-    return found
+    return p
 
 
 def learned(digests: Sequence[Digest], names: Sequence[str], *, asked: bool = False) -> list[Noise]:

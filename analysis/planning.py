@@ -22,11 +22,9 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 1
 MOST_RUNS: Final = 2000
+
 STEPS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Lengths of a run that the table shows, as multiples of that learned from or assumed."""
-
-LEAST_REQUESTS: Final = 20
-"""Of a run: the least that give a p95 at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +140,8 @@ def plan(design: Design, noises: Sequence[Noise], requests: float, run_s: float 
     """
     needs = tuple(_need(design, noise) for noise in noises)
     known = all(noise.within is not None for noise in noises)
-    steps = [step for step in (STEPS if known else (1.0,)) if requests * step >= LEAST_REQUESTS or step == 1]
+    least = max(noise.least / noise.requests for noise in noises)
+    steps = [step for step in (STEPS if known else (1.0,)) if step >= min(1.0, least)]
     return Plan(design, needs, tuple(_choice(design, noises, step, requests, run_s) for step in steps))
 
 

@@ -117,7 +117,7 @@ def _shown_rate(rate: Rate, source: str) -> dict[str, str]:
     )
     return {
         "label": _named(rate.label, source), "unit": SHOWN_UNIT[rate.unit], "value": shown(rate.value, rate.unit),
-        "note": NONE.join(ends) or rate.reason or "", "n": f"{rate.n:,}",
+        "note": bounds or rate.reason or "", "n": f"{rate.n:,}",
     }  # fmt: skip
 
 

@@ -153,7 +153,7 @@ def _answers(rows: pd.DataFrame, edges: Array) -> Drift | None:
 
 
 def _stays(frame: pd.DataFrame) -> tuple[Array, Array, Array]:
-    """Of what was sent and is over: when it was meant to go out, its conversation began, it ended; seconds, shape (n,)."""
+    """Of what was sent and is over: when it was meant to go out, its conversation began, it ended; seconds."""
     scheduled, end = seconds(frame, "scheduled_ns"), seconds(frame, "end_ns")
     began, talk = scheduled.copy(), numbers(frame, "conversation")
     of_talk = ~np.isnan(talk)

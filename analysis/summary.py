@@ -6,6 +6,7 @@ Plain values with stable keys: the table, the report, the digest and `--json` al
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -151,7 +152,8 @@ def summarise(seen: Measured, by: Collection[str] = groups.USUAL) -> Summary:
     """Say what was measured."""
     run = seen.run
     rates = rates_of(seen)
-    told = {rate.metric: (rate.value, rate.lo, rate.hi) for rate in rates}
+    of_one_source = Counter(rate.metric for rate in rates)
+    told = {rate.metric: (rate.value, rate.lo, rate.hi) for rate in rates if of_one_source[rate.metric] == 1}
     return Summary(
         facts=facts.of(run),
         counts=_counts(run, len(seen.rows)),

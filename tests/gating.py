@@ -22,7 +22,7 @@ START_NS: Final = 1_795_355_220_000_000_000
 FAULT: Final = Check(12, "Little's law", "9 %", "≤ 5 %", "invalid", "requests are missing from the rows")
 
 
-def digest(name: str, at: int = 0, verdict: str = "valid", **facts: Any) -> Digest:
+def digest(name: str, at: int = 0, verdict: Any = "valid", **facts: Any) -> Digest:
     """A run that began so many minutes after the first."""
     about = Facts(
         name=name, run_id=f"id-{name}", path=f"results/{name}", started="", profile="mock", base_url="", model="m",
@@ -60,7 +60,7 @@ def comparison(verdict: str, lines: Sequence[Line], **more: Any) -> Comparison:
         "design": "runs", "alpha": 0.05, "settings": (Difference("versions.firsttoken", "0.1.0", "0.2.0"),),
         "across": (), "checks": (Check(27, "runs a side", "5 and 5", "≥ 5", "ok"),), "notes": (),
     }  # fmt: skip
-    return Comparison(*sides, verdict=verdict, lines=tuple(lines), **(told | more))  # type: ignore[arg-type]
+    return Comparison(a=sides[0], b=sides[1], verdict=verdict, lines=tuple(lines), **(told | more))  # type: ignore[arg-type]
 
 
 def outcome(verdict: str, text: str = "ttft_p95<2s", reason: str = "") -> Outcome:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow.parquet as pq
 import synthetic
 
+from analysis import quantiles
 from analysis.digest import Digest, Number
 from analysis.facts import Facts
 from analysis.places import RUN, Place
@@ -53,6 +55,14 @@ def noisy(count: int, mean: float = 0.2, sd: float = 0.02, seed: int = 1) -> lis
     """Values that differ by so much on the log scale."""
     drawn: list[float] = (mean * np.exp(np.random.default_rng(seed).normal(0, sd, count))).tolist()
     return drawn
+
+
+def keep(folder: Path, digests: Iterable[Digest]) -> Path:
+    """A folder of quantiles.parquet files, one a run, as a repository keeps them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in digests:
+        pq.write_table(quantiles.to_table([one]), folder / f"{one.facts.name}.parquet")
+    return folder
 
 
 def write(folder: Path, ttfts_s: Sequence[float], n: int = 100, **labels: Sequence[str]) -> Path:

@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 from manyruns import ERRORS, LATENCY, TTFT, noisy, run, series
 
-from analysis import aa, sameness, spread
+from analysis import aa, sameness, spread, stats
 from analysis.compare import judge
 from analysis.compare.rules import PRIMARY, Rules
+from analysis.places import Place
 from analysis.runs import RunError
 from loadtests.cli import group
 
@@ -55,32 +56,30 @@ def test_splits_are_distinct_and_no_run_is_on_both_sides(runs: int, size: int, w
 
 def test_a_gate_on_runs_that_differ_by_chance_alone_is_calibrated() -> None:
     """One-sided false positives of a test at 5 % / 6: about 0.4 % of the splits; 4 of 100 would still pass."""
-    runs = [run(at, {TTFT: x, LATENCY: y}) for at, (x, y) in enumerate(zip(noisy(20), noisy(20, seed=2), strict=True))]
+    runs = [run(at, {TTFT: x, LATENCY: y}) for at, (x, y) in enumerate(zip(noisy(12), noisy(12, seed=2), strict=True))]
     found = aa.calibrate(runs, ASKED, gate)
 
-    assert (found.size, found.splits, found.possible) == (10, 100, 184_756)
+    # C(12, 6) = 924
+    assert (found.size, found.splits, found.possible) == (6, 100, 924)
     assert (found.verdict, found.missing) == ("calibrated", ())
     assert found.rate == found.regressions / 100
     assert [line.place for line in found.lines] == [TTFT, LATENCY]
     assert sum(line.regressions for line in found.lines) >= found.regressions
 
 
-def test_each_split_counts_once_and_each_number_by_itself() -> None:
-    """Both numbers are the same: where one is a regression, so is the other."""
-    values = [1.0] * 5 + [1.3] * 5
-    runs = [run(at, {TTFT: x, LATENCY: x}) for at, x in enumerate(np.array(values) * np.array(noisy(10, 1.0, 0.001)))]
+def test_of_two_kinds_of_runs_one_split_in_all_is_a_regression() -> None:
+    """Of C(10, 5) = 252 splits one has all slow runs in B; 25 have four of five there, which is not certain enough."""
+    runs = series(np.array([1.0] * 5 + [1.3] * 5) * np.array(noisy(10, 1.0, 0.001)))
     found = aa.calibrate(runs, aa.Asked(PRIMARY, splits=252), gate)
 
-    # Of C(10, 5) = 252 splits, one has all slow runs in B; 25 have four of five there, which is not certain enough.
-    assert [line.regressions for line in found.lines] == [1, 1]
-    assert found.regressions == 1
+    assert (found.regressions, found.lines[0].regressions) == (1, 1)
 
 
 @pytest.mark.parametrize(("hits", "verdict"), [(4, "calibrated"), (5, "not_calibrated")])
 def test_calibrated_is_an_upper_end_below_twice_alpha(hits: int, verdict: str) -> None:
     """Wilson's upper end of 4 in 100 is 9.84 %, of 5 in 100 it is 11.18 %."""
-    blank = aa.calibrate(series(noisy(20)), ASKED, gate)
-    lo, hi = aa.stats.wilson(hits, 100)
+    blank = aa.calibrate(series(noisy(10)), ASKED, gate)
+    lo, hi = stats.wilson(hits, 100)
 
     assert aa._with_verdict(replace(blank, regressions=hits, lo=lo, hi=hi)).verdict == verdict
 
@@ -98,17 +97,31 @@ def test_rounds_of_two_arms_are_split_as_single_runs() -> None:
     """Paired, a split would leave out every run whose partner is on its own side."""
     runs = [run(at, {TTFT: x}, round=at // 2, arm="ab"[at % 2]) for at, x in enumerate(noisy(20))]
     runs = [replace(one, session="campaign") for one in runs]
-    lines = [line for a, b in [(runs[:10], runs[10:])] for line in gate(a, b).primary]
-    found = aa.calibrate(runs, aa.Asked(PRIMARY, splits=1), lambda a, b: lines.extend(gate(a, b).primary) or gate(a, b))
+    seen: list[Comparison] = []
 
-    assert found.lines[0].runs == 20
-    assert [(line.runs_a, line.runs_b) for line in lines] == [(10, 10), (10, 10)]
+    def kept(a: Sequence[Digest], b: Sequence[Digest]) -> Comparison:
+        seen.append(gate(a, b))
+        return seen[-1]
+
+    aa.calibrate(runs, aa.Asked(PRIMARY, splits=3), kept)
+    assert [(one.design, one.primary[0].runs_a, one.primary[0].runs_b) for one in seen] == [("runs", 10, 10)] * 3
+
+
+def test_a_number_that_the_gate_does_not_look_at_calibrates_nothing() -> None:
+    p90 = TTFT._replace(what="p90")
+    runs = [run(at, {p90: x}) for at, x in enumerate(noisy(10))]
+    found = aa.calibrate(
+        runs, aa.Asked(("ttft_p90",)),
+        lambda a, b: judge.compare(a, b, Rules(primary=("ttft_p90",), across=frozenset({"seed"}), only_primary=True)),
+    )  # fmt: skip
+
+    assert (found.verdict, found.splits, found.unjudged) == ("not_known", 0, 100)
 
 
 def test_runs_that_are_not_valid_are_left_out() -> None:
     runs = series(noisy(12))
     runs[3] = replace(runs[3], verdict="invalid")
-    found = aa.calibrate(runs, ASKED, gate)
+    found = aa.calibrate(runs, aa.Asked(PRIMARY, splits=1), gate)
 
     assert (found.runs, found.size, found.invalid) == (11, 5, ("run-3",))
 
@@ -134,7 +147,7 @@ def test_the_spread_of_runs_is_that_of_their_logs() -> None:
     found = spread.spread(series([0.100, 0.110, 0.121]), TTFT)
 
     assert found is not None
-    assert (found.mean, found.sd) == (pytest.approx(0.110), pytest.approx(np.log(1.1)))
+    assert (found.mean, found.sd) == pytest.approx((0.110, np.log(1.1)))
     # (n - 1) s^2 / chi^2 with 2 degrees of freedom: quantiles -2 ln 0.025 = 7.378 and -2 ln 0.975 = 0.0506.
     ends = [np.log(1.1) * np.sqrt(2 / x) for x in (7.378, 0.0506)]
     assert [found.lo, found.hi] == pytest.approx(ends, rel=1e-3)
@@ -144,14 +157,15 @@ def test_shares_differ_by_points() -> None:
     found = spread.spread(series([0.01, 0.03], ERRORS), ERRORS)
 
     assert found is not None
-    assert (found.scale, found.mean, found.sd) == ("difference", pytest.approx(0.02), pytest.approx(0.01 * np.sqrt(2)))
+    assert found.scale == "difference"
+    assert (found.mean, found.sd) == pytest.approx((0.02, 0.01 * np.sqrt(2)))
 
 
 def test_a_number_that_grows_from_run_to_run_drifts() -> None:
     """1 % a run over 10 runs is 1.01^9 - 1 = 9.37 % from the first to the last; noise of 0.1 % leaves no doubt."""
     growing = np.array(noisy(10, 0.2, 0.001)) * 1.01 ** np.arange(10)
     runs = [run(at, {TTFT: x, LATENCY: y}) for at, (x, y) in enumerate(zip(growing, noisy(10, seed=3), strict=True))]
-    drift, steady = (line.drift for line in aa.calibrate(runs[::-1], ASKED, gate).lines)
+    drift, steady = (line.drift for line in aa.calibrate(runs[::-1], aa.Asked(PRIMARY, splits=1), gate).lines)
 
     assert drift is not None
     assert steady is not None
@@ -160,15 +174,15 @@ def test_a_number_that_grows_from_run_to_run_drifts() -> None:
 
 
 def test_what_so_many_runs_find_is_that_of_holms_first_step() -> None:
-    found = aa.calibrate(series(noisy(20)), ASKED, gate).lines[0]
+    found = aa.calibrate(series(noisy(20)), aa.Asked(PRIMARY, splits=1), gate).lines[0]
 
     assert found.detectable is not None
     least = np.log1p(found.detectable)
-    assert aa.stats.power(10, 10, found.sd, least, 0.05 / 6) == pytest.approx(0.8, abs=1e-3)
+    assert stats.power(10, 10, found.sd, least, 0.05 / 6) == pytest.approx(0.8, abs=1e-3)
 
 
 def test_a_name_means_what_a_gate_takes_it_for() -> None:
-    whole, tokens = LATENCY._replace(group="whole"), manyruns.Place("tpot_s", None, "stream", "tokenizer", "p50")
+    whole, tokens = LATENCY._replace(group="whole"), Place("tpot_s", None, "stream", "tokenizer", "p50")
     runs = [run(0, {whole: 1.0, tokens: 0.02}), run(1, {LATENCY: 1.0})]
 
     assert spread.pick(runs, ["latency_p95", "tpot_p50", "goodput"]) == (LATENCY, tokens)
@@ -212,23 +226,23 @@ def test_a_server_on_this_machine_listens_on_another_port_each_time() -> None:
 # The verb.
 
 
-def test_the_verb_on_runs_of_a_disk(tmp_path: Path) -> None:
-    folder = str(manyruns.write(tmp_path / "runs", [0.2] * 10))
+def test_the_verb_on_what_a_repository_keeps(tmp_path: Path) -> None:
+    runs = [run(at, {TTFT: x, ERRORS: 0.0}) for at, x in enumerate(noisy(10))]
+    folder = str(manyruns.keep(tmp_path / "runs", runs))
     done = CliRunner().invoke(group, ["aa", folder], standalone_mode=False)
     told = CliRunner().invoke(group, ["aa", folder, "--splits", "5", "--sizes", "4", "--json"], standalone_mode=False)
 
-    assert done.exception is None
-    assert done.return_value in {0, 4}
-    assert "10 runs, 100 splits of 5 + 5 (252 possible): " in done.output
+    assert done.return_value == 0
+    assert done.output.startswith("CALIBRATED  10 runs, 100 splits of 5 + 5 (252 possible): 0 false regressions")
     assert "ttft_p50" in done.output
     assert "error_rate" in done.output
     found = json.loads(told.output)
     assert told.return_value == 4
     assert (found["splits"], found["size"], found["verdict"]) == (5, 4, "not_known")
-    assert {line["name"] for line in found["lines"]} <= set(PRIMARY)
+    assert [line["name"] for line in found["lines"]] == ["ttft_p50", "error_rate"]
 
 
-def test_the_verb_refuses_unlike_runs_in_a_line(tmp_path: Path) -> None:
+def test_the_verb_on_run_directories_refuses_unlike_ones_in_a_line(tmp_path: Path) -> None:
     manyruns.write(tmp_path, [0.2] * 4)
     file = tmp_path / "run-02" / "run.json"
     file.write_text(file.read_text().replace('"rate": 8.0', '"rate": 9.0'))

@@ -139,7 +139,7 @@ def test_folded_blocks_are_one_stretch_of_load(tmp_path: Path) -> None:
     path = synthetic.write_arms(tmp_path / "r", {"a": recipe, "b": recipe}, blocks=4)
 
     for run in arms.arms(runs.load(path)):
-        found, (_, summary) = window.find(run), judge(run)
+        found, summary = window.find(run), judge(run).summary
         assert found.length_s == pytest.approx(20.0)
         assert summary.rate("arrivals_per_s") == pytest.approx(8.0)
         assert summary.validity.verdict == "valid", summary.validity.faults

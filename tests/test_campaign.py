@@ -9,7 +9,9 @@ import pytest
 import synthetic
 from click.testing import CliRunner
 
-from analysis import campaign, runs, sides
+from analysis import campaign, digest, runs
+from analysis.compare import sides
+from analysis.compare.rules import Rules
 from analysis.summary import judge
 from loadtests.cli.judge import compare, report, summary
 
@@ -33,7 +35,10 @@ def write(folder: Path, factors: dict[str, float], rounds: int = 4, planned: int
             name = f"{len(entries) + 1:02}"
             entries.append({"folder": name, "arm": arm, "round": turn, "seed": turn, "state": "done"})
             recipe = synthetic.Recipe(n=120, seed=turn, stream_share=1.0, ttft_s=0.2 * factor * 1.1**turn, tokens=5)
-            recipe.manifest = {"arms": [{"name": arm, "model": "tiny-1", "profile": {}}], "campaign_id": "c"}
+            recipe.manifest = {
+                "arms": [{"name": arm, "model": "tiny-1", "profile": {}}], "campaign_id": folder.name,
+                "run_id": f"{folder.name}/{name}", "started_unix_ns": 10**18 + len(entries), "seed": turn,
+            }  # fmt: skip
             synthetic.write(folder / name, recipe)
     entries += [{"folder": f"{len(entries) + 1 + i:02}", "arm": "x", "state": "planned"} for i in range(planned)]
     (folder / "campaign.json").write_text(json.dumps({"schema_version": 1, "runs": entries}))
@@ -86,32 +91,29 @@ def test_a_campaign_that_cannot_be_read_is_one_line(tmp_path: Path, text: str, s
 def test_rounds_are_paired(tmp_path: Path) -> None:
     """The same draws in both arms of a round: from the send B takes 1.05 times as long in each, to the nanosecond."""
     path = write(tmp_path / "c", {"a": 1.0, "b": 1.05, "c": 2.0})
-    found = sides.within(map(judge, campaign.runs_of(path)))
-    line = next(x for x in found[0].lines if (x.metric, x.what) == ("ttft_from_send_s", "p50"))
+    found = sides.within([digest.of(judge(run)) for run in campaign.runs_of(path)], Rules())
+    line = next(x for x in found[0].lines if x.place.words == "ttft_from_send_p50")
 
     assert [(one.a.name, one.b.name) for one in found] == [
         ("c · a · 4 runs", "c · b · 4 runs"), ("c · a · 4 runs", "c · c · 4 runs"),
     ]  # fmt: skip
-    assert line.paired is not None
-    assert line.paired.n == 4
-    assert (line.paired.lo, line.ratio, line.paired.hi) == pytest.approx((1.05, 1.05, 1.05), rel=1e-6)
+    assert found[0].design == "rounds"
+    assert (line.lo, line.effect, line.hi) == pytest.approx((1.05, 1.05, 1.05), rel=1e-6)
     assert line.b == pytest.approx(1.05 * (line.a or 0), rel=1e-6)
-    assert (line.n_a, line.n_b) == (480, 480)
-    assert "paired over 4 rounds" in found[0].note
+    assert (line.runs_a, line.runs_b, line.n_a, line.n_b) == (4, 4, 480, 480)
+    assert "Paired over 4 rounds" in found[0].notes[0]
 
 
-def test_two_campaigns_are_compared_by_the_means_of_their_runs(tmp_path: Path) -> None:
+def test_two_campaigns_of_the_same_seeds_are_paired_by_them(tmp_path: Path) -> None:
+    """The draws of a run follow from its seed: from the send B takes 1.2 times as long in each pair."""
     a = write(tmp_path / "one", {"a": 1.0}, rounds=3)
     b = write(tmp_path / "two", {"a": 1.2}, rounds=3)
-    left, right = ([judge(run) for run in campaign.runs_of(path)] for path in (a, b))
-    (found,) = sides.between(left, right, (a, b))
-    line = next(x for x in found.lines if (x.metric, x.what) == ("ttft_from_send_s", "p50"))
+    (found,) = sides.between(sides.read([a]), sides.read([b]), Rules(), ("one", "two"))
+    line = next(x for x in found.lines if x.place.words == "ttft_from_send_p50")
 
-    assert (found.a.runs, found.b.runs, found.replicates) == (3, 3, "")
-    assert line.paired is None
-    assert line.ratio == pytest.approx(1.2, rel=1e-6)
-    assert found.note.startswith("3 and 3 runs: A and B are means")
-    assert "seed" not in {difference.name for difference in found.settings}
+    assert (len(found.a.runs), len(found.b.runs), found.design) == (3, 3, "seeds")
+    assert (line.effect, line.runs_a) == (pytest.approx(1.2, rel=1e-6), 3)
+    assert found.settings == ()
 
 
 def test_arms_that_do_not_match_are_said_to_differ(tmp_path: Path) -> None:
@@ -130,9 +132,9 @@ def test_a_campaign_goes_wherever_a_run_goes(tmp_path: Path) -> None:
     compared = json.loads(invoke(compare, str(path), "--json").stdout)
     single = json.loads(invoke(summary, str(path / "01"), "--json").stdout)
 
-    assert text.index("c/01 · a") < text.index("c/06 · b") < text.index("paired over 3 rounds")
+    assert text.index("c/01 · a") < text.index("c/06 · b") < text.index("Paired over 3 rounds")
     assert [one["run"]["name"] for one in told] == [f"c/0{i + 1} · {'ab'[i % 2]}" for i in range(6)]
-    assert compared["replicates"] == "rounds"
+    assert compared["design"] == "rounds"
     assert single["run"]["arm"] == "a"
 
 

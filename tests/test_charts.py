@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def draw(path: Path, chunks: bool = True) -> list[charts.Chart]:
     run = runs.load(path, chunks=chunks)
-    return charts.draw(run, summary.summarise(run))
+    return charts.draw(run, summary.judge(run).summary)
 
 
 @pytest.fixture(scope="module")

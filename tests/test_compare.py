@@ -1,4 +1,4 @@
-"""Two runs side by side."""
+"""Two sides beside each other, from rows on disk to the table."""
 
 from __future__ import annotations
 
@@ -10,60 +10,80 @@ import pytest
 import synthetic
 from rich.console import Console
 
-from analysis import arms, runs, sides, summary, table
-from analysis.compare.beside import Comparison, Line, compare
+from analysis import arms, digest, runs
+from analysis.compare import sides, table
+from analysis.compare.judge import compare
+from analysis.compare.rules import Rules
+from analysis.summary import judge
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
 
+    from analysis.compare.comparison import Comparison, Line
+    from analysis.digest import Digest
     from loadtests import record
 
 
-def judge(path: Path, recipe: synthetic.Recipe) -> summary.Summary:
-    return summary.summarise(runs.load(synthetic.write(path, recipe)))
+def digested(path: Path, recipe: synthetic.Recipe | None = None) -> Digest:
+    return digest.of(judge(runs.load(synthetic.write(path, recipe))))
 
 
-def line(lines: tuple[Line, ...], metric: str, what: str, group: str = "stream") -> Line:
-    return next(x for x in lines if (x.metric, x.what, x.group) == (metric, what, group))
+def versus(a: Digest, b: Digest, *across: str) -> Comparison:
+    return compare([a], [b], Rules(across=frozenset(across)))
+
+
+def line(found: Comparison, words: str) -> Line:
+    return next(x for x in found.lines if x.place.words == words)
+
+
+def told(found: Comparison) -> str:
+    """The table, as wide as it is where there is no terminal."""
+    out = io.StringIO()
+    table.render(found, Console(file=out, width=100))
+    assert all(len(text) <= 100 for text in out.getvalue().splitlines())
+    return out.getvalue()
 
 
 def test_a_run_against_itself_has_ratios_of_one_and_no_difference(tmp_path: Path) -> None:
-    found = judge(tmp_path / "a", synthetic.Recipe())
-    comparison = compare(found, found)
+    found = versus(*[digested(tmp_path / "a")] * 2)
 
-    assert comparison.settings == ()
-    assert {x.ratio for x in comparison.lines if x.ratio is not None} == {1.0}
+    assert found.settings == ()
+    assert {x.effect for x in found.lines if x.scale == "ratio" and x.effect is not None} == {1.0}
+    assert {x.effect for x in found.lines if x.scale == "difference" and x.effect is not None} == {0.0}
+    assert {x.place.words for x in found.primary} == set(Rules().primary)
 
 
 def test_the_ratio_is_b_over_a(tmp_path: Path) -> None:
     """The same draws with twice the TTFT: from the send it is 2 exactly, to the stamps' nanosecond."""
-    a = judge(tmp_path / "a", synthetic.Recipe(ttft_s=0.2))
-    b = judge(tmp_path / "b", synthetic.Recipe(ttft_s=0.4))
-    found = line(compare(a, b).lines, "ttft_from_send_s", "p50")
+    a = digested(tmp_path / "a", synthetic.Recipe(ttft_s=0.2))
+    b = digested(tmp_path / "b", synthetic.Recipe(ttft_s=0.4))
+    found = line(versus(a, b), "ttft_from_send_p50")
 
-    assert found.ratio == pytest.approx(2.0, rel=1e-6)
+    assert found.effect == pytest.approx(2.0, rel=1e-6)
     assert (found.n_a, found.n_b) == (131, 131)
 
 
-def test_settings_that_differ_are_named(tmp_path: Path) -> None:
-    a = judge(tmp_path / "a", synthetic.Recipe(rate=8, seed=1))
-    b = judge(tmp_path / "b", synthetic.Recipe(rate=9, seed=2, manifest={"model": "tiny-2"}))
-    names = [difference.name for difference in compare(a, b).settings]
+def test_settings_that_differ_are_named_those_that_matter_first(tmp_path: Path) -> None:
+    a = digested(tmp_path / "a", synthetic.Recipe(rate=8, seed=1))
+    b = digested(tmp_path / "b", synthetic.Recipe(rate=9, seed=2, manifest={"model": "tiny-2"}))
+    names = [difference.name for difference in versus(a, b, "load", "seed").settings]
 
-    assert {"model", "seed", "plan.rate", "hashes.schedule"} <= set(names)
+    assert names[0] == "model"
+    assert {"seed", "plan.rate"} <= set(names[:-1])
     assert names[-1] == "hashes.schedule"
     assert "profile.name" not in names
 
 
-def test_a_row_that_one_side_lacks_has_no_ratio(tmp_path: Path) -> None:
-    a = judge(tmp_path / "a", synthetic.Recipe(n=60, stream_share=1.0))
-    b = judge(tmp_path / "b", synthetic.Recipe(n=60, stream_share=0.0))
-    found = line(compare(a, b).lines, "ttft_s", "p50")
+def test_what_one_side_lacks_has_no_ratio(tmp_path: Path) -> None:
+    a = digested(tmp_path / "a", synthetic.Recipe(n=60, stream_share=1.0))
+    b = digested(tmp_path / "b", synthetic.Recipe(n=60, stream_share=0.0))
+    found = line(versus(a, b, "workload"), "ttft_p50")
 
     assert found.a is not None
-    assert (found.b, found.ratio, found.n_b) == (None, None, 0)
+    assert (found.b, found.effect, found.runs_b, found.n_b) == (None, None, 0, 0)
+    assert (found.verdict, found.reason) == ("not_compared", "B has none")
 
 
 def counted_by(source: str, share: float = 1.0) -> synthetic.Recipe:
@@ -75,54 +95,48 @@ def counted_by(source: str, share: float = 1.0) -> synthetic.Recipe:
     return synthetic.Recipe(n=60, stream_share=1.0, change=change)
 
 
-TOKENS = {"tpot_s", "output_tokens_per_s", "tokens_per_s"}
+TOKENS = {"tpot_s", "output_speed", "output_tokens_per_s", "tokens_per_s", "itl_s"}
 
 
 def test_tokens_of_different_sources_are_not_compared(tmp_path: Path) -> None:
-    a, b = judge(tmp_path / "a", counted_by("usage")), judge(tmp_path / "b", counted_by("estimate"))
-    comparison = compare(a, b)
-    refused = [x for x in comparison.lines if x.metric in TOKENS]
-    out = io.StringIO()
-    table.render_comparison(comparison, Console(file=out, width=100))
+    a, b = digested(tmp_path / "a", counted_by("usage")), digested(tmp_path / "b", counted_by("estimate"))
+    found = versus(a, b)
+    refused = [x for x in found.lines if x.place.metric in TOKENS]
 
-    assert {x.metric for x in refused} == TOKENS
-    assert {(x.ratio, x.reason) for x in refused} == {(None, "not compared: tokens of A by usage, of B by estimate")}
-    assert line(comparison.lines, "tpot_s", "p50").a is not None
-    assert line(comparison.lines, "ttft_s", "p50").ratio == pytest.approx(1.0)
-    assert "not compared: tokens of A by usage, of B by estimate" in out.getvalue()
-    assert all(len(text) <= 100 for text in out.getvalue().splitlines())
+    assert {x.place.metric for x in refused} == TOKENS
+    assert {(x.effect, x.reason) for x in refused} == {(None, "tokens of A by usage, of B by estimate")}
+    assert line(found, "tpot_p50").a is not None
+    assert line(found, "ttft_p50").effect == pytest.approx(1.0)
+    assert "tokens of A by usage, of B by estimate" in told(found)
 
 
 def test_tokens_of_the_same_source_are_compared_with_each_other(tmp_path: Path) -> None:
     """B has usage for half its streams: these stand against A's, and its estimates against nothing."""
-    a, b = judge(tmp_path / "a", counted_by("usage")), judge(tmp_path / "b", counted_by("estimate", 0.5))
-    lines = [x for x in compare(a, b).lines if x.metric == "tpot_s" and x.what == "p50"]
+    a, b = digested(tmp_path / "a", counted_by("usage")), digested(tmp_path / "b", counted_by("estimate", 0.5))
+    lines = [x for x in versus(a, b).lines if x.place.metric == "tpot_s" and x.place.what == "p50"]
 
-    assert [(x.tokens_a, x.tokens_b, x.n_a, x.n_b) for x in lines] == [
-        ("usage", "usage", 60, 30), (None, "estimate", 0, 30),
-    ]  # fmt: skip
-    assert lines[0].ratio is not None
-    assert lines[1].reason == "not compared: A has no tokens by estimate"
+    assert [(x.place.words, x.n_a, x.n_b) for x in lines] == [("tpot_p50", 60, 30), ("tpot_p50 (estimate)", 0, 30)]
+    assert lines[0].effect is not None
+    assert (lines[1].effect, lines[1].reason) == (None, "A has none")
+    assert [x.primary for x in lines] == [True, False]
 
 
 def test_two_runs_that_both_estimate_are_compared_and_labelled(tmp_path: Path) -> None:
-    found = judge(tmp_path / "a", counted_by("estimate"))
-    lines = [x for x in compare(found, found).lines if x.metric in TOKENS]
+    found = versus(*[digested(tmp_path / "a", counted_by("estimate"))] * 2)
 
-    assert {(x.ratio, x.source) for x in lines if x.a} == {(1.0, "tokens by estimate")}
+    assert {x.effect for x in found.lines if x.place.metric in TOKENS and x.a} == {1.0}
+    assert "tokens by estimate" in told(found)
 
 
-def test_one_run_a_side_gives_no_verdict_and_says_so(tmp_path: Path) -> None:
-    found = judge(tmp_path / "a", synthetic.Recipe())
-    comparison = compare(found, found)
-    out = io.StringIO()
-    table.render_comparison(comparison, Console(file=out, width=100))
-    plain = json.loads(json.dumps(comparison.to_json(), allow_nan=False))
+def test_one_run_a_side_is_inconclusive_and_says_what_could_tell(tmp_path: Path) -> None:
+    a, b = digested(tmp_path / "a"), digested(tmp_path / "b", synthetic.Recipe(ttft_s=2.0))
+    found = versus(a, b)
+    plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
 
-    assert plain["verdict"] is None
-    assert "no verdict" in plain["note"]
-    assert "no verdict" in out.getvalue()
-    assert all(len(text) <= 100 for text in out.getvalue().splitlines())
+    assert (plain["verdict"], plain["design"]) == ("inconclusive", "one run")
+    assert line(found, "ttft_p50").effect == pytest.approx(10, rel=0.01)
+    assert "`firsttoken run --repeats 5` a side can tell" in " ".join(told(found).split())
+    assert {one["verdict"] for one in plain["lines"]} == {"inconclusive", "not_compared"}
 
 
 # Arms whose blocks are paired.
@@ -138,9 +152,12 @@ def drifting(factor: float, seed: int, start: int = 0) -> synthetic.Recipe:
     )  # fmt: skip
 
 
+def within(path: Path) -> Comparison:
+    return sides.within([digest.of(judge(run)) for run in arms.arms(runs.load(path))], Rules())[0]
+
+
 def paired_arms(path: Path, *recipes: synthetic.Recipe, blocks: int = BLOCKS) -> Comparison:
-    named = dict(zip("abc", recipes, strict=False))
-    return sides.within(map(summary.judge, arms.arms(runs.load(synthetic.write_arms(path, named, blocks)))))[0]
+    return within(synthetic.write_arms(path, dict(zip("abc", recipes, strict=False)), blocks))
 
 
 def test_interleaved_arms_find_what_two_runs_one_after_the_other_do_not(tmp_path: Path) -> None:
@@ -149,49 +166,52 @@ def test_interleaved_arms_find_what_two_runs_one_after_the_other_do_not(tmp_path
 
     Paired: 1.05 within 0.01. In two runs B plays the blocks 9 to 16 of the drift: 1.05 * 1.03 ** 8 = 1.33.
     """
-    found = paired_arms(tmp_path / "r", drifting(1.0, 1), drifting(1.05, 2))
-    interleaved = line(found.lines, "ttft_s", "p50")
-    a, b = judge(tmp_path / "a", drifting(1.0, 1)), judge(tmp_path / "b", drifting(1.05, 2, start=BLOCKS))
-    one_after_the_other = line(compare(a, b).lines, "ttft_s", "p50")
+    interleaved = line(paired_arms(tmp_path / "r", drifting(1.0, 1), drifting(1.05, 2)), "ttft_p50")
+    a, b = digested(tmp_path / "a", drifting(1.0, 1)), digested(tmp_path / "b", drifting(1.05, 2, start=BLOCKS))
+    one_after_the_other = line(versus(a, b, "seed"), "ttft_p50")
 
-    assert interleaved.paired is not None
-    assert interleaved.paired.n == BLOCKS
-    assert interleaved.ratio == pytest.approx(1.05, abs=0.01)
-    assert 1.04 < interleaved.paired.lo < interleaved.paired.hi < 1.06
-    assert one_after_the_other.paired is None
-    assert one_after_the_other.ratio == pytest.approx(1.33, abs=0.02)
+    assert (interleaved.runs_a, interleaved.runs_b) == (BLOCKS, BLOCKS)
+    assert interleaved.effect == pytest.approx(1.05, abs=0.01)
+    assert interleaved.lo is not None
+    assert interleaved.hi is not None
+    assert 1.04 < interleaved.lo < interleaved.hi < 1.06
+    assert one_after_the_other.effect == pytest.approx(1.33, abs=0.02)
 
 
 def test_the_table_says_what_is_paired_over_what(tmp_path: Path) -> None:
     """
-    Of 20 requests a block p95 can be told and p99 cannot; nobody failed, so errors have no ratio.
+    Of 20 requests a block p95 can be told and p99 cannot.
 
-    The first block has 19: arrivals are at 0.125, 0.25, ... 2.375 s, and that at 2.5 is the next one's.
+    The first block has 19: arrivals are at 0.125, 0.25, ... 2.375 s, and that at 2.5 is the next one's; it has no p95.
     """
     found = paired_arms(tmp_path / "r", drifting(1.0, 1), drifting(1.05, 2))
-    out = io.StringIO()
-    table.render_comparison(found, Console(file=out, width=100))
-    lines = out.getvalue().splitlines()
-    plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    text = told(found)
 
-    assert (found.a.name, found.b.name, found.replicates) == ("r · a", "r · b", "blocks")
-    assert line(found.lines, "ttft_s", "p95").paired is not None
-    assert line(found.lines, "ttft_s", "p99").paired is None
-    assert line(found.lines, "error_rate", "", "run").ratio is None
-    assert any("paired over 8 blocks" in text for text in lines)
-    assert any("paired over 7 blocks" in text for text in lines)
-    assert any("TTFT" in text and "1.05" in text and "\N{EN DASH}" in text for text in lines)
-    assert all(len(text) <= 100 for text in lines)
-    assert plain["replicates"] == "blocks"
-    assert plain["verdict"] is None
-    assert {d["name"] for d in plain["settings"]} == {"model"}
+    assert (found.a.name, found.b.name, found.design) == ("r · a", "r · b", "blocks")
+    assert line(found, "ttft_p95").runs_a == BLOCKS - 1
+    assert not [x for x in found.lines if x.place.words == "ttft_p99"]
+    assert (line(found, "error_rate").effect, line(found, "error_rate").scale) == (0.0, "difference")
+    assert "Paired over 8 blocks" in text
+    assert any("TTFT" in row and "1.05" in row and "\N{EN DASH}" in row for row in text.splitlines())
+    assert {one.name for one in found.settings} == {"model"}
 
 
-def test_two_blocks_are_not_paired(tmp_path: Path) -> None:
+def test_blocks_of_one_run_are_no_regression_however_certain(tmp_path: Path) -> None:
+    """B takes twice as long in each of 8 blocks; yet both arms are one run."""
+    found = paired_arms(tmp_path / "r", drifting(1.0, 1), drifting(2.0, 2))
+    ttft = line(found, "ttft_p50")
+
+    assert (ttft.worse, ttft.verdict) == (True, "inconclusive")
+    assert "5 runs a side may fail" in ttft.reason
+    assert found.verdict != "regression"
+
+
+def test_two_blocks_have_no_interval(tmp_path: Path) -> None:
     found = paired_arms(tmp_path / "r", drifting(1.0, 1), drifting(1.05, 2), blocks=2)
 
-    assert found.replicates == ""
-    assert all(x.paired is None for x in found.lines)
+    assert found.design == "blocks"
+    assert {(x.lo, x.p) for x in found.lines} == {(None, None)}
+    assert line(found, "ttft_p50").reason == "too few runs for an interval"
 
 
 def test_an_arm_that_lacks_a_block_is_paired_over_the_others(tmp_path: Path) -> None:
@@ -201,9 +221,7 @@ def test_an_arm_that_lacks_a_block_is_paired_over_the_others(tmp_path: Path) -> 
     gone = next(slot for slot in manifest["slots"] if (slot["arms"], slot["block"]) == (["b"], BLOCKS - 1))
     gone["start_ns"] = None
     (path / "run.json").write_text(json.dumps(manifest))
-    found = sides.within(map(summary.judge, arms.arms(runs.load(path))))[0]
+    pair = line(within(path), "ttft_from_send_p50")
 
-    pair = line(found.lines, "ttft_from_send_s", "p50").paired
-
-    assert pair is not None
-    assert pair.n == BLOCKS - 1
+    assert (pair.runs_a, pair.runs_b) == (BLOCKS - 1, BLOCKS - 1)
+    assert pair.lo is not None

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from analysis.compare.comparison import Difference
 from analysis.gate import files
-from analysis.gate.annotations import annotations
+from analysis.gate.annotations import commands
 from analysis.gate.junit import junit
 from analysis.gate.markdown import escape, markdown, marker
 from analysis.gate.verdict import Evidence, decide
@@ -228,7 +228,7 @@ def test_names_are_shown_and_do_nothing(text: str, shown: str) -> None:
     [("pass", "notice"), ("regression", "error"), ("invalid", "error"), ("inconclusive", "warning")],
 )
 def test_an_annotation_for_each_reason(kind: str, command: str) -> None:
-    found = annotations(gate(kind, name="a,b"))
+    found = commands(gate(kind, name="a,b"))
 
     assert len(found) == 1
     assert found[0].startswith(f"::{command} title=firsttoken gate a%2Cb%3A {kind}::")
@@ -236,7 +236,7 @@ def test_an_annotation_for_each_reason(kind: str, command: str) -> None:
 
 def test_annotations_are_escaped_and_few() -> None:
     worst = [line("regression", label="50 %\r\n::error::x")] * 30
-    found = annotations(decide(Evidence(OLD, NEW, comparison("regression", worst))))
+    found = commands(decide(Evidence(OLD, NEW, comparison("regression", worst))))
 
     assert len(found) == 10
     assert "::50 %25%0D%0A::error::x p95 +12.5 %25" in found[0]
@@ -245,7 +245,7 @@ def test_annotations_are_escaped_and_few() -> None:
 
 
 def test_doubts_warn_beside_the_verdict() -> None:
-    found = annotations(all_of_it("regression"))
+    found = commands(all_of_it("regression"))
 
     assert [one.split()[0] for one in found] == ["::error", "::warning"]
 

@@ -16,6 +16,7 @@ from analysis.gate.attained import over_runs
 from analysis.gate.verdict import Evidence, decide
 
 if TYPE_CHECKING:
+    from analysis.compare.comparison import Line
     from analysis.gate.verdict import OnInconclusive
 
 FOUND = st.sampled_from(["met", "missed", "undecided"])
@@ -78,6 +79,23 @@ def test_a_doubtful_run_is_told_and_decides() -> None:
     assert found.doubts == ("candidate new: Little's law 9 %: requests are missing from the rows",)
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([line()], "ttfa_p95 is not compared: neither side has it"),
+        (
+            [line(), line("not_compared", "ttfa_s", effect=None, reason="B has none")],
+            "ttfa_p95 is not compared: B has none",
+        ),
+    ],
+)
+def test_nothing_passes_without_a_number_that_was_asked_for(lines: list[Line], told: str) -> None:
+    seen = Evidence(OLD, NEW, comparison("pass", lines), wanted=("ttft_p95", "ttfa_p95"))
+
+    assert (decide(seen).verdict, decide(seen).reasons) == ("inconclusive", (told,))
+    assert decide(replace(seen, wanted=())).verdict == "pass"
+
+
 # Objectives over several runs.
 
 
@@ -110,7 +128,7 @@ def test_neither_order_nor_a_worse_run_makes_it_better(runs: list[str], rng: ran
 
 def test_a_sentence_has_all_that_decides() -> None:
     assert words.sentence(line("regression")) == "TTFT p95 +12.5 % [+4.50, +20.1], p 0.002, margin 10 %, 5 + 5 runs"
-    assert words.sentence(errors()) == "error rate +0.300 points [-0.100, +0.700], p 0.400, margin 1 points, 5 + 5 runs"
+    assert words.sentence(errors()) == "error rate +0.300 points [-0.100, +0.700], p 0.400, margin 1 point, 5 + 5 runs"
 
 
 def test_what_has_no_effect_says_why() -> None:

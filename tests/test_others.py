@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 import pytest
 import synthetic
+from click.testing import CliRunner
 from commands import firsttoken
 from rich.console import Console
 from synthetic import MS
@@ -295,8 +296,11 @@ def test_the_command_says_it(tmp_path: Path) -> None:
     assert max(map(len, text.stdout.splitlines())) <= 100
 
 
-def test_the_option_names_every_tool() -> None:
+def test_the_option_names_every_tool_and_goes_with_no_other_table(tmp_path: Path) -> None:
     option = next(option for option in summary.params if option.name == "tool")
+    path = synthetic.write(tmp_path / "run")
+    done = CliRunner().invoke(summary, [str(path), "--as", "vllm", "--by", "time"])
 
     assert isinstance(option.type, click.Choice)
     assert set(option.type.choices) == set(TOOLS)
+    assert (done.exit_code, "--by" in done.output) == (2, True)

@@ -14,7 +14,7 @@ import pytest
 import synthetic
 from rich.console import Console
 
-from analysis import load, quantiles, runs, summary, table, units
+from analysis import load, runs, summary, table, units
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def judge(path: Path) -> summary.Summary:
-    return summary.summarise(runs.load(path))
+    return summary.judge(runs.load(path)).summary
 
 
 def text_of(found: summary.Summary, width: int = 100) -> str:
@@ -96,28 +96,22 @@ def test_of_more_is_better_the_slow_end_is_shown(tmp_path: Path) -> None:
 def test_json_is_plain_and_its_keys_stand(tmp_path: Path) -> None:
     plain = json.loads(json.dumps(judge(synthetic.write(tmp_path / "r")).to_json(), allow_nan=False))
 
+    assert plain["schema_version"] == 2
     assert list(plain) == [
-        "schema_version", "verdict", "run", "counts", "window", "rates", "metrics", "validity",
+        "schema_version", "verdict", "run", "counts", "window", "rates", "metrics", "objectives", "failures", "spent",
+        "validity",
     ]  # fmt: skip
     assert list(plain["metrics"][0]) == [
-        "metric", "label", "unit", "group", "by", "tokens", "partial", "n", "cells",
-            "mean", "worst",
+        "metric", "label", "unit", "group", "by", "tokens", "partial", "n", "cells", "mean", "worst", "aside",
     ]  # fmt: skip
-    assert list(plain["metrics"][0]["cells"][0]) == ["p", "value", "lo", "hi", "mark", "reason"]
-    assert list(plain["rates"]["requests_per_s"]) == ["value", "unit"]
+    assert list(plain["metrics"][0]["cells"][0]) == [
+        "p", "value", "lo", "hi", "mark", "reason", "n_eff", "certified", "loose",
+    ]  # fmt: skip
+    assert list(plain["rates"]["requests_per_s"]) == ["value", "unit", "reason", "lo", "hi", "n"]
     assert list(plain["rates"]["tokens_per_s"]["by_source"]) == ["usage"]
-    assert {row["metric"] for row in plain["metrics"] if row["tokens"]} == {"tpot_s", "output_tokens_per_s"}
-
-
-def test_quantiles_carry_their_n_and_are_null_where_nothing_is_known(tmp_path: Path) -> None:
-    run = runs.load(synthetic.write(tmp_path / "r"))
-    stored = quantiles.quantile_table(run, summary.summarise(run)).to_pandas()
-    ttft = stored[stored["metric"] == "ttft_s"].set_index("quantile")
-
-    assert set(ttft["n"]) == {131}
-    assert np.isfinite(ttft.loc[0.95, "value"])
-    assert np.isnan(ttft.loc[0.99, "value"])
-    assert ttft["value"].dropna().is_monotonic_increasing
+    assert {row["metric"] for row in plain["metrics"] if row["tokens"]} == {
+        "tpot_s", "output_speed", "output_tokens_per_s", "itl_s",
+    }  # fmt: skip
 
 
 def sourced(row: record.Record, _: np.random.Generator) -> None:
@@ -363,7 +357,7 @@ def test_rows_that_held_the_load_are_told_from_the_planned(tmp_path: Path) -> No
 
 def test_the_summary_needs_no_matplotlib() -> None:
     """A verdict in CI should not wait for a plotting library, nor analysis for the load's."""
-    imports = "import sys, analysis.campaign, analysis.table, analysis.sides"
+    imports = "import sys, analysis.campaign, analysis.table, analysis.compare.table"
     code = f"{imports}; print(*sorted(name.split('.')[0] for name in sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ended.stdout.split())

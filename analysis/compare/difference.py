@@ -41,7 +41,7 @@ class Found:
     sd: float | None = None
 
 
-def of_pairs(a: Array, b: Array) -> Found:
+def of_pairs(a: Array, b: Array, *, exact: bool = True) -> Found:
     """From pairs, shapes (n,), on the scale of the test."""
     d = b - a
     shift, superiority = stats.hodges_lehmann_paired(d), float(np.mean(d > 0) + np.mean(d == 0) / 2)
@@ -49,10 +49,11 @@ def of_pairs(a: Array, b: Array) -> Found:
     if test is None:
         return Found(float(d.mean()), shift=shift, superiority=superiority)
     sd = test.se * float(np.sqrt(d.size / 2))
-    return Found(test.estimate, test.lo, test.hi, test.p, stats.sign_flip_p(d), shift, superiority, sd)
+    beside = stats.sign_flip_p(d) if exact else None
+    return Found(test.estimate, test.lo, test.hi, test.p, beside, shift, superiority, sd)
 
 
-def of_runs(a: Array, b: Array) -> Found:
+def of_runs(a: Array, b: Array, *, exact: bool = True) -> Found:
     """From runs that nothing pairs, shapes (n,), on the scale of the test."""
     shift, superiority = stats.hodges_lehmann(a, b), stats.superiority(a, b)
     test = stats.welch(a, b)
@@ -61,8 +62,8 @@ def of_runs(a: Array, b: Array) -> Found:
     if test is None:
         return Found(float(b.mean() - a.mean()), shift=shift, superiority=superiority)
     sd = test.se / float(np.sqrt(1 / a.size + 1 / b.size))
-    exact = stats.permutation_p(a, b)
-    return Found(test.estimate, test.lo, test.hi, test.p, exact, shift, superiority, sd)
+    beside = stats.permutation_p(a, b) if exact else None
+    return Found(test.estimate, test.lo, test.hi, test.p, beside, shift, superiority, sd)
 
 
 def of_one(a: Number, b: Number, *, logs: bool) -> Found:

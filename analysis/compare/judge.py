@@ -75,12 +75,16 @@ def name_of(side: Sequence[Digest]) -> str:
 
 def _side(side: Sequence[Digest], name: str) -> Side:
     worst = max((one.verdict for one in side), key=("valid", "doubtful", "invalid").index)
-    unfinished = "; ".join(f"{one.facts.name}: {one.facts.unfinished}" for one in side if one.facts.unfinished)
+    several = len(side) > 1
+    unfinished = "; ".join(
+        f"{one.facts.name}: {one.facts.unfinished}" if several else one.facts.unfinished
+        for one in side
+        if one.facts.unfinished
+    )
     faults: dict[str, int] = {}
     for fault in (f for one in side for f in sorted(one.faults, key=lambda f: f.status != "invalid")):
         text = f"{fault.status}: {fault.name}: {fault.why or fault.value}"
         faults[text] = faults.get(text, 0) + 1
-    several = len(side) > 1
     told = [f"{text} ({n} of {len(side)} runs)" if several else text for text, n in faults.items()]
     return Side(name, tuple(one.facts.name for one in side), worst, unfinished, tuple(told))
 

@@ -45,8 +45,10 @@ class Sides(NamedTuple):
 
 
 def lines_of(sides: Sides) -> list[Line]:
-    """Every number that a side has, with all but its verdict."""
+    """Every number that a side has, with all but its verdict: the primary ones first, in the order they were named."""
     lines = [_line(sides, *pair) for pair in _places(sides)]
+    named = {words: i for i, words in enumerate(sides.rules.primary)}
+    lines.sort(key=lambda line: named[bare(line.place)] if line.primary else len(named))
     return _adjusted(lines, sides.rules)
 
 
@@ -140,7 +142,8 @@ def _found(sides: Sides, place: Place, values: tuple[NDArray[np.float64], ...], 
     if sides.design.of == "one run":
         return of_one(sides.a[0].numbers[place], sides.b[0].numbers[place], logs=scale == "ratio")
     a, b = (np.log(side) if scale == "ratio" else side for side in values)
-    return of_pairs(a, b) if sides.design.is_paired else of_runs(a, b)
+    of = of_pairs if sides.design.is_paired else of_runs
+    return of(a, b, exact=not sides.rules.only_primary)
 
 
 def _with(line: Line, found: Found, sides: Sides) -> Line:

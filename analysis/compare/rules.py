@@ -40,7 +40,7 @@ class Rules:
         margins: By a number's words (`ttft_p95`, `goodput`), what difference is no matter: 0.1 is 10 %, or 10 points.
         primary: The numbers that the verdict rests on, in words.
         across: The kinds of difference between the sides that are meant.
-        only_primary: Leave the exploratory lines out.
+        only_primary: The primary lines alone, without what is only printed beside p: for many comparisons at once.
     """
 
     alpha: float = 0.05

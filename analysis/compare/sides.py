@@ -31,7 +31,7 @@ def read(
     paths: Iterable[Path], objectives: Objectives | None = None, drafts: Mapping[Path, Path] = NO_DRAFTS
 ) -> list[Digest]:
     """
-    The digests that paths stand for, in order of time.
+    The digests that paths stand for, in order of time; what several paths hold counts once.
 
     Args:
         paths: Each a run, a campaign, a folder of runs or campaigns, a folder of quantiles.parquet files, or one such.
@@ -41,7 +41,8 @@ def read(
     Raises:
         RunError: Nothing of the kind is there, or it cannot be read.
     """
-    found = {(one.facts.run_id, one.facts.arm): one for path in paths for one in _of(path, objectives, drafts)}
+    every = (one for path in paths for one in _of(path, objectives, drafts))
+    found = {(one.facts.run_id, one.started_unix_ns, one.facts.arm): one for one in every}
     return sorted(found.values(), key=lambda one: one.started_unix_ns)
 
 

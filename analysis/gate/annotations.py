@@ -18,7 +18,7 @@ LONGEST: Final = 1000
 """Characters of one message."""
 
 
-def annotations(verdict: Verdict) -> list[str]:
+def commands(verdict: Verdict) -> list[str]:
     """A line for each reason, then one for each doubt; the tenth says how many have no place."""
     kind = _kind(verdict)
     lines = [_command(kind, _title(verdict), text) for text in _bounded(verdict.reasons)]

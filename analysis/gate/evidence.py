@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.compare import sides
 from analysis.compare.judge import compare
+from analysis.compare.rules import PRIMARY
 from analysis.gate.candidate import Held, held
 from analysis.gate.verdict import Evidence
 from analysis.runs import RunError
@@ -56,7 +57,8 @@ def gather(asked: Asked) -> Evidence:
     if promised and any(one.objectives != promised.texts for one in baseline):
         baseline, candidate = _as_planned(asked)
     _refuse_both(baseline, candidate)
-    return Evidence(baseline, candidate, compare(baseline, candidate, asked.rules), outcomes)
+    wanted = () if asked.rules.primary == PRIMARY else asked.rules.primary
+    return Evidence(baseline, candidate, compare(baseline, candidate, asked.rules), outcomes, wanted)
 
 
 def _as_planned(asked: Asked) -> tuple[list[Digest], list[Digest]]:

@@ -111,7 +111,7 @@ def _row(line: Line) -> list[str]:
         words.effect(line, line.effect),
         escape(words.interval(line)) or NONE,
         escape(words.p_value(line.p_adjusted)),
-        f"{SIGNS[line.verdict]} {words.verdict(line)}",
+        f"{SIGNS[line.verdict]} {words.verdict(line)}" if line.primary else words.verdict(line),
     ]
 
 

@@ -7,10 +7,10 @@ not decided; `pass` is what is left.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from analysis.compare.rules import LEAST_RUNS
+from analysis.compare.rules import LEAST_RUNS, bare
 from analysis.gate import words
 from analysis.gate.attained import over_runs
 
@@ -89,8 +89,9 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """What verdict.json holds; keys are stable within a schema version."""
-        told = {"schema_version": SCHEMA_VERSION, **asdict(self), "exit_code": self.exit_code}
-        return told | {"comparison": None if self.comparison is None else self.comparison.to_json()}
+        plain = asdict(replace(self, comparison=None))
+        comparison = None if self.comparison is None else self.comparison.to_json()
+        return {"schema_version": SCHEMA_VERSION, **plain, "comparison": comparison, "exit_code": self.exit_code}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +103,24 @@ class Evidence:
         candidate: At least one run.
         comparison: Of the two sides; None without a baseline.
         outcomes: Of each run of the candidate, those of the objectives; empty without any.
+        wanted: The numbers that the user named to decide, in words; empty: the usual ones, as far as they are there.
     """
 
     baseline: Sequence[Digest]
     candidate: Sequence[Digest]
     comparison: Comparison | None
     outcomes: Sequence[Sequence[Outcome]] = ()
+    wanted: Sequence[str] = ()
+
+    @property
+    def lacking(self) -> list[str]:
+        """Which of the wanted numbers cannot be compared, and why: a pass without them would be none."""
+        lines = {} if self.comparison is None else {bare(line.place): line for line in self.comparison.primary}
+        there = {name: lines.get(name) for name in self.wanted}
+        blank = {name: line for name, line in there.items() if line is None or line.verdict == "not_compared"}
+        return [
+            f"{name} is not compared: {line.reason if line else 'neither side has it'}" for name, line in blank.items()
+        ]
 
 
 def decide(seen: Evidence, name: str = "", on_inconclusive: OnInconclusive | None = None) -> Verdict:
@@ -125,7 +138,7 @@ def decide(seen: Evidence, name: str = "", on_inconclusive: OnInconclusive | Non
 def _worst(seen: Evidence, objectives: Sequence[Attained]) -> Overall:
     found: set[str] = {one.verdict for one in objectives} | {one.verdict for one in seen.candidate}
     if seen.comparison is not None:
-        found.add(seen.comparison.verdict)
+        found |= {seen.comparison.verdict, *(["inconclusive"] if seen.lacking else [])}
     if "invalid" in found:
         return "invalid"
     if found & {"regression", "missed"}:
@@ -152,6 +165,7 @@ def _reasons(verdict: Overall, seen: Evidence, objectives: Sequence[Attained]) -
     wanted = {"regression": "missed", "inconclusive": "undecided", "pass": ""}[verdict]
     lines = () if seen.comparison is None else seen.comparison.primary
     told = [words.sentence(line) for line in lines if line.verdict == verdict] if wanted else []
+    told += seen.lacking if verdict == "inconclusive" else []
     told += [words.promise(one) for one in objectives if one.verdict == wanted]
     return told or _in_all(verdict, seen, objectives)
 
@@ -178,8 +192,11 @@ def _in_all(verdict: Overall, seen: Evidence, objectives: Sequence[Attained]) ->
     """Where no single number decided."""
     told = []
     if seen.comparison is not None and verdict == "pass":
-        passed = [line for line in seen.comparison.primary if line.verdict == "pass"]
+        lines = seen.comparison.primary
+        passed = [line for line in lines if line.verdict == "pass"]
         told.append(f"no primary metric is worse than its margin ({len(passed)} judged)")
+        others = [line for line in lines if line.verdict == "not_compared"]
+        told += [f"not compared: {words.title(line)} ({line.reason})" for line in others]
     elif seen.comparison is not None:
         told += seen.comparison.notes or ["the comparison cannot tell"]
     if objectives:

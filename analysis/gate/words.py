@@ -46,8 +46,9 @@ def interval(line: Line) -> str:
 
 
 def margin(line: Line) -> str:
-    """What difference is still no matter: 5 %, 1 points."""
-    return f"{100 * line.margin:.3g} {'%' if line.scale == 'ratio' else 'points'}"
+    """What difference is still no matter: 5 %, 1 point."""
+    size = f"{100 * line.margin:.3g}"
+    return f"{size} %" if line.scale == "ratio" else f"{size} point" if size == "1" else f"{size} points"
 
 
 def p_value(p: float | None) -> str:
@@ -67,9 +68,12 @@ def sentence(line: Line) -> str:
 
 
 def verdict(line: Line) -> str:
-    """The line's verdict; a pass that is certainly better says so, and a difference that is certain and small too."""
+    """The line's verdict, and which way it certainly went; of an exploratory line the latter alone."""
+    way = "worse" if line.worse else "better" if line.better else ""
+    if not line.primary:
+        return way or NONE
     told = line.verdict.replace("_", " ")
-    return f"{told}, better" if line.better else f"{told}, worse" if line.worse and told != "regression" else told
+    return f"{told}, {way}" if way and line.verdict != "regression" else told
 
 
 def design(comparison: Comparison) -> str:

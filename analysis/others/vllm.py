@@ -112,7 +112,7 @@ def peak_in_flight(told: Answers) -> float | None:
 
 def _notes(judged: Judged, told: Answers, ttft: Array, tpot: Array) -> list[str]:
     notes = [
-        "TTFT is from the pick-up, not from the schedule, to the first event, one that only names the role included: "
+        "TTFT is from the pick-up, not from the schedule, to the first event, a role alone included: "
         + against(ttft, told.number("ttft_s")),
         "TPOT divides by all tokens but one, however many the first chunk had: " + against(tpot, told.number("tpot_s")),
     ]

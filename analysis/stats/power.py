@@ -7,6 +7,7 @@ Effects and standard deviations are on the log scale, ln 1.05 for 5 %, unless th
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from scipy import special
@@ -44,15 +45,7 @@ def power(n_a: int, n_b: int, sd: float, effect: float, alpha: float, rho: float
 def detectable(n_a: int, n_b: int, sd: float, alpha: float, power: float = 0.8, rho: float | None = None) -> float:
     """The least effect that is found with this power; inf where there are too few runs for a test."""
     df, scale = _design(n_a, n_b, rho)
-    if df < 1:
-        return math.inf
-    low, high = 0.0, 1.0
-    while _found(high, df, alpha) < power:
-        low, high = high, 2 * high
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if _found(middle, df, alpha) >= power else (middle, high)
-    return high * sd * scale
+    return _shift(df, alpha, power) * sd * scale if df >= 1 else math.inf
 
 
 def runs_needed(
@@ -118,6 +111,18 @@ def _design(n_a: int, n_b: int, rho: float | None) -> tuple[int, float]:
         pairs = min(n_a, n_b)
         return pairs - 1, math.sqrt(2 * (1 - rho) / max(pairs, 1))
     return (n_a + n_b - 2, math.sqrt(1 / n_a + 1 / n_b)) if min(n_a, n_b) > 0 else (0, 0.0)
+
+
+@lru_cache(maxsize=4096)
+def _shift(df: int, alpha: float, power: float) -> float:
+    """The least effect in standard errors that is found with this power."""
+    low, high = 0.0, 1.0
+    while _found(high, df, alpha) < power:
+        low, high = high, 2 * high
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if _found(middle, df, alpha) >= power else (middle, high)
+    return high
 
 
 def _found(shift: float, df: int, alpha: float) -> float:

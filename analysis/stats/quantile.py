@@ -183,7 +183,7 @@ def _quantile(ordered: NDArray[np.float64], series: NDArray[np.float64], p: floa
 
 def _ranks(n: int, n_eff: float, p: float) -> tuple[int, int]:
     """Ranks of the interval of n values worth n_eff: those of n_eff values, as far in from the ends in proportion."""
-    size = math.floor(n_eff)
+    size = max(math.floor(n_eff), 1)
     low, high = quantile_ranks(size, p)
     return low * n // size, n + 1 - (size + 1 - high) * n // size
 

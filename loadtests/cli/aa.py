@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loadtests.cli.judge import dump
+from loadtests.cli.judge import digests_of, dump
+from loadtests.cli.shares import Share
 from loadtests.cli.stored import RunArgument
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("runs", nargs=-1, type=RunArgument(), metavar="[RUN]...")
 @click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME",
+    help="A number that the gate decides by, like ttft_p99 (default: its primary ones). Repeatable.",
+)  # fmt: skip
+@click.option(
     "--splits", type=click.IntRange(1, 100_000), default=100, show_default=True, metavar="N",
     help="Random splits to judge; distinct ones, so all of them at most.",
 )  # fmt: skip
@@ -38,7 +43,7 @@ Examples:
     "--sizes", type=click.IntRange(2), metavar="N", help="Runs a side of each split (default: half of the runs)."
 )
 @click.option(
-    "--alpha", type=click.FloatRange(0, 0.5, min_open=True), default=0.05, show_default=True, metavar="SHARE",
+    "--alpha", type=Share(0.5), default="5%", show_default=True, metavar="SHARE",
     help="Of the gate: how often it may be wrong at most.",
 )  # fmt: skip
 @click.option(
@@ -46,8 +51,9 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON, one object.")
 def aa(
-    runs: tuple[Path, ...], *, splits: int, seed: int, sizes: int | None, alpha: float, across: str, as_json: bool
-) -> int:
+    runs: tuple[Path, ...], *, metrics: tuple[str, ...], splits: int, seed: int, sizes: int | None, alpha: float,
+    across: str, as_json: bool,
+) -> int:  # fmt: skip
     """Measure the gate's own false-positive rate on runs of one and the same thing (default: results/latest).
 
     RUN is a run, a campaign, a folder of runs or of quantiles.parquet files. The runs are split at random into two
@@ -61,12 +67,19 @@ def aa(
     """
     from analysis import sameness
     from analysis.aa import Asked, calibrate
-    from analysis.compare import judge, sides
-    from analysis.compare.rules import Rules
+    from analysis.compare import judge
+    from analysis.compare.rules import PRIMARY, Rules, words
+    from analysis.spread import pick
+    from loadtests.units import not_one_of
 
-    digests, meant = sides.read(runs or (Path("results/latest"),)), frozenset(filter(None, across.split(",")))
+    digests = digests_of(runs or (Path("results/latest"),))
+    meant = frozenset(filter(None, across.split(",")))
     sameness.check(digests, meant)
-    rules = Rules(alpha=alpha, across=meant | {"seed"}, only_primary=True)
+    for name in metrics:
+        if name not in words():
+            raise click.UsageError(f'--metric "{name}" {not_one_of(name, words())}')
+    pick(digests, metrics, asked=True)
+    rules = Rules(alpha=alpha, primary=metrics or PRIMARY, across=meant | {"seed"}, only_primary=True)
     asked = Asked(rules.primary, splits, seed, sizes, alpha)
     found = calibrate(digests, asked, lambda a, b: judge.compare(a, b, rules))
     if as_json:

@@ -165,11 +165,9 @@ def _judged(given: dict[str, Any]) -> Verdict:
         raise click.UsageError(f"--objectives {' '.join(given['objectives'])}: nothing that decides in it; {HINT}")
     files = [Path(value) for value in given["objectives"] if Path(value).is_file()]
     across = [word.strip() for words in given["across"] for word in words.split(",") if word.strip()]
-    asked = Asked(
-        *([path for paths in given[side] for path in paths] for side in ("baseline", "candidate")), objectives,
-        rules(given["margins"], given["metrics"], given["alpha"], across, files),
-        (given["baseline_arm"], given["candidate_arm"]),
-    )  # fmt: skip
+    baseline, candidate = ([path for paths in given[side] for path in paths] for side in ("baseline", "candidate"))
+    judged_by = rules(given["margins"], given["metrics"], given["alpha"], across, files)
+    asked = Asked(baseline, candidate, objectives, judged_by, (given["baseline_arm"], given["candidate_arm"]))
     return decide(gather(asked), given["name"], given["on_inconclusive"])
 
 
@@ -180,8 +178,8 @@ def _show(verdict: Verdict, place: Path, *, as_json: bool) -> None:
     """The comparison's table, the objectives, then the verdict with its reason and the next step."""
     from rich.console import Console
 
-    from analysis.gate import files
     from analysis.compare.table import render
+    from analysis.gate import files
 
     console = Console(width=None if sys.stdout.isatty() else 100, stderr=as_json)
     if as_json:
@@ -210,10 +208,10 @@ def _say(verdict: Verdict, console: Console) -> None:
 def _tell_github(verdict: Verdict, *, err: bool) -> None:
     """Annotations and the step's summary, where this is a step of GitHub Actions."""
     from analysis.gate import files
-    from analysis.gate.annotations import annotations
+    from analysis.gate.annotations import commands
 
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in annotations(verdict):
+        for line in commands(verdict):
             click.echo(line, err=err)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         try:

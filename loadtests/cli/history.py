@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loadtests.cli.judge import dump
+from loadtests.cli.judge import digests_of, dump
 from loadtests.cli.shares import Share
 from loadtests.cli.stored import RunArgument
 
@@ -60,12 +60,11 @@ def history(
     series; runs that are not valid are left out and named. Change points are found by E-divisive means and a t test
     (p < 0.001), so one odd run is none, and two to four runs have to follow before a change is seen.
     """
-    from analysis.compare import sides
     from analysis.compare.rules import PRIMARY
     from analysis.history import trace
 
     found = trace(
-        sides.read(runs or (Path("results"),)), metrics or PRIMARY, label=label, least_effect=min_effect,
+        digests_of(runs or (Path("results"),)), metrics or PRIMARY, label=label, least_effect=min_effect,
         asked=bool(metrics),
     )  # fmt: skip
     if svg is not None:

@@ -154,12 +154,17 @@ def dump(value: Any) -> None:
 )  # fmt: skip
 @click.option("--all", "whole", is_flag=True, help="Every metric, those that follow from others too.")
 @click.option(
+    "--as", "tool", type=click.Choice(("vllm", "aiperf", "genai-bench")),
+    help="What `vllm bench serve`, AIPerf or genai-bench would have reported for the same requests.",
+)  # fmt: skip
+@click.option(
     "--json", "as_json", is_flag=True,
     help="As JSON: one object for one run, a list for several runs or arms.",
 )  # fmt: skip
 def summary(
-    runs: tuple[Path, ...], *, objectives: tuple[str, ...], by: tuple[str, ...], whole: bool, as_json: bool
-) -> int:
+    runs: tuple[Path, ...], *, objectives: tuple[str, ...], by: tuple[str, ...], whole: bool, tool: str | None,
+    as_json: bool,
+) -> int:  # fmt: skip
     r"""Print the numbers of one or more runs (default: results/latest).
 
     A run of several arms and a campaign give one table after another, and then how the arms compare. Of a run that is
@@ -169,13 +174,20 @@ def summary(
     \b
     Examples:
       firsttoken summary results/latest --by prompt
+      firsttoken summary results/latest --as vllm
       firsttoken summary results/latest --objective 'ttft_p95<2s' --objective 'tpot_p95<50ms'
     """
     from analysis.objectives import read
 
-    promised = read(objectives) if objectives else None
-    every = [judged_of(path, objectives=promised, by=by) for path in runs or (Path("results/latest"),)]
-    if as_json:
+    if tool is not None and (by or whole):
+        raise click.UsageError("--as prints the other tool's own table; leave --by and --all away")
+    promised, paths = read(objectives) if objectives else None, runs or (Path("results/latest"),)
+    every = [judged_of(path, chunks=tool is not None, objectives=promised, by=by) for path in paths]
+    if tool is not None:
+        from loadtests.cli.retold import tell
+
+        tell([one for judged in every for one in judged], tool, as_json=as_json)
+    elif as_json:
         dump(plain([one.summary.to_json() for judged in every for one in judged]))
     else:
         for judged in every:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from loadtests.cli.judge import dump
+from loadtests.cli.judge import digests_of, dump
 from loadtests.cli.shares import Named, Share
 from loadtests.cli.stored import RunArgument
 
@@ -110,7 +110,6 @@ def _learned(
 ) -> tuple[list[Noise], tuple[float, float | None]]:
     """The noise of runs on disk; arrivals and seconds of one of them."""
     from analysis import noise, sameness
-    from analysis.compare import sides
     from analysis.compare.rules import PRIMARY
     from analysis.spread import sound
 
@@ -118,7 +117,7 @@ def _learned(
         raise click.UsageError(
             "--sd, --spread and --requests are for planning without runs: leave out these, or the runs"
         )
-    digests, invalid = sound(sides.read(runs))
+    digests, invalid = sound(digests_of(runs))
     sameness.check(digests)
     if invalid:
         click.echo(f"left out, not valid: {', '.join(invalid)}", err=True)
@@ -175,22 +174,19 @@ def _show(found: Plan) -> None:
 def _needs(found: Plan) -> Table:
     from rich.table import Table
 
-    from analysis.planning import MOST_RUNS
     from analysis.spread import told
     from analysis.units import NONE
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("")
-    for title in ("effect", "sd of runs", "up to", "runs a side", "up to", "power"):
+    learned = any(need.sd_upper is not None for need in found.needs)
+    for title in ("effect", "sd of runs", *["up to"] * learned, "runs a side", *["up to"] * learned, "power"):
         table.add_column(title, justify="right", no_wrap=True)
     for need in found.needs:
-        learned = need.sd_upper is not None
-        table.add_row(
-            need.name, told(need.effect, need.scale), told(need.sd, need.scale),
-            NONE if need.sd_upper is None else told(need.sd_upper, need.scale),
-            _runs(need.runs), _runs(need.runs_upper) if learned else NONE,
-            f"{100 * need.power:.0f} %" if need.power is not None else f"more than {MOST_RUNS:,} runs",
-        )  # fmt: skip
+        sds = [told(sd, need.scale) for sd in (need.sd, need.sd_upper) if sd is not None]
+        runs = [_runs(need.runs), *[_runs(need.runs_upper)] * learned]
+        power = NONE if need.power is None else f"{100 * need.power:.0f} %"
+        table.add_row(need.name, told(need.effect, need.scale), *sds, *runs, power)
     return table
 
 
@@ -227,7 +223,8 @@ def _advice(found: Plan) -> str:
         return (
             "No length of these serves all numbers: ask for a greater effect, or leave out the noisiest with --metric."
         )
-    return f"Fewest requests: --repeats {best.most} on each side, about {best.requests:,} requests a run."
+    where = "on each side" if found.design.rho is None else "with both arms in one campaign"
+    return f"Fewest requests: --repeats {best.most} {where}, about {best.requests:,} requests a run."
 
 
 def _notes(found: Plan) -> list[str]:
