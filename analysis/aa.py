@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-from scipy import special
 
 from analysis import spread, stats
 from analysis.compare.rules import LEAST_RUNS, bare
+from analysis.drift import drifts
 from analysis.places import RUN
 from analysis.runs import RunError
 
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from analysis.compare.comparison import Comparison
     from analysis.compare.comparison import Line as Compared
     from analysis.digest import Digest
+    from analysis.drift import Drift
     from analysis.places import Place
-    from analysis.spread import Array, Scale
+    from analysis.spread import Scale
 
     Judge = Callable[[Sequence[Digest], Sequence[Digest]], Comparison]
     Split = tuple[tuple[int, ...], tuple[int, ...]]
@@ -37,24 +38,6 @@ LEAST: Final = 4
 
 ENOUGH: Final = 100
 """Distinct splits without which no gate is called calibrated."""
-
-DRIFT_ALPHA: Final = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """
-    Whether a number went one way over the order of the runs.
-
-    Attributes:
-        change: From the first run to the last, by a straight line: 0.05 is 5 %, or 5 points of a share.
-        p: Of the slope, two-sided, by Holm over the numbers.
-        certain: p below 1 %.
-    """
-
-    change: float
-    p: float
-    certain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,11 +249,11 @@ def splits(runs: int, size: int, wanted: int, seed: int) -> Iterator[Split]:
 def _lines(ordered: Sequence[Digest], asked: Asked, size: int, blamed: Sequence[set[Place]]) -> tuple[Line, ...]:
     places = spread.pick(ordered, asked.names)
     spreads = [one for place in places if (one := spread.spread(ordered, place)) is not None]
-    drifts = _drifts(ordered, [one.place for one in spreads])
+    drifting = drifts(ordered, [one.place for one in spreads])
     level = asked.alpha / max(1, len(asked.names))
     return tuple(
         Line(*one, _detectable(one, size, level), sum(one.place in places for places in blamed), drift)
-        for one, drift in zip(spreads, drifts, strict=True)
+        for one, drift in zip(spreads, drifting, strict=True)
     )
 
 
@@ -279,28 +262,3 @@ def _detectable(one: spread.Spread, size: int, level: float) -> float | None:
         return None
     found = stats.detectable(size, size, one.sd, level)
     return math.expm1(found) if one.scale == "ratio" else found
-
-
-def _drifts(ordered: Sequence[Digest], places: Sequence[Place]) -> list[Drift | None]:
-    """The trend of each number over the order of the runs, Holm over the numbers."""
-    found = [_trend(spread.scaled(spread.values(ordered, place), spread.scale_of(place))) for place in places]
-    adjusted = stats.holm(np.array([math.nan if one is None else one[1] for one in found], dtype=np.float64))
-    drifts: list[Drift | None] = []
-    for place, one, p in zip(places, found, adjusted, strict=True):
-        if one is None:
-            drifts.append(None)
-            continue
-        change = math.expm1(one[0]) if spread.scale_of(place) == "ratio" else one[0]
-        drifts.append(Drift(change, float(p), certain=bool(p < DRIFT_ALPHA)))
-    return drifts
-
-
-def _trend(values: Array) -> tuple[float, float] | None:
-    """Change over the whole order by least squares, and the p of its slope; None where nobody can tell."""
-    order = np.flatnonzero(~np.isnan(values)).astype(np.float64)
-    known = values[~np.isnan(values)]
-    trend = stats.trend_plain(order, known)
-    if trend is None or np.ptp(known) == 0:
-        return None
-    p = 2 * float(special.stdtr(known.size - 2, -abs(trend.t)))
-    return trend.slope * (values.size - 1), p

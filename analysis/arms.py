@@ -80,8 +80,8 @@ def _rows(rows: pd.DataFrame, slots: list[Slot]) -> pd.DataFrame:
 
 
 def _moved(frame: pd.DataFrame, shift: NDArray[np.int64], columns: tuple[str, ...]) -> pd.DataFrame:
-    """The stamps earlier by the shift; null stays null."""
-    return frame.assign(**{name: frame[name] - shift for name in columns}) if shift.any() else frame
+    """The stamps that were read earlier by the shift; null stays null."""
+    return frame.assign(**{name: frame[name] - shift for name in columns if name in frame}) if shift.any() else frame
 
 
 def _client(samples: pd.DataFrame, mine: Sequence[Slot], slots: Sequence[Slot]) -> pd.DataFrame:

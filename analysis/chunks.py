@@ -104,8 +104,8 @@ class _Reading:
         """Count a piece in."""
         gap_us, chars, counts = piece.lists[lists.GAPS], piece.lists[lists.CHARS], piece.counts
         # 0 where nobody counted: it weighs nothing below.
-        per_char = self._output[piece.place] / np.maximum(np.add.reduceat(chars, piece.starts), 1)
-        tokens: Array = chars * np.repeat(per_char, counts)
+        per_char: Array = self._output[piece.place] / np.maximum(np.add.reduceat(chars, piece.starts), 1)
+        tokens = np.repeat(per_char, counts) * chars
         self._received(np.repeat(self._sent[piece.place], counts) + piece.since_sent_us() / 1e6, tokens)
         inner = np.ones(gap_us.size, dtype=bool)
         inner[piece.starts] = False

@@ -172,7 +172,8 @@ def _series(
     runs: Sequence[Digest], places: Sequence[Place], label: str | None, least_effect: float, why: tuple[str, ...]
 ) -> Series:
     first = runs[0].facts
-    name = " · ".join(part for part in (first.arm, first.profile, first.model, first.load) if part)
+    arm = "" if first.arm == "default" else first.arm
+    name = " · ".join(part for part in (arm, first.profile, first.model, first.load) if part)
     valid, invalid = spread.sound(runs)
     stacks = list(_stacks(valid, label).items())
     points = tuple(

@@ -8,7 +8,7 @@ One row per arm, metric, group, source of tokens and quantile; a metric of the r
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from analysis.checks.rule import Check
 from analysis.digest import Digest, Number
 from analysis.facts import Facts
+from analysis.metrics import BY_NAME
 from analysis.places import Place, percentile
 from analysis.runs import RunError
 
@@ -85,11 +86,12 @@ def read(path: Path) -> list[Digest]:
 
 
 def _digest(about: dict[str, Any], rows: list[dict[str, Any]]) -> Digest:
-    facts = Facts(**about["facts"] | {"argv": tuple(about["facts"]["argv"])})
+    """From what a version of this schema wrote; what it told beyond what is known here is left out."""
+    facts = _facts(about["facts"])
     numbers: dict[Place, Number] = {}
     blocks: dict[int, dict[Place, float]] = {}
     for row in rows:
-        if row["arm"] != facts.arm:
+        if row["arm"] != facts.arm or row["metric"] not in BY_NAME:
             continue
         what = percentile(row["quantile"]) if row["quantile"] is not None else ""
         place = Place(row["metric"], row["by"], row["group"], row["tokens"], what)
@@ -97,8 +99,19 @@ def _digest(about: dict[str, Any], rows: list[dict[str, Any]]) -> Digest:
             numbers[place] = Number(row["value"], row["n"], row["lo"], row["hi"], row["supported"])
         else:
             blocks.setdefault(row["block"], {})[place] = row["value"]
-    faults = tuple(Check(**fault) for fault in about["faults"])
+    faults = tuple(Check(**_known(Check, fault)) for fault in about.get("faults") or ())
     return Digest(
-        facts, about["started_unix_ns"], about["session"], about["round"], about["verdict"], faults,
-        tuple(about["objectives"]), numbers, blocks,
+        facts, about.get("started_unix_ns") or 0, about.get("session") or facts.run_id, about.get("round"),
+        about.get("verdict", "doubtful"), faults, tuple(about.get("objectives") or ()), numbers, blocks,
     )  # fmt: skip
+
+
+def _facts(told: dict[str, Any]) -> Facts:
+    """Circumstances; text that nobody told is empty."""
+    blank: dict[str, Any] = {one.name: "" for one in fields(Facts) if one.type == "str"} | {"seed": None}
+    return Facts(**blank | _known(Facts, told) | {"argv": tuple(told.get("argv") or ())})
+
+
+def _known(kind: type[Facts | Check], told: dict[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(kind)}
+    return {name: value for name, value in told.items() if name in names}

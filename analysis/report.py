@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
 
-from analysis import charts, digest, runs, stats, table
-from analysis.arms import arms
+from analysis import charts, digest, stats, table
 from analysis.compare import sides
 from analysis.compare.rules import Rules
 from analysis.files import place_text, write_judgement
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from analysis.charts import Chart
     from analysis.compare.comparison import Comparison, Line
     from analysis.rows import Cell, Rate, Row
-    from analysis.runs import Run
     from analysis.summary import Judged, Summary
 
 HEADLINE: Final = (("ttft_s", 0.5), ("ttft_s", 0.95), ("latency_s", 0.5), ("latency_s", 0.95), ("tpot_s", 0.5))
@@ -38,8 +36,8 @@ def write(judged: Sequence[Judged]) -> Path:
     """
     Write report.html, charts/*.svg, validity.json and quantiles.parquet into the run directory.
 
-    The chunk lists are read here if the run was loaded without them. Of an unfinished run nothing is written that a
-    later judgement would read.
+    The files that the arms were read from must still be there. Of an unfinished run nothing is written that a later
+    judgement would read.
 
     Args:
         judged: The arms of one run; of several, the charts' names begin with the arm's.
@@ -50,19 +48,13 @@ def write(judged: Sequence[Judged]) -> Path:
     folder = judged[0].run.path
     if not judged[0].run.unfinished:
         write_judgement(judged)
-    drawn = [charts.draw(run, one.summary) for run, one in zip(_with_chunks(judged), judged, strict=True)]
+    drawn = [charts.draw(one.run, one.summary) for one in judged]
     (folder / record.CHARTS).mkdir(exist_ok=True)
     for one, some in zip(judged, drawn, strict=True):
         prefix = f"{_plain(one.run.arm)}-" if len(judged) > 1 else ""
         for chart in some:
             place_text(folder / record.CHARTS / f"{prefix}{chart.name}.svg", chart.svg)
     return place_text(folder / record.REPORT, html(judged, drawn))
-
-
-def _with_chunks(judged: Sequence[Judged]) -> list[Run]:
-    if all(set(runs.CHUNK_LISTS) <= set(one.run.requests.columns) for one in judged):
-        return [one.run for one in judged]
-    return arms(runs.load(judged[0].run.path, chunks=True))
 
 
 def _plain(name: str) -> str:

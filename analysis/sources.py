@@ -24,11 +24,25 @@ TOLD: Final = (USAGE, "usage_alt")
 """Sources that are the provider's own word."""
 
 
+def parts(run: Run, frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
+    """By source, a tokenizer with its name, the rows whose output tokens it counted; in order of these names."""
+    counted = ~np.isnan(numbers(frame, "output_tokens"))
+    words = frame["tokens_from"].astype("category")
+    masks = {_named(run, str(word)): counted & where(frame, "tokens_from", word) for word in words.cat.categories}
+    masks["an unknown source"] = counted & words.isna().to_numpy()
+    return {name: masks[name] for name in sorted(masks) if masks[name].any()}
+
+
 def of(run: Run, frame: pd.DataFrame) -> NDArray[np.object_]:
     """Of each row the source of its output tokens, a tokenizer with its name; empty where there is no count."""
-    words = np.array(frame["tokens_from"].astype(object).fillna("an unknown source"), dtype=object)
-    words[words == "tokenizer"] = f"tokenizer {tokenizer(run)}".rstrip()
-    return np.where(np.isnan(numbers(frame, "output_tokens")), "", words)
+    words = np.full(len(frame), "", dtype=object)
+    for name, mine in parts(run, frame).items():
+        words[mine] = name
+    return words
+
+
+def _named(run: Run, word: str) -> str:
+    return f"tokenizer {tokenizer(run)}".rstrip() if word == "tokenizer" else word
 
 
 def tokenizer(run: Run) -> str:

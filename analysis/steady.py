@@ -32,8 +32,8 @@ NOTABLE: Final = 0.1
 """Change over the window, as a share of the mean, up to which a series holds still."""
 TOGETHER: Final = 0.005
 """
-Level at which both series are certain. Of 200 simulated steady M/M/10 queues at 80 and 90 % load, 60 to 300 mean
-services long, 0 to 3 % are refused; of queues at 150 % load, 20 services long, all.
+Level at which both series are certain. Of 300 simulated M/M/10 queues at 80 % load, 60 or 300 mean services long, 3 and
+0.3 % are refused, of those without a queue none; of queues at 150 % load, 20 services long, 99 to 100 %.
 """
 ALONE: Final = 1e-6
 """Level at which one series is certain by itself; 0.2 % of simulated runs of 20 s at 8/s with no queue at all are."""
@@ -74,16 +74,16 @@ def drifts(run: Run, window: Window) -> tuple[Drift, ...]:
     Requests in flight and TTFT (latency where less than half of the bins have a stream) over the window.
 
     In flight counts from the scheduled moment, so that waiting for --max-in-flight is seen too. While the first
-    arrivals of a run fill the server, both rise by their nature: as long as nine in ten of the first third stay is left
-    out, half the window at most.
+    arrivals of a run fill the server, both rise by their nature: as long as three in four of the first third stay at
+    the most is left out, a third of the window at most.
     """
     frame = run.requests
     arrived, began, ended = _stays(frame)
     if window.length_s <= 0 or not arrived.size:
         return ()
     early = (arrived >= window.start_s) & (arrived <= window.start_s + window.length_s / 3)
-    stay = float(np.quantile((ended - began)[early], 0.9)) if early.any() else 0.0
-    start = window.start_s + (0.0 if np.any(arrived < window.start_s) else min(stay, window.length_s / 2))
+    stay = float(np.quantile((ended - began)[early], 0.75)) if early.any() else 0.0
+    start = window.start_s + (0.0 if np.any(arrived < window.start_s) else min(stay, window.length_s / 3))
     bins = int(np.clip(2 * (window.end_s - start) / max(stay, 1e-9), LEAST_BINS, BINS))
     edges = np.linspace(start, window.end_s, bins + 1)
     found = (drift("in flight", edges, series.present(arrived, ended, edges)), _answers(window.rows(frame), edges))

@@ -1,6 +1,4 @@
-"""
-The README's generated parts, between `<!-- name -->` and `<!-- /name -->`. `python tests/tables.py` writes them anew.
-"""
+"""The README's generated parts, between `<!-- name -->` and `<!-- /name -->`; run as a program it writes them anew."""
 
 from __future__ import annotations
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import synthetic
 
-from analysis import charts, runs, series, summary
+from analysis import arms, charts, runs, series, summary
 from analysis.charts import frame, streams
 from loadtests import record
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def draw(path: Path, chunks: bool = True) -> list[charts.Chart]:
-    run = runs.load(path, chunks=chunks)
+def draw(path: Path) -> list[charts.Chart]:
+    run = runs.load(path, columns=runs.JUDGED)
     return charts.draw(run, summary.judge(run).summary)
 
 
@@ -94,10 +95,13 @@ def test_one_request_is_drawn(tmp_path: Path, tokens: int) -> None:
 
 
 def test_without_chunk_lists_two_charts_say_so(tmp_path: Path) -> None:
-    drawn = {chart.name: chart for chart in draw(synthetic.write(tmp_path / "r"), chunks=False)}
+    path = synthetic.write(tmp_path / "r")
+    file = path / record.REQUESTS
+    pq.write_table(pq.read_table(file).drop_columns(list(runs.CHUNK_LISTS)), file)
+    drawn = {chart.name: chart for chart in draw(path)}
 
-    assert "were not read" in drawn["gaps"].alt
-    assert "were not read" in drawn["tokens"].alt
+    assert "has no chunk times" in drawn["gaps"].alt
+    assert "has no chunk times" in drawn["tokens"].alt
 
 
 def test_many_marks_become_a_picture_and_the_file_stays_small(tmp_path: Path) -> None:
@@ -110,17 +114,37 @@ def test_many_marks_become_a_picture_and_the_file_stays_small(tmp_path: Path) ->
     assert {"reasoning", "content"} <= set(re.findall(r">(\w+)</text>", raster.svg))
 
 
-def test_chunks_lie_flat_with_their_own_times(tmp_path: Path) -> None:
-    """The sum of a row's gaps is its last token - sent; rows without chunks have none."""
-    run = runs.load(synthetic.write(tmp_path / "r"), chunks=True)
-    found = streams.chunks_of(run.requests)
-    expected = runs.seconds(run.requests, "last_token_ns") - runs.seconds(run.requests, "sent_ns")
+def test_marks_are_the_chunks_of_the_answers_chosen(tmp_path: Path) -> None:
+    """Each answer's first mark is its TTFT, its last one last token - scheduled; also of one of two arms."""
+    path = synthetic.write_arms(tmp_path / "r", dict.fromkeys("ab", synthetic.Recipe(n=40, stream_share=1.0)))
+    run = arms.arms(runs.load(path))[1]
+    chosen = np.array([3, 4, 21, 39])
+    found = streams.marks(run, chosen)
 
-    last = np.full(len(run.requests), np.nan)
-    for row, since in zip(found.row, found.since_sent_s, strict=True):
-        last[row] = since
-    np.testing.assert_allclose(last, expected, atol=1e-4)
-    assert found.is_first.sum() == np.count_nonzero(~np.isnan(expected))
+    last = (runs.seconds(run.requests, "last_token_ns") - runs.seconds(run.requests, "scheduled_ns"))[chosen]
+    assert found.at_s[found.is_first] == pytest.approx(runs.numbers(run.requests, "ttft_s")[chosen], abs=1e-5)
+    assert [found.at_s[found.answer == k].max() for k in range(4)] == pytest.approx(last.tolist(), abs=1e-4)
+    assert found.is_first.sum() == np.unique(found.answer).size == 4
+
+
+def test_gaps_are_counted_where_and_when_they_were(tmp_path: Path) -> None:
+    """Gaps of 20 ms but one of 2 s: a step lies at 10 us x 10^(k / 48), so 2 s, 5.3 decades above, is step 254."""
+
+    def stall(row: record.Record, _: np.random.Generator) -> None:
+        first = (row.sent_ns or 0) + 100_000_000
+        gaps = np.full(29, 20_000_000)
+        gaps[10] = 2_000_000_000 if row.seq == 7 else gaps[10]
+        synthetic.give_stream(row, first + np.concatenate([[0], np.cumsum(gaps)]))
+
+    run = runs.load(
+        synthetic.write(tmp_path / "r", synthetic.Recipe(n=16, stream_share=1.0, poisson=False, change=stall))
+    )
+    found = streams.heat(run, np.ones(16, dtype=bool))
+
+    assert found.gaps.n == found.counts.sum() == 16 * 29
+    assert (found.gaps.quantile(0.5), found.gaps.most) == (0.02, 2.0)
+    # Arrival 7 comes at 1 s and its stall ends at 1 + 0.1 + 10 x 0.02 + 2 = 3.3 s.
+    assert np.argwhere(found.counts[:, 254:]).tolist() == [[3, 0]]
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 1000), (90, 400), (99, 101), (0.01, 5e4), (3, 3.3)])

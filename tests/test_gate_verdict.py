@@ -96,6 +96,16 @@ def test_nothing_passes_without_a_number_that_was_asked_for(lines: list[Line], t
     assert decide(replace(seen, wanted=())).verdict == "pass"
 
 
+def test_a_fault_of_several_runs_is_told_once() -> None:
+    runs = [digest("new/1"), digest("new/2", verdict="doubtful"), digest("new/3", verdict="doubtful")]
+
+    found = decide(Evidence((), runs, None, [[outcome("met")]] * 3))
+
+    assert found.doubts == (
+        "candidate new/2: Little's law 9 %: requests are missing from the rows (so in 2 of 3 runs)",
+    )
+
+
 # Objectives over several runs.
 
 

@@ -60,6 +60,18 @@ def test_a_median_of_five_is_given_but_rough_and_without_interval() -> None:
     assert (q.value, q.lo, q.hi, q.is_rough) == (2.0, None, None, True)
 
 
+def test_what_never_came_is_above_all_that_did() -> None:
+    """900 values and 100 that never came: the p90 lies at 899.1, between the last that came and infinity."""
+    values = np.random.default_rng(1).permutation(np.append(np.arange(900.0), np.full(100, np.inf)))
+    middle, ninety, high = stats.quantiles(values, (0.5, 0.9, 0.95))
+
+    assert middle.value == 499.5
+    assert (ninety.value, ninety.hi) == (np.inf, np.inf)
+    assert ninety.lo is not None
+    assert ninety.lo < 900
+    assert high.value == np.inf
+
+
 def test_too_few_values_print_no_percentile() -> None:
     """58 values say nothing of p95, 59 do, roughly, and without an upper end (72 would be needed)."""
     rng = np.random.default_rng(1)

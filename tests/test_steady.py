@@ -71,20 +71,35 @@ def statuses(of: Any, seeds: int) -> Counter[str]:
     return Counter(judged(of(seed)).status for seed in range(seeds))
 
 
-@pytest.mark.parametrize(
-    ("load_share", "over_s", "servers", "mean_s"), [(1.5, 60, 10, 1.0), (2.0, 20, 4, 1.0), (1.2, 120, 10, 0.5)]
-)
+GROWING = [(1.5, 60, 10, 1.0), (1.2, 120, 10, 0.5), (3.0, 20, 4, 1.5)]
+"""Load, seconds, servers, seconds of service: the last is 8/s for 20 s at four servers that do 2.7/s."""
+
+STILL = [(0.0, 60), (0.5, 60), (0.8, 60), (0.8, 300)]
+"""Load and seconds: neighbours in time are alike, at a load of 80 % for many seconds; each begins empty."""
+
+
+@pytest.mark.parametrize(("load_share", "over_s", "servers", "mean_s"), GROWING)
+def test_a_queue_that_grows_is_refused(load_share: float, over_s: float, servers: int, mean_s: float) -> None:
+    assert statuses(lambda seed: queue(seed, load_share, over_s, servers, mean_s), 5) == {"invalid": 5}
+
+
+def test_a_queue_that_holds_still_is_not() -> None:
+    assert statuses(lambda seed: queue(seed, 0.5, 60), 10) == {"ok": 10}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("load_share", "over_s", "servers", "mean_s"), GROWING)
 def test_a_queue_that_grows_is_refused_each_time(load_share: float, over_s: float, servers: int, mean_s: float) -> None:
-    """Of 20 servers' work ten are there, for a minute; or 8/s at four servers of 1 s each, for 20 s."""
     assert statuses(lambda seed: queue(seed, load_share, over_s, servers, mean_s), 100) == {"invalid": 100}
 
 
-@pytest.mark.parametrize(("load_share", "over_s"), [(0.0, 60), (0.5, 60), (0.8, 60), (0.8, 300)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("load_share", "over_s"), STILL)
 def test_a_queue_that_holds_still_is_hardly_ever_refused(load_share: float, over_s: float) -> None:
-    """Its neighbours in time are alike, at a load of 80 % for many seconds; it begins empty."""
     assert statuses(lambda seed: queue(seed, load_share, over_s), 100)["invalid"] <= 5
 
 
+@pytest.mark.slow
 def test_a_run_as_long_as_the_default_is_never_in_doubt() -> None:
     """8/s for 20 s, answers of about 0.9 s, no queue: 100 of 100 seeds."""
     assert statuses(lambda seed: queue(seed, 0.0, 20, servers=9, mean_s=0.9), 100) == {"ok": 100}
@@ -100,7 +115,12 @@ def test_the_check_names_what_grew_and_by_how_much() -> None:
 
 
 @pytest.mark.parametrize(
-    "plan", [{"stages": [{"kind": "rate", "start": 1, "end": 40}]}, {"arrivals": "trace:a.csv"}, {"shape": "Steps"}]
+    "plan",
+    [
+        {"stages": [{"kind": "rate", "start": 1, "end": 40, "duration_s": 20}]},
+        {"arrivals": "trace:a.csv"},
+        {"shape": "Steps"},
+    ],
 )
 def test_a_load_that_was_planned_to_change_may_drift(plan: dict[str, Any]) -> None:
     arrived = np.arange(0, 20, 0.1)
@@ -122,14 +142,18 @@ def test_one_series_alone_makes_a_run_doubtful() -> None:
 
 
 def test_a_start_up_that_took_much_of_the_run_is_doubtful() -> None:
-    """TTFT is four times as long for the first 60 of 150 s, and then as it was."""
+    """
+    TTFT is four times as long for the first 60 of 150 s, and then as it was.
+
+    TTFT settles in the batch that begins at 60 s; in flight, an answer later, in the one at 65 s: 43 %.
+    """
     rng = np.random.default_rng(2)
     arrived = np.arange(0, 150, 0.05)
     ttft = np.where(arrived < 60, 0.8, 0.2) * rng.lognormal(0, 0.1, arrived.size)
     run = run_of(arrived, ttft, arrived + ttft + 0.3)
 
     assert judged(run).status == "doubtful"
-    assert "40 % of the run was start-up" in judged(run).why
+    assert "43 % of the run was start-up" in judged(run).why
 
 
 def test_a_line_is_its_change_over_its_mean() -> None:
@@ -164,7 +188,8 @@ def test_filling_the_server_is_no_growth() -> None:
     arrived = np.arange(0, 20, 0.1)
     (found, _) = steady.drifts(run := run_of(arrived, np.full(200, 0.2), arrived + 5), window.find(run))
 
-    assert (found.name, found.change) == ("in flight", pytest.approx(0.0, abs=1e-3))
+    assert found.name == "in flight"
+    assert found.change == pytest.approx(0.0, abs=1e-3)
 
 
 def test_a_wait_for_a_cap_is_seen(tmp_path: Path) -> None:

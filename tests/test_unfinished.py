@@ -244,7 +244,7 @@ def test_a_campaign_is_judged_while_one_of_its_runs_is_on(tmp_path: Path) -> Non
     playing.write(40)
     found = json.loads(invoke(summary, str(tmp_path), "--json").stdout)
     single = json.loads(invoke(summary, str(tmp_path / "02"), "--json").stdout)
-    beside = invoke(compare, str(tmp_path), str(tmp_path / "01")).stdout
+    beside = invoke(compare, str(tmp_path), str(tmp_path / "01"), "--across", "load,workload,host").stdout
     playing.kill()
     shutil.rmtree(tmp_path / "02" / record.PARTS)  # begun since nobody knows when, and not readable
 

@@ -1,6 +1,4 @@
-"""
-The gate's figures by simulation: false alarms, coverage, power. `python tests/trust.py` prints the README's table.
-"""
+"""The gate's figures by simulation: false alarms, coverage, power; run as a program it prints the README's table."""
 
 from __future__ import annotations
 
@@ -80,8 +78,8 @@ def pairs(runs: int, draws: int, seed: int, other: Server | None = None) -> list
     for begin in range(0, draws, BATCH):
         n = min(BATCH, draws - begin)
         sides = [numbers(server, rng, n * runs) for server in (Server(), other or Server())]
-        found += [tuple(_cut(side, runs * i, runs) for side in sides) for i in range(n)]
-    return found  # type: ignore[return-value] - two sides each
+        found += [(_cut(sides[0], runs * i, runs), _cut(sides[1], runs * i, runs)) for i in range(n)]
+    return found
 
 
 def _cut(of: Numbers, at: int, n: int) -> Numbers:

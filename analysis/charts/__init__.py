@@ -33,7 +33,7 @@ def draw(run: Run, summary: Summary) -> list[Chart]:
     All charts of a run, in the order they are read.
 
     Args:
-        run: Loaded with chunks=True; without the chunk lists two of the charts say so and stay empty.
+        run: Of one arm; two of the charts read the chunk lists of its file, a piece at a time.
         summary: Of the same run.
     """
     return [draw_one(name, chart, run, summary) for name, chart in ALL.items()]

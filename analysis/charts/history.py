@@ -60,6 +60,7 @@ def _panel(axes: Axes, series: Series, course: Course) -> None:
     starts = [0, *(step.index for step in course.steps), values.size]
     for first, last in pairwise(starts):
         axes.plot([first, last - 1], [_level(values[first:last], course)] * 2, color=BLUE)
+    axes.margins(y=0.28)  # the names of changes stand above the points
     for step in course.steps:
         _mark(axes, course, step.index, step.label)
     axes.set_title(f"{course.place.words} ({SHOWN_UNIT[unit]}) · {series.name}", fontsize=8.5, loc="left", color=INK)

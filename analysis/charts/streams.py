@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
-import pyarrow as pa
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from analysis import lists
 from analysis.charts.frame import BLUE, GREEN, ORANGE, PURPLE, WIDTH, log_axis
 from analysis.charts.timeline import bin_width
 from analysis.derived import is_stream
-from analysis.runs import CHUNK_LISTS, seconds
+from analysis.distribution import Distribution, Tally
+from analysis.runs import seconds
 from loadtests import record
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -27,11 +26,17 @@ if TYPE_CHECKING:
     from analysis.summary import Summary
 
     Array = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
 
 SHOWN: Final = 200
 """Answers in the raster: as many as can be told apart by eye."""
 VECTOR: Final = 1500
 """Marks drawn one by one; more become one picture, or the file would grow past all use."""
+LEAST_US: Final = 10
+PER_DECADE: Final = 48
+"""Steps of the scale that gaps are counted on, from 10 us up; the chart shows some of them together, 40 rows in all."""
+STEPS: Final = 9 * PER_DECADE
+ROWS: Final = 40
 KINDS: Final = (
     ("content", record.CONTENT, BLUE),
     ("reasoning", record.REASONING, ORANGE),
@@ -40,92 +45,88 @@ KINDS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Chunks:
-    """
-    Token-bearing events of some rows, one entry each, in order of row and time; shape (m,) all.
-
-    Attributes:
-        row: Place of the event's request among the rows.
-        since_sent_s: Event - sent.
-        gap_s: Since the event before; since sent for the first.
-        is_first: The first of its request.
-        kind: Bits of `record.CONTENT` and the like.
-    """
-
-    row: NDArray[np.int64]
-    since_sent_s: Array
-    gap_s: Array
-    is_first: NDArray[np.bool_]
-    kind: NDArray[np.int64]
-
-
-def chunks_of(frame: pd.DataFrame) -> Chunks:
-    """The chunk lists of these rows, laid flat."""
-    gaps, kinds = (_lists(frame, name) for name in ("chunk_gap_us", "chunk_kind"))
-    counts = np.asarray(gaps.value_lengths().fill_null(0).to_numpy(), dtype=np.int64)
-    gap_s = np.asarray(gaps.flatten().to_numpy(), dtype=np.float64) / 1e6
-    kind = np.asarray(kinds.flatten().to_numpy(), dtype=np.int64)
-    row = np.repeat(np.arange(len(frame)), counts)
-    total = np.cumsum(gap_s)
-    starts = np.cumsum(counts) - counts
-    present = counts > 0
-    before = np.zeros(len(frame))
-    before[present] = total[starts[present]] - gap_s[starts[present]]
-    is_first = np.zeros(gap_s.size, dtype=bool)
-    is_first[starts[present]] = True
-    return Chunks(row, total - before[row], gap_s, is_first, kind)
-
-
-def _lists(frame: pd.DataFrame, name: str) -> pa.ListArray:
-    array = pa.array(frame[name])
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-
-
-def _streams(run: Run, summary: Summary) -> pd.DataFrame | str:
-    """The window's rows with chunks, in order of arrival, or why there are none."""
-    rows = summary.window.rows(run.requests)
-    if not set(CHUNK_LISTS) <= set(rows.columns):
-        return "The chunk times of this run were not read."
-    if rows.empty:
+def _streams(run: Run, summary: Summary) -> Mask | str:
+    """Which of the run's rows are the window's streams with chunks, or why there are none."""
+    if not lists.are_there(run):
+        return "The file of this run has no chunk times."
+    held = summary.window.holds(run.requests)
+    if not held.any():
         return "No request was measured."
-    if not is_stream(rows).any():
+    asked = held & is_stream(run.requests)
+    if not asked.any():
         return "No streamed answer was asked for, so there are no chunks."
-    some = rows[is_stream(rows) & ~np.isnan(seconds(rows, "first_token_ns"))]
-    return some if len(some) else f"None of the {len(rows):,} requests got as far as a first token."
+    some = asked & ~np.isnan(seconds(run.requests, "first_token_ns"))
+    return some if some.any() else f"None of the {held.sum():,} requests got as far as a first token."
 
 
 # Gaps.
 
 
+class Heat(NamedTuple):
+    """
+    How often which gap came when.
+
+    Attributes:
+        counts: Shape (columns, STEPS), steps ascending.
+        width_s: Of a column; the first begins at the run's start.
+    """
+
+    counts: NDArray[np.int64]
+    width_s: float
+    gaps: Distribution
+
+
+def heat(run: Run, some: Mask) -> Heat:
+    """Count the gaps of some of a run's streams, a piece of the file at a time."""
+    sent = seconds(run.requests, "sent_ns")
+    end = max(float(np.nanmax(seconds(run.requests, "last_token_ns")[some], initial=0)), 1e-9)
+    width = bin_width(end)
+    columns = int(end // width) + 1
+    counts, tally = np.zeros(columns * STEPS, dtype=np.int64), Tally()
+    for piece in lists.pieces(run, some & ~np.isnan(sent), (lists.GAPS,)):
+        inner = np.ones(int(piece.counts.sum()), dtype=bool)
+        inner[piece.starts] = False
+        gap_us = piece.lists[lists.GAPS][inner]
+        at = (np.repeat(sent[piece.place], piece.counts) + piece.since_sent_us() / 1e6)[inner]
+        column = np.clip(at // width, 0, columns - 1).astype(np.int64)
+        step = (PER_DECADE * np.log10(np.maximum(gap_us, LEAST_US) / LEAST_US)).astype(np.int64)
+        counts += np.bincount(column * STEPS + np.minimum(step, STEPS - 1), minlength=counts.size)
+        tally.add(gap_us)
+    return Heat(counts.reshape(columns, STEPS), width, tally.done())
+
+
 def gaps(canvas: Canvas, run: Run, summary: Summary) -> None:
     """Chart 4: how long streams fell silent between tokens, over the run; darker is more often."""
     title = "Gaps between tokens"
-    rows = _streams(run, summary)
-    if isinstance(rows, str):
-        canvas.say(title, rows)
+    some = _streams(run, summary)
+    if isinstance(some, str):
+        canvas.say(title, some)
         return
-    found = chunks_of(rows)
-    at = seconds(rows, "sent_ns")[found.row] + found.since_sent_s
-    inner = ~found.is_first & ~np.isnan(at)
-    if not inner.any():
+    found = heat(run, some)
+    if not found.gaps.n:
         canvas.say(title, "No answer came in more than one chunk, so there are no gaps.")
         return
-    gap_ms, at = np.maximum(1000 * found.gap_s[inner], 0.01), at[inner]
     axes = canvas.axes(title, right=1.25)
-    low, high = float(gap_ms.min()), float(gap_ms.max())
-    width = bin_width(float(at.max()))
-    x_edges = np.arange(np.floor(at.min() / width), np.ceil(at.max() / width) + 1) * width
-    x_edges = x_edges if x_edges.size > 1 else np.array([x_edges[0], x_edges[0] + width])
-    y_edges = np.geomspace(low * 0.95, max(high, low * 2) * 1.05, 41)
-    counts = np.histogram2d(at, gap_ms, (x_edges, y_edges))[0].T
-    _heat(canvas, axes, x_edges, y_edges, counts)
+    _heat(canvas, axes, *_cells(found))
     axes.set(xlabel="time since the run's start (s)", ylabel="gap (ms, log scale)")
-    middle, tail = np.quantile(gap_ms, (0.5, 0.99))
-    canvas.alt = (
-        f"{gap_ms.size:,} gaps between token events over the run: median {middle:.3g} ms, p99 {tail:.3g} ms, "
-        f"longest {high:.3g} ms."
+    middle, tail, longest = (
+        1e3 * (value or 0.0) for value in (*map(found.gaps.quantile, (0.5, 0.99)), found.gaps.most)
     )
+    canvas.alt = (
+        f"{found.gaps.n:,.0f} gaps between token events over the run: median {middle:.3g} ms, p99 {tail:.3g} ms, "
+        f"longest {longest:.3g} ms."
+    )
+
+
+def _cells(found: Heat) -> tuple[Array, Array, Array]:
+    """Edges in time and in milliseconds of what there is, about ROWS steps of the latter, and the counts in between."""
+    columns, steps = (np.flatnonzero(found.counts.any(axis=axis)) for axis in (1, 0))
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    together = max(1, round((steps[-1] + 1 - steps[0]) / ROWS))
+    firsts = np.arange(steps[0], max(steps[-1] + 1, steps[0] + PER_DECADE // 4), together)
+    counts = np.add.reduceat(found.counts[left:right, : firsts[-1] + together], firsts, axis=1).T
+    edges = LEAST_US / 1e3 * 10 ** (np.append(firsts, firsts[-1] + together) / PER_DECADE)
+    return np.arange(left, right + 1) * found.width_s, np.asarray(edges), counts.astype(np.float64)
 
 
 def _heat(canvas: Canvas, axes: Axes, x_edges: Array, y_edges: Array, counts: Array) -> None:
@@ -148,38 +149,70 @@ def _heat(canvas: Canvas, axes: Axes, x_edges: Array, y_edges: Array, counts: Ar
 # Every chunk.
 
 
+class Marks(NamedTuple):
+    """
+    Token events of some answers, in order of answer and time; shape (m,) each.
+
+    Attributes:
+        answer: Counted from 0.
+        at_s: Event - scheduled.
+        kind: Bits of `record.CONTENT` and the like.
+    """
+
+    answer: NDArray[np.int64]
+    at_s: Array
+    kind: NDArray[np.int64]
+    is_first: Mask
+
+
+def marks(run: Run, chosen: NDArray[np.int64]) -> Marks:
+    """The events of a few answers, by their places among the run's rows, ascending."""
+    some = np.zeros(len(run.requests), dtype=bool)
+    some[chosen] = True
+    lag = seconds(run.requests, "sent_ns") - seconds(run.requests, "scheduled_ns")
+    parts = []
+    for piece in lists.pieces(run, some, (lists.GAPS, lists.KINDS)):
+        is_first = np.zeros(int(piece.counts.sum()), dtype=bool)
+        is_first[piece.starts] = True
+        at = np.repeat(lag[piece.place], piece.counts) + piece.since_sent_us() / 1e6
+        answer = np.repeat(np.searchsorted(chosen, piece.place), piece.counts)
+        parts.append(Marks(answer, at, piece.lists[lists.KINDS], is_first))
+    answers, moments, kinds, firsts = (np.concatenate(each) for each in zip(*parts, strict=True))
+    # The file of several arms has another order than the rows of one of them.
+    order = np.argsort(answers, kind="stable")
+    return Marks(answers[order], moments[order], kinds[order], firsts[order])
+
+
 def raster(canvas: Canvas, run: Run, summary: Summary) -> None:
     """Chart 5: a row per answer in order of arrival, a mark per chunk; the left edge is TTFT."""
     title = "Every chunk of every streamed answer"
-    rows = _streams(run, summary)
-    if isinstance(rows, str):
-        canvas.say(title, rows)
+    some = _streams(run, summary)
+    if isinstance(some, str):
+        canvas.say(title, some)
         return
-    total = len(rows)
-    if total > SHOWN:
-        title = f"Every chunk of {SHOWN} of {total:,} streamed answers"
-        rows = rows.iloc[np.linspace(0, total - 1, SHOWN).astype(int)]
-    found = chunks_of(rows)
-    lag = seconds(rows, "sent_ns") - seconds(rows, "scheduled_ns")
-    at = found.since_sent_s + lag[found.row]
+    chosen = np.flatnonzero(some)
+    if chosen.size > SHOWN:
+        title = f"Every chunk of {SHOWN} of {chosen.size:,} streamed answers"
+        chosen = chosen[np.linspace(0, chosen.size - 1, SHOWN).astype(int)]
+    found = marks(run, chosen)
     axes = canvas.axes(title, height=4.8)
-    scale, unit = (1000.0, "ms") if at.max() < 2 else (1.0, "s")
+    last = float(found.at_s.max())
+    scale, unit = (1000.0, "ms") if last < 2 else (1.0, "s")
     place = 0.0
     for name, bit, colour in KINDS:
-        chosen = (found.kind & bit) > 0
-        if chosen.any():
-            _marks(axes, scale * at[chosen], found.row[chosen] + 1, colour, len(rows))
+        shown = (found.kind & bit) > 0
+        if shown.any():
+            _marks(axes, scale * found.at_s[shown], found.answer[shown] + 1, colour, chosen.size)
             axes.text(1 - place, 1.01, name, transform=axes.transAxes, color=colour, ha="right", va="bottom", size=8.5)
             place += 0.02 + 0.0135 * len(name)
-    axes.set_xlim(0, scale * float(at.max()) * 1.02)
-    axes.set_ylim(len(rows) + 0.5, 0.5)
+    axes.set_xlim(0, scale * last * 1.02)
+    axes.set_ylim(chosen.size + 0.5, 0.5)
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set(xlabel=f"chunk - scheduled ({unit})", ylabel="answer, in order of arrival")
     axes.grid(visible=False)
-    first = at[found.is_first]
     canvas.alt = (
-        f"{at.size:,} chunks of {len(rows):,} answers, each at its time since the schedule; first chunks at "
-        f"{1000 * float(np.median(first)):.3g} ms in the median, the last of all at {float(at.max()):.3g} s."
+        f"{found.at_s.size:,} chunks of {chosen.size:,} answers, each at its time since the schedule; first chunks at "
+        f"{1000 * float(np.median(found.at_s[found.is_first])):.3g} ms in the median, the last of all at {last:.3g} s."
     )
 
 

@@ -93,7 +93,7 @@ def _side(side: Sequence[Digest], name: str) -> Side:
 
 
 def _judged(line: Line, sides: Sides) -> Line:
-    if line.verdict == "not_compared" and line.reason:
+    if line.reason:
         return line
     if sign(line.place) == 0:
         return replace(line, reason="describes the load")

@@ -88,8 +88,10 @@ def _line(sides: Sides, left: Place | None, right: Place | None, primary: bool) 
         values[0].size, values[1].size, _requests(sides.a, left), _requests(sides.b, right), "not_compared",
         margin=sides.rules.margin(place), tokens_b=None if right is None else right.tokens,
     )  # fmt: skip
-    if reason := _not_compared(sides, left, right, values, scale):
+    if reason := _not_compared(sides, left, right):
         return replace(blank, reason=reason)
+    if reason := _not_known(sides, right, values, scale):
+        return replace(blank, reason=reason, verdict="inconclusive" if primary else "not_compared")
     found = _found(sides, place, values, scale)
     return _with(blank, found, sides)
 
@@ -121,16 +123,21 @@ def _mean(values: NDArray[np.float64], scale: str) -> float | None:
     return float(np.exp(np.log(values).mean())) if logs else float(values.mean())
 
 
-def _not_compared(
-    sides: Sides, left: Place | None, right: Place | None, values: tuple[NDArray[np.float64], ...], scale: str
-) -> str:
-    """Why two numbers do not stand against each other; empty where they do."""
-    if left is None or right is None:
-        return f"{'B' if right is None else 'A'} has none"
-    if left.tokens != right.tokens:
+def _not_compared(sides: Sides, left: Place | None, right: Place | None) -> str:
+    """Why two numbers are not of one kind; empty where they are."""
+    if left is None:
+        return "A has none"
+    if right is not None and left.tokens != right.tokens:
         return f"tokens of A by {left.tokens}, of B by {right.tokens}"
     if left.metric in PROMISED and {one.objectives for one in sides.a} != {one.objectives for one in sides.b}:
         return "the objectives differ"
+    return ""
+
+
+def _not_known(sides: Sides, right: Place | None, values: tuple[NDArray[np.float64], ...], scale: str) -> str:
+    """Why nobody can tell how far they differ, though A has it: that may be no pass; empty where somebody can."""
+    if right is None:
+        return "B has none"
     if not values[0].size or not values[1].size:
         return f"no {sides.design.of} in which both have it"
     if scale == "ratio" and not (np.all(values[0] > 0) and np.all(values[1] > 0)):

@@ -104,11 +104,18 @@ def together(a: Sequence[Numbers], b: Sequence[Numbers]) -> Iterator[tuple[Place
     Of a metric of tokens those of the same source do; where the sides have one source each, these stand together too,
     though they are not to be compared.
     """
-    left, right = ({place: None for numbers in side for place in numbers} for side in (a, b))
-    for key in dict.fromkeys(place._replace(tokens=None) for place in (*left, *right)):
-        mine = {place.tokens: place for place in left if place._replace(tokens=None) == key}
-        other = {place.tokens: place for place in right if place._replace(tokens=None) == key}
+    left, right = _by_key(a), _by_key(b)
+    for key in dict.fromkeys([*left, *right]):
+        mine, other = left.get(key, {}), right.get(key, {})
         if len(mine) == len(other) == 1:
             yield next(iter(mine.values())), next(iter(other.values()))
         else:
             yield from ((mine.get(source), other.get(source)) for source in dict.fromkeys([*mine, *other]))
+
+
+def _by_key(side: Sequence[Numbers]) -> dict[Place, dict[str | None, Place]]:
+    """The places of a side, those that differ in the source of their tokens alone together."""
+    found: dict[Place, dict[str | None, Place]] = {}
+    for place in dict.fromkeys(place for numbers in side for place in numbers):
+        found.setdefault(place._replace(tokens=None), {})[place.tokens] = place
+    return found

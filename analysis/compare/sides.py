@@ -58,6 +58,16 @@ def _of(path: Path, objectives: Objectives | None, drafts: Mapping[Path, Path]) 
     return _folder(path, objectives, drafts)
 
 
+def run_folders(path: Path) -> list[Path]:
+    """The run directories that a path stands for: itself, those of a campaign, or those of a folder of both."""
+    if not path.is_dir():
+        return []
+    if is_campaign(path) or _is_run(path):
+        return members(path)
+    inside = [one for one in sorted(path.iterdir()) if one.is_dir() and not one.is_symlink()]
+    return [run for one in inside if is_campaign(one) or _is_run(one) for run in members(one)]
+
+
 def _is_run(folder: Path) -> bool:
     return (folder / record.MANIFEST).is_file() or (folder / record.PARTS).is_dir()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from analysis.gate import words
+from analysis.gate.reasons import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,10 +115,10 @@ def _of_validity(verdict: Verdict) -> Iterator[Case]:
     """Every run of either side, and every check of the sides against each other."""
     for side, runs in (("baseline", verdict.baseline), ("candidate", verdict.candidate)):
         for run in runs:
-            yield Case("validity", f"{side} {run.name}", run.verdict, "; ".join(run.faults))
+            yield Case("validity", f"{side} {run.name}", run.verdict, "; ".join(map(sentence, run.faults)))
     for check in () if verdict.comparison is None else verdict.comparison.checks:
         state = {"not_judged": "ok"}.get(check.status, check.status)
-        yield Case("validity", check.name, state, f"{check.value}: {check.why}" if check.why else check.value)
+        yield Case("validity", check.name, state, sentence(check))
 
 
 def _clean(text: str) -> str:

@@ -10,14 +10,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from analysis.compare.rules import LEAST_RUNS, bare
-from analysis.gate import words
+from analysis.compare.rules import bare
+from analysis.gate import reasons
 from analysis.gate.attained import over_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.compare.comparison import Comparison, Line, Overall
+    from analysis.checks.rule import Check
+    from analysis.compare.comparison import Comparison, Overall
     from analysis.digest import Digest
     from analysis.gate.attained import Attained
     from analysis.objectives import Outcome
@@ -36,7 +37,7 @@ class Played:
 
     Attributes:
         started_unix_ns: 0: not known.
-        verdict: Its validity; `faults` say what keeps it from being valid, a sentence each.
+        verdict: Its validity; `faults` are the checks that keep it from being valid.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Played:
     arm: str
     started_unix_ns: int
     verdict: str
-    faults: tuple[str, ...]
+    faults: tuple[Check, ...]
     labels: dict[str, str]
 
 
@@ -82,10 +83,8 @@ class Verdict:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What is to be known about the validity of either side and of the comparison, a sentence each."""
-        sides = (("baseline", self.baseline), ("candidate", self.candidate))
-        runs = [f"{side} {run.name}: {fault}" for side, played in sides for run in played for fault in run.faults]
-        return (*runs, *_faults(self.comparison, "invalid"), *_faults(self.comparison, "doubtful"))
+        """What is to be known about the validity of either side and of the comparison, the worst first."""
+        return (*reasons.faults(self, "invalid"), *reasons.faults(self, "doubtful"))
 
     def to_json(self) -> dict[str, Any]:
         """What verdict.json holds; keys are stable within a schema version."""
@@ -127,12 +126,12 @@ def decide(seen: Evidence, name: str = "", on_inconclusive: OnInconclusive | Non
     """The verdict that follows from a comparison, objectives, or both."""
     objectives = over_runs(seen.outcomes)
     assert seen.comparison is not None or objectives
-    verdict = _worst(seen, objectives)
-    return Verdict(
-        name, verdict, on_inconclusive, tuple(_reasons(verdict, seen, objectives)),
-        _next_step(verdict, seen.comparison), _played(seen.baseline), _played(seen.candidate), seen.comparison,
-        objectives,
+    found = Verdict(
+        name, _worst(seen, objectives), on_inconclusive, (), "", _played(seen.baseline), _played(seen.candidate),
+        seen.comparison, objectives,
     )  # fmt: skip
+    why = tuple(reasons.reasons(found, seen.lacking))
+    return replace(found, reasons=why, next_step=reasons.next_step(found, seen.lacking))
 
 
 def _worst(seen: Evidence, objectives: Sequence[Attained]) -> Overall:
@@ -149,78 +148,8 @@ def _worst(seen: Evidence, objectives: Sequence[Attained]) -> Overall:
 def _played(digests: Sequence[Digest]) -> tuple[Played, ...]:
     return tuple(
         Played(
-            one.facts.name, one.facts.run_id, one.facts.arm, one.started_unix_ns, one.verdict,
-            tuple(f"{check.name} {check.value}: {check.why}" for check in one.faults), dict(one.facts.labels),
+            one.facts.name, one.facts.run_id, one.facts.arm, one.started_unix_ns, one.verdict, one.faults,
+            dict(one.facts.labels),
         )
         for one in digests
     )  # fmt: skip
-
-
-# Why, and what to do about it.
-
-
-def _reasons(verdict: Overall, seen: Evidence, objectives: Sequence[Attained]) -> list[str]:
-    if verdict == "invalid":
-        return _invalid(seen)
-    wanted = {"regression": "missed", "inconclusive": "undecided", "pass": ""}[verdict]
-    lines = () if seen.comparison is None else seen.comparison.primary
-    told = [words.sentence(line) for line in lines if line.verdict == verdict] if wanted else []
-    told += seen.lacking if verdict == "inconclusive" else []
-    told += [words.promise(one) for one in objectives if one.verdict == wanted]
-    return told or _in_all(verdict, seen, objectives)
-
-
-def _invalid(seen: Evidence) -> list[str]:
-    """What makes it so: the checks of the runs, then those of the sides against each other."""
-    sides = (("baseline", seen.baseline), ("candidate", seen.candidate))
-    runs = [
-        f"{side} {one.facts.name}: {check.name} {check.value}: {check.why}"
-        for side, digests in sides
-        for one in digests
-        for check in one.faults
-        if check.status == "invalid"
-    ]
-    return [*runs, *_faults(seen.comparison, "invalid")] or ["a run is not valid"]
-
-
-def _faults(comparison: Comparison | None, status: str) -> list[str]:
-    checks = () if comparison is None else comparison.checks
-    return [f"{check.name} {check.value}: {check.why}" for check in checks if check.status == status]
-
-
-def _in_all(verdict: Overall, seen: Evidence, objectives: Sequence[Attained]) -> list[str]:
-    """Where no single number decided."""
-    told = []
-    if seen.comparison is not None and verdict == "pass":
-        lines = seen.comparison.primary
-        passed = [line for line in lines if line.verdict == "pass"]
-        told.append(f"no primary metric is worse than its margin ({len(passed)} judged)")
-        others = [line for line in lines if line.verdict == "not_compared"]
-        told += [f"not compared: {words.title(line)} ({line.reason})" for line in others]
-    elif seen.comparison is not None:
-        told += seen.comparison.notes or ["the comparison cannot tell"]
-    if objectives:
-        told.append(f"every objective is met ({len(objectives)})")
-    return told
-
-
-def _next_step(verdict: Overall, comparison: Comparison | None) -> str:
-    if verdict == "pass":
-        return ""
-    if verdict == "invalid":
-        return "mend what the checks name, and run again"
-    if verdict == "regression":
-        return "look at the candidate's reports; where the change is meant, make its runs the baseline"
-    undecided = [] if comparison is None else [line for line in comparison.primary if line.verdict == "inconclusive"]
-    if not undecided:
-        return "play longer runs, or more of them"
-    return f"play {_runs_needed(undecided)} runs a side (`firsttoken run --repeats N`)"
-
-
-def _runs_needed(lines: Sequence[Line]) -> str:
-    """As many as the worst of them needs; more than there are, and never fewer than can tell."""
-    there = min(min(line.runs_a, line.runs_b) for line in lines)
-    known = [line.runs_needed for line in lines if line.runs_needed is not None]
-    needed = max([LEAST_RUNS, *known])
-    least = needed if needed > there else 2 * there
-    return f"{least}" if len(known) == len(lines) else f"{least} or more"

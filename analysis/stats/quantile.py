@@ -148,7 +148,7 @@ def quantiles(values: NDArray[np.float64], ps: tuple[float, ...]) -> tuple[Quant
     `least_count(p)`, but for the median, which is given from one value on and is rough below six.
 
     Args:
-        values: In order of arrival, so that clusters show; NaN is left out.
+        values: In order of arrival, so that clusters show; NaN is left out, inf is what never came.
         ps: Which quantiles.
     """
     known = values[~np.isnan(values)]
@@ -161,10 +161,7 @@ def _quantile(ordered: NDArray[np.float64], series: NDArray[np.float64], p: floa
     n = ordered.size
     if n == 0:
         return Quantile(p, 0, None, None, None, is_rough=False, n_eff=0.0, certified=None)
-    at = p * (n - 1)
-    below = math.floor(at)
-    above = min(below + 1, n - 1)
-    value = float(ordered[below] + (ordered[above] - ordered[below]) * (at - below))
+    value = _interpolated(ordered, p)
     n_eff = n / inflation(series <= value)
     if p != 0.5 and n_eff < least_count(p):
         return Quantile(p, n, None, None, None, is_rough=False, n_eff=n_eff, certified=None)
@@ -179,6 +176,14 @@ def _quantile(ordered: NDArray[np.float64], series: NDArray[np.float64], p: floa
         n_eff=n_eff,
         certified=_certified(ordered, n_eff, p),
     )
+
+
+def _interpolated(ordered: NDArray[np.float64], p: float) -> float:
+    """Type 7; what never came, inf, is not calculated with where it does not matter."""
+    at = p * (ordered.size - 1)
+    below = math.floor(at)
+    low, high = float(ordered[below]), float(ordered[min(below + 1, ordered.size - 1)])
+    return low if low == high or at == below else low + (high - low) * (at - below)
 
 
 def _ranks(n: int, n_eff: float, p: float) -> tuple[int, int]:

@@ -127,7 +127,7 @@ def _show(path: Path, *, report: bool, as_json: bool, quiet: bool) -> int:
     """Print the summary, or a line of it, and write what analysis writes; 3 not valid, 1 an objective missed."""
     from loadtests.cli.judge import dump, is_invalid, judged_of, plain, show, write_all
 
-    judged = judged_of(path, chunks=report)
+    judged = judged_of(path)
     try:
         written = write_all(judged, report=report)
     except OSError as error:

@@ -52,10 +52,10 @@ def digests_of(paths: Iterable[Path], objectives: Objectives | None = None) -> l
 @contextmanager
 def _drafts(paths: Iterable[Path]) -> Iterator[dict[Path, Path]]:
     """By the directory of each unfinished run that RUN arguments stand for, the files of its state so far."""
-    from analysis.campaign import members
+    from analysis.compare.sides import run_folders
     from analysis.runs import is_unfinished
 
-    found = [run for path in paths if path.is_dir() for run in members(path) if is_unfinished(run)]
+    found = [run for path in paths for run in run_folders(path) if is_unfinished(run)]
     if not found:
         yield {}
         return
@@ -201,6 +201,15 @@ def exit_code(judged: list[Judged]) -> int:
     return 3 if is_invalid(judged) else 1 if missed else 0
 
 
+def _drawn(path: Path) -> list[Path]:
+    """Judge a run directory and write its report, while the files of an unfinished one's state are there."""
+    from analysis.campaign import runs_of
+    from analysis.summary import judge
+
+    with _drafts([path]) as drafts:
+        return write_all([judge(run) for run in runs_of(path, drafts=drafts)], report=True)
+
+
 @click.command()
 @RUN
 @click.option("--json", "as_json", is_flag=True, help="Print the report's path as JSON; of a campaign a list of them.")
@@ -211,7 +220,7 @@ def report(run: Path, *, as_json: bool) -> int:
     """
     from analysis.campaign import members
 
-    paths = [path for one in members(run) for path in write_all(judged_of(one, chunks=True), report=True)]
+    paths = [path for one in members(run) for path in _drawn(one)]
     if as_json:
         dump(plain([{"report": url_of(path) or str(path.resolve())} for path in paths]))
     else:

@@ -45,7 +45,7 @@ def repair(run: Path, parts: tuple[Path, ...], out: str | None) -> int:
         click.echo(f"firsttoken: {error.strerror}; the parts are as they were", err=True)
         return 3
     for one, found in every:
-        write_all(judged_of(one, chunks=_has_report(one)), report=_has_report(one))
+        write_all(judged_of(one), report=_has_report(one))
         click.echo(_line(url_of(one) or str(one), found))
         if more := undelivered(manifest.read(one), one):
             click.echo(f"note: {more}", err=True)

@@ -1,0 +1,99 @@
+"""Why the gate says what it says, and what to do about it: sentences, made of nothing but the verdict's own parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.compare.rules import LEAST_RUNS
+from analysis.gate import words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from analysis.checks.rule import Check, Status
+    from analysis.compare.comparison import Line
+    from analysis.gate.verdict import Played, Verdict
+
+
+def reasons(verdict: Verdict, lacking: Sequence[str]) -> list[str]:
+    """
+    What decided, a sentence each; never empty.
+
+    Args:
+        verdict: All of it but for these.
+        lacking: Which numbers that were to decide cannot be compared.
+    """
+    if verdict.verdict == "invalid":
+        return faults(verdict, "invalid") or ["a run is not valid"]
+    if verdict.verdict == "pass":
+        return list(_passed(verdict))
+    told = [words.sentence(line) for line in _primary(verdict) if line.verdict == verdict.verdict]
+    told += lacking if verdict.verdict == "inconclusive" else []
+    wanted = "missed" if verdict.verdict == "regression" else "undecided"
+    told += [words.promise(one) for one in verdict.objectives if one.verdict == wanted]
+    notes = () if verdict.comparison is None else verdict.comparison.notes
+    return told or list(notes) or ["the comparison cannot tell"]
+
+
+def _passed(verdict: Verdict) -> Iterator[str]:
+    lines = _primary(verdict)
+    if verdict.comparison is not None:
+        judged = sum(line.verdict == "pass" for line in lines)
+        yield f"no primary metric is worse than its margin ({judged} judged)"
+    yield from (
+        f"not compared: {words.title(line)} ({line.reason})" for line in lines if line.verdict == "not_compared"
+    )
+    if verdict.objectives:
+        yield f"every objective is met ({len(verdict.objectives)})"
+
+
+def _primary(verdict: Verdict) -> Sequence[Line]:
+    return () if verdict.comparison is None else verdict.comparison.primary
+
+
+def next_step(verdict: Verdict, lacking: Sequence[str]) -> str:
+    """What to do about it; empty for a pass."""
+    if verdict.verdict == "pass":
+        return ""
+    if verdict.verdict == "invalid":
+        return "mend what the checks name, and run again"
+    if verdict.verdict == "regression":
+        return "look at the candidate's reports; where the change is meant, make its runs the baseline"
+    if undecided := [line for line in _primary(verdict) if line.verdict == "inconclusive"]:
+        return f"play {_runs_needed(undecided)} runs a side (`firsttoken run --repeats N`)"
+    return "name numbers that both sides have" if lacking else "play longer runs, or more of them"
+
+
+def _runs_needed(lines: Sequence[Line]) -> str:
+    """As many as the worst of them needs; more than there are, and never fewer than can tell."""
+    there = min(min(line.runs_a, line.runs_b) for line in lines)
+    known = [line.runs_needed for line in lines if line.runs_needed is not None]
+    needed = max([LEAST_RUNS, *known])
+    least = needed if needed > there else 2 * there
+    return f"{least}" if len(known) == len(lines) else f"{least} or more"
+
+
+# What is wrong with the runs.
+
+
+def faults(verdict: Verdict, status: Status) -> list[str]:
+    """The checks that ended so, a sentence each: those of the runs, then those of the sides against each other."""
+    checks = () if verdict.comparison is None else verdict.comparison.checks
+    runs = [*_of_runs("baseline", verdict.baseline, status), *_of_runs("candidate", verdict.candidate, status)]
+    return runs + [sentence(check) for check in checks if check.status == status]
+
+
+def sentence(check: Check) -> str:
+    """A check in a sentence."""
+    return f"{check.name} {check.value}: {check.why}" if check.why else f"{check.name} {check.value}"
+
+
+def _of_runs(side: str, runs: Sequence[Played], status: Status) -> Iterator[str]:
+    """Each check once for all runs of a side, as the first run has it."""
+    found = [(run.name, check) for run in runs for check in run.faults if check.status == status]
+    names = [check.name for _, check in found]
+    for place, (run, check) in enumerate(found):
+        if check.name in names[:place]:
+            continue
+        many = f" (so in {names.count(check.name)} of {len(runs)} runs)" if len(runs) > 1 else ""
+        yield f"{side} {run}: {sentence(check)}{many}"
