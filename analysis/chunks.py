@@ -130,7 +130,7 @@ class _Reading:
             kept = np.repeat(pooled, between.counts)
             us, tokens = us[kept], tokens * kept
         self._gaps.add(us)
-        self._itl.add(np.rint(itl_us).astype(np.int64), tokens, float(itl_us @ tokens))
+        self._itl.add(np.rint(itl_us).astype(np.int64), tokens, float(np.sum(itl_us * tokens)))
 
     def _received(self, at: Array, tokens: Array) -> None:
         """Tokens into the bins that their moments fall in."""

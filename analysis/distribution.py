@@ -83,7 +83,7 @@ class Tally:
         """
         if not us.size:
             return
-        self._sum_us += sum_us if sum_us is not None else float(us.sum() if weight is None else us @ weight)
+        self._sum_us += sum_us if sum_us is not None else float(us.sum() if weight is None else np.sum(us * weight))
         most = int(us.max())
         if most >= BOUND_US:
             us, weight = self._without_long(us, weight)

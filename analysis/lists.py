@@ -6,6 +6,7 @@ Stands between `runs` and those who look inside streams; pieces say where their 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,18 +83,27 @@ def pieces(run: Run, wanted: Mask, columns: tuple[str, ...], events: int = EVENT
     """
     with _opened(run) as file:
         places = _places(run, wanted, file.metadata.num_rows)
-        first = 0
-        groups = []
-        for group in range(file.metadata.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            if (places[first : first + rows] >= 0).any():
-                groups.append((group, first))
-            first += rows
-        for group, first in groups:
+        batches = _batches(file, places, columns)
+        # One is read ahead while the last one is looked at: reading is done by other threads.
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(next, batches, None)
+            while (found := coming.result()) is not None:
+                coming = ahead.submit(next, batches, None)
+                first, batch = found
+                yield from _pieces(batch, places[first : first + batch.num_rows], columns, events)
+
+
+def _batches(file: pq.ParquetFile, places: Whole, columns: tuple[str, ...]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Batches of the row groups that have a wanted row, each with its first row's place."""
+    first = 0
+    for group in range(file.metadata.num_row_groups):
+        end = first + file.metadata.row_group(group).num_rows
+        if (places[first:end] >= 0).any():
             begin = first
             for batch in file.iter_batches(ROWS, [group], list(columns)):
-                yield from _pieces(batch, places[begin : begin + batch.num_rows], columns, events)
+                yield begin, batch
                 begin += batch.num_rows
+        first = end
 
 
 def _opened(run: Run) -> pq.ParquetFile:

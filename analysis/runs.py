@@ -214,6 +214,12 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 # Where arithmetic begins.
 
 
+def some(frame: pd.DataFrame, which: NDArray[np.bool_], *columns: str) -> pd.DataFrame:
+    """These rows, with these columns alone: of a large run a copy of all of them takes seconds and gigabytes."""
+    kept = frame[list(columns)]
+    return kept if which.all() else kept[which]
+
+
 def numbers(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
     """A numeric column, shape (n,), NaN for null; not to be written to."""
     return np.asarray(frame[column].to_numpy(dtype="float64", na_value=np.nan), dtype=np.float64)

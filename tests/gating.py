@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from analysis import stats
 from analysis.checks.rule import Check
 from analysis.compare.comparison import Comparison, Difference, Line, Side
 from analysis.digest import Digest
@@ -63,9 +64,17 @@ def comparison(verdict: str, lines: Sequence[Line], **more: Any) -> Comparison:
     return Comparison(a=sides[0], b=sides[1], verdict=verdict, lines=tuple(lines), **(told | more))  # type: ignore[arg-type]
 
 
-def outcome(verdict: str, text: str = "ttft_p95<2s", reason: str = "") -> Outcome:
-    """What became of an objective in one run."""
-    return Outcome(text, "ttft_s", 0.97, 0.95, 1.4, 0.95, 0.985, 400, verdict, reason)  # type: ignore[arg-type]
+def outcome(
+    verdict: Any,
+    text: str = "ttft_p95<2s",
+    reason: str = "",
+    share: float | None = None,
+    of: tuple[int, float] = (400, 0.95),
+) -> Outcome:
+    """What became of an objective in one run: of how many requests what share kept it, of what share needed."""
+    n, needed = of
+    kept = share if share is not None else needed if verdict == "undecided" else 0.97
+    return Outcome(text, "ttft_s", kept, needed, 1.4, *stats.wilson(kept * n, n), n, verdict, reason)
 
 
 OLD: Final = tuple(digest(f"old/{n}", n) for n in range(1, 6))

@@ -47,7 +47,8 @@ def told(found: Comparison) -> str:
 
 
 def test_a_run_against_itself_has_ratios_of_one_and_no_difference(tmp_path: Path) -> None:
-    found = versus(*[digested(tmp_path / "a")] * 2)
+    one = digested(tmp_path / "a")
+    found = versus(one, one)
 
     assert found.settings == ()
     assert {x.effect for x in found.lines if x.scale == "ratio" and x.effect is not None} == {1.0}
@@ -83,7 +84,7 @@ def test_what_one_side_lacks_has_no_ratio(tmp_path: Path) -> None:
 
     assert found.a is not None
     assert (found.b, found.effect, found.runs_b, found.n_b) == (None, None, 0, 0)
-    assert (found.verdict, found.reason) == ("not_compared", "B has none")
+    assert (found.verdict, found.reason) == ("inconclusive", "B has none")
 
 
 def counted_by(source: str, share: float = 1.0) -> synthetic.Recipe:
@@ -122,7 +123,8 @@ def test_tokens_of_the_same_source_are_compared_with_each_other(tmp_path: Path) 
 
 
 def test_two_runs_that_both_estimate_are_compared_and_labelled(tmp_path: Path) -> None:
-    found = versus(*[digested(tmp_path / "a", counted_by("estimate"))] * 2)
+    one = digested(tmp_path / "a", counted_by("estimate"))
+    found = versus(one, one)
 
     assert {x.effect for x in found.lines if x.place.metric in TOKENS and x.a} == {1.0}
     assert "tokens by estimate" in told(found)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import synthetic
 
-from loadtests import clock, counters, record
+from loadtests import assembly, clock, counters, record
 from loadtests.counters import Counters, Seen, Tcp
+from loadtests.sink import Part
 
 STAT = "cpu  100 5 40 800 3 0 2 50 7 0\ncpu0 50 2 20 400 1 0 1 25 3 0\nintr 12345 0 0\n"
 SNMP = """Ip: Forwarding DefaultTTL
@@ -100,3 +102,19 @@ def test_this_machine_is_sampled_within_a_fraction_of_a_millisecond() -> None:
     assert set(row) <= {column.name for column in record.CLIENT_COLUMNS}
     assert row["tcp_sent"] is not None
     assert min(took) < 200_000
+
+
+def test_a_run_that_an_earlier_version_began_is_finished_with_nulls(tmp_path: Path) -> None:
+    """Its parts have none of these columns; a worker's that came later has them."""
+    now = synthetic.client(3, steal=0.01)
+    before = now.drop_columns(["steal", "throttled", "tcp_sent", "tcp_again", "tcp_resets"])
+    for number, table in enumerate((before, now)):
+        part = Part(tmp_path / f"client-{number}.arrows", table.schema)
+        part.append(table.combine_chunks().to_batches()[0])
+        part.close()
+
+    found = assembly._client(tmp_path)
+    assert found.schema.equals(record.client_schema())
+    assert found.column("steal").null_count == before.num_rows + 1  # and the parent's, which samples nothing
+    assert assembly._client(tmp_path / "none").num_rows == 0
+    assert (found.num_rows, found.column("rss_bytes").null_count) == (8, 0)

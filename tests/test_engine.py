@@ -160,6 +160,8 @@ def test_the_clients_own_health_is_sampled(engine: Any, tmp_path: Path) -> None:
     assert samples[0]["send_lag_p50_us"] is not None
     assert samples[0]["clock_error_ns"] < 1_000_000
     assert samples[0]["rss_bytes"] > 1 << 20
+    assert 0 <= (samples[0]["steal"] or 0.0) <= 1
+    assert samples[0]["tcp_sent"] >= 50  # half a hundred requests went out over this machine's loopback
 
 
 def test_places_of_closed_loop_users_are_given_back(engine: Any) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.gate import words
-from analysis.gate.attained import over_runs
+from analysis.gate.attained import _worth, over_runs
 from analysis.gate.verdict import Evidence, decide
 
 if TYPE_CHECKING:
@@ -131,6 +131,43 @@ def test_neither_order_nor_a_worse_run_makes_it_better(runs: list[str], rng: ran
 
     assert over_runs([[outcome(run)] for run in mixed])[0].verdict == found
     assert order.index(over_runs([[outcome(run)] for run in worse])[0].verdict) >= order.index(found)
+
+
+@pytest.mark.parametrize(
+    ("shares", "of", "verdict"),
+    [
+        # p99 needs 299 requests without a miss: 0.99^299 = 0.0495. A run has 96 of them, five have 480.
+        ([1.0] * 5, (96, 0.99), "met"),
+        ([1.0] * 4, (96, 0.99), "undecided"),
+        # Of 500 requests 15 missed, P(Binomial(500, 0.05) <= 15) = 0.02: met where every run has 3 of them, not where
+        # one has all: D = 100 (4 0.03^2 + 0.12^2) / (0.97 0.03) / 4 = 15.5, times (2.13 / 1.64)^2.
+        ([0.97] * 5, (100, 0.95), "met"),
+        ([1.0, 1.0, 1.0, 1.0, 0.85], (100, 0.95), "undecided"),
+        # 35 missed, P(Binomial(500, 0.05) >= 35) = 0.03.
+        ([0.93] * 5, (100, 0.95), "missed"),
+    ],
+)  # fmt: skip
+def test_what_no_run_decides_five_may_decide_together(shares: list[float], of: tuple[int, float], verdict: str) -> None:
+    runs = [[outcome("undecided", share=share, of=of)] for share in shares]
+
+    assert [one.verdict for one in over_runs(runs)] == [verdict]
+
+
+def test_what_all_requests_decide_together_says_so() -> None:
+    runs = [[outcome("undecided", share=0.93, of=(100, 0.95))] for _ in range(5)]
+
+    assert over_runs(runs)[0].reason == "undecided in 5 of 5 runs, missed by all requests together"
+
+
+def test_together_they_do_not_overrule_a_run_that_is_certain() -> None:
+    runs = [[outcome("undecided", share=1.0, of=(96, 0.99))] for _ in range(5)]
+
+    assert over_runs([*runs, [outcome("missed", share=0.97, of=(96, 0.99))]])[0].verdict == "undecided"
+
+
+@given(st.floats(0.51, 1), st.integers(5, 10_000))
+def test_the_effective_count_is_read_back_from_the_interval(share: float, n: int) -> None:
+    assert _worth(outcome("met", share=share, of=(n, 0.95))) == pytest.approx(n, rel=1e-3)
 
 
 # What is said.

@@ -125,8 +125,9 @@ def _cells(found: Heat) -> tuple[Array, Array, Array]:
     together = max(1, round((steps[-1] + 1 - steps[0]) / ROWS))
     firsts = np.arange(steps[0], max(steps[-1] + 1, steps[0] + PER_DECADE // 4), together)
     counts = np.add.reduceat(found.counts[left:right, : firsts[-1] + together], firsts, axis=1).T
-    edges = LEAST_US / 1e3 * 10 ** (np.append(firsts, firsts[-1] + together) / PER_DECADE)
-    return np.arange(left, right + 1) * found.width_s, np.asarray(edges), counts.astype(np.float64)
+    edges = LEAST_US / 1e3 * np.power(10.0, np.append(firsts, firsts[-1] + together) / PER_DECADE)
+    times = found.width_s * np.arange(left, right + 1, dtype=np.float64)
+    return times, edges, counts.astype(np.float64)
 
 
 def _heat(canvas: Canvas, axes: Axes, x_edges: Array, y_edges: Array, counts: Array) -> None:

@@ -81,12 +81,17 @@ def _side(side: Sequence[Digest], name: str) -> Side:
         for one in side
         if one.facts.unfinished
     )
-    faults: dict[str, int] = {}
-    for fault in (f for one in side for f in sorted(one.faults, key=lambda f: f.status != "invalid")):
-        text = f"{fault.status}: {fault.name}: {fault.why or fault.value}"
-        faults[text] = faults.get(text, 0) + 1
-    told = [f"{text} ({n} of {len(side)} runs)" if several else text for text, n in faults.items()]
-    return Side(name, tuple(one.facts.name for one in side), worst, unfinished, tuple(told))
+    return Side(name, tuple(one.facts.name for one in side), worst, unfinished, tuple(_faults(side)))
+
+
+def _faults(side: Sequence[Digest]) -> Iterable[str]:
+    """What keeps runs from being valid, the worst first, each once with one run's words for it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for fault in (fault for one in side for fault in one.faults):
+        found.setdefault((fault.status, fault.name), []).append(f"{fault.value}: {fault.why}")
+    for (status, name), told in sorted(found.items(), key=lambda one: one[0][0] != "invalid"):
+        many = f"in {len(told)} of {len(side)} runs, " if len(side) > 1 else ""
+        yield f"{status}: {name} {many}{told[0]}"
 
 
 # The verdict.

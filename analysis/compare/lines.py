@@ -90,6 +90,8 @@ def _line(sides: Sides, left: Place | None, right: Place | None, primary: bool) 
     )  # fmt: skip
     if reason := _not_compared(sides, left, right):
         return replace(blank, reason=reason)
+    if scale == "ratio" and values[0].size and not values[0].any():
+        return replace(blank, reason="A is 0")
     if reason := _not_known(sides, right, values, scale):
         return replace(blank, reason=reason, verdict="inconclusive" if primary else "not_compared")
     found = _found(sides, place, values, scale)
@@ -124,7 +126,7 @@ def _mean(values: NDArray[np.float64], scale: str) -> float | None:
 
 
 def _not_compared(sides: Sides, left: Place | None, right: Place | None) -> str:
-    """Why two numbers are not of one kind; empty where they are."""
+    """Why there is nothing to hold B against, or nothing of its kind; empty where there is."""
     if left is None:
         return "A has none"
     if right is not None and left.tokens != right.tokens:

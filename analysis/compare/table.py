@@ -22,11 +22,14 @@ VERDICTS: Final = {
     "regression": "bold red", "pass": "bold green", "inconclusive": "bold yellow", "invalid": "bold red",
     "not_compared": "dim",
 }  # fmt: skip
+FAULT: Final = 95
+"""Characters of a fault that are shown; `--json` has all."""
+
 FEW: Final = 6
 """Settings that differ and are shown; of more, their number is told."""
 
 
-def render(comparison: Comparison, console: Console, *, whole: bool = False) -> None:
+def render(comparison: Comparison, console: Console, *, whole: bool = False, brief: bool = False) -> None:
     """
     Print a comparison.
 
@@ -34,6 +37,7 @@ def render(comparison: Comparison, console: Console, *, whole: bool = False) -> 
         comparison: Of two sides.
         console: Where to.
         whole: With every exploratory line; else those of whole runs and groups that every run has.
+        brief: Of the exploratory lines only those that certainly differ.
     """
     for line in _header(comparison):
         console.print(line)
@@ -41,10 +45,12 @@ def render(comparison: Comparison, console: Console, *, whole: bool = False) -> 
     notes: list[str] = []
     console.print(_table(comparison.primary, notes, verdicts=True))
     others = [line for line in comparison.lines if not line.primary and (whole or _is_usual(line))]
-    if others:
+    shown_ones = [line for line in others if line.worse or line.better] if brief else others
+    if shown_ones:
         console.print()
-        console.print(Text("exploratory: p corrected for their number (Benjamini and Hochberg)", style="dim"))
-        console.print(_table(others, notes, verdicts=False))
+        of = f"{len(shown_ones)} of {len(others)} that certainly differ, " if brief else ""
+        console.print(Text(f"exploratory: {of}p corrected for their number (Benjamini and Hochberg)", style="dim"))
+        console.print(_table(shown_ones, notes, verdicts=False))
     for note in notes:
         console.print(Text(f"{footnote(note, notes)} {note}", style="dim"))
     for note in comparison.notes:
@@ -63,7 +69,7 @@ def _header(comparison: Comparison) -> Iterator[Text]:
         if side.unfinished:
             yield Text.assemble(("   unfinished", COLOURS["doubtful"]), f": {side.unfinished}")
         for fault in side.faults[:3]:
-            yield Text(f"   {fault}", style="dim")
+            yield Text(f"   {fault}" if len(fault) < FAULT else f"   {fault[:FAULT]}…", style="dim")
     for check in comparison.checks:
         if check.status in {"doubtful", "invalid"}:
             yield Text.assemble((f"   {check.name}", COLOURS[check.status]), f" {check.value}: {check.why}")

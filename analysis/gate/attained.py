@@ -3,13 +3,22 @@ An objective over several runs of a candidate: each run is judged by itself, and
 
 Requests of one run share what happened to that run, so pooling them would count one unlucky run many times. A run's own
 verdict errs in at most one of 20 cases; more than half of several runs err together less often than that. With two runs
-both have to miss. A single run that misses keeps an objective from being met, and leaves it undecided.
+both have to miss. A single run that misses keeps an objective from being met.
+
+What that leaves open is judged by the requests of all runs together where there are five runs or more, each request
+worth less by as much as the runs differ beyond chance.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+from scipy import special
+
+from analysis import stats
+from analysis.compare.rules import LEAST_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +26,7 @@ if TYPE_CHECKING:
     from analysis.objectives import Outcome
 
 Found = Literal["met", "missed", "undecided"]
+ONE_SIDED: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +35,8 @@ class Attained:
     One objective over the candidate's runs.
 
     Attributes:
-        verdict: `missed` in more than half of the runs; `met` in more than half and missed in none; else `undecided`.
+        verdict: `missed` in more than half of the runs; `met` in more than half and missed in none; else what the
+            requests of five runs and more say together, unless a run says the opposite; else `undecided`.
         reason: In how many runs it is what, and what is missing; empty where it is met.
         outcomes: Of each run, in their order.
     """
@@ -50,7 +61,12 @@ def over_runs(runs: Sequence[Sequence[Outcome]]) -> tuple[Attained, ...]:
 def _over(outcomes: tuple[Outcome, ...]) -> Attained:
     first = outcomes[0]
     assert all(one.text == first.text for one in outcomes)
-    verdict = _majority([one.verdict for one in outcomes])
+    found = [one.verdict for one in outcomes]
+    verdict = _majority(found)
+    if verdict == "undecided":
+        opposite = {"met": "missed", "missed": "met"}
+        together = _together(outcomes)
+        verdict = together if opposite.get(together) not in found else verdict
     return Attained(first.text, first.metric, verdict, _reason(outcomes, verdict), outcomes)
 
 
@@ -62,12 +78,55 @@ def _majority(found: Sequence[Found]) -> Found:
     return "undecided"
 
 
+def _together(outcomes: tuple[Outcome, ...]) -> Found:
+    """
+    By all requests together: undecided with fewer than five runs, and for a number of the run.
+
+    With shares s_i of n_i effective requests and their mean s, the requests are worth sum(n_i) / D, where
+    D = sum(n_i (s_i - s)^2) / (s (1 - s)) / (k - 1); where D is above 1, times (t(k - 1) / z)^2, as k runs tell it only
+    roughly.
+
+    Source: quasi-binomial dispersion; McCullagh & Nelder, Generalized Linear Models, section 4.5.
+    """
+    known = [(one.share, _worth(one)) for one in outcomes if one.share is not None and one.n]
+    needed = outcomes[0].needed
+    if len(known) < max(LEAST_RUNS, len(outcomes)) or needed is None:
+        return "undecided"
+    shares, worth = np.array(known).T
+    share = float(np.average(shares, weights=worth))
+    spread = float(np.sum(worth * (shares - share) ** 2)) / (len(known) - 1)
+    dispersion = spread / (share * (1 - share)) if 0 < share < 1 else 1.0
+    if dispersion > 1:
+        dispersion *= float(special.stdtrit(len(known) - 1, ONE_SIDED) / special.ndtri(ONE_SIDED)) ** 2
+    n = float(worth.sum()) / max(1.0, dispersion)
+    return stats.attains(share * n, n, needed)
+
+
+def _worth(one: Outcome) -> float:
+    """
+    The effective count n behind an outcome, from its share s and Wilson's interval.
+
+    With t = z^2 / n, lo + hi = (2s + t) / (1 + t).
+    """
+    assert one.share is not None
+    assert one.lo is not None
+    assert one.hi is not None
+    ends = one.lo + one.hi
+    if abs(ends - 1) < 1e-9:  # a share of one half: the interval is as wide for every way to count
+        return float(one.n)
+    z = float(special.ndtri((1 + stats.CONFIDENCE) / 2))
+    t = (2 * one.share - ends) / (ends - 1)
+    return min(float(one.n), z * z / t) if t > 0 else float(one.n)
+
+
 def _reason(outcomes: tuple[Outcome, ...], verdict: Found) -> str:
     if verdict == "met":
         return ""
-    deciding = next((one for one in outcomes if one.verdict == verdict), outcomes[0])
+    deciding = next((one for one in outcomes if one.verdict == verdict), None)
     if len(outcomes) == 1:
-        return deciding.reason
+        return outcomes[0].reason
     kinds = [one.verdict for one in outcomes]
     told = ", ".join(f"{kind} in {kinds.count(kind)}" for kind in ("met", "missed", "undecided") if kind in kinds)
-    return f"{told} of {len(outcomes)} runs" + (f"; {deciding.reason}" if deciding.verdict == verdict else "")
+    if deciding is None:
+        return f"{told} of {len(outcomes)} runs, {verdict} by all requests together"
+    return f"{told} of {len(outcomes)} runs" + (f"; {deciding.reason}" if deciding.reason else "")

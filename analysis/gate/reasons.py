@@ -56,7 +56,7 @@ def next_step(verdict: Verdict, lacking: Sequence[str]) -> str:
     if verdict.verdict == "pass":
         return ""
     if verdict.verdict == "invalid":
-        return "mend what the checks name, and run again"
+        return "mend what the checks name and play these runs again, or leave them out"
     if verdict.verdict == "regression":
         return "look at the candidate's reports; where the change is meant, make its runs the baseline"
     if undecided := [line for line in _primary(verdict) if line.verdict == "inconclusive"]:

@@ -128,6 +128,6 @@ def _shift(df: int, alpha: float, power: float) -> float:
 def _found(shift: float, df: int, alpha: float) -> float:
     """P(|T| > t) of the noncentral t distribution, t the two-sided critical value at alpha."""
     critical = float(special.stdtrit(df, 1 - alpha / 2))
-    # The tail on the other side underflows to NaN where it is as good as 0.
-    other = float(special.nctdtr(df, shift, -critical))
-    return 1 - float(special.nctdtr(df, shift, critical)) + (0.0 if math.isnan(other) else other)
+    # What underflows to NaN is as good as 0: a tail on the other side, or all that lies below a far shift.
+    own, other = (float(special.nctdtr(df, shift, end)) for end in (critical, -critical))
+    return 1 - (0.0 if math.isnan(own) else own) + (0.0 if math.isnan(other) else other)

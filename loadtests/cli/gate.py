@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from loadtests.cli.after import fail
 from loadtests.cli.stored import RunArgument
 
 if TYPE_CHECKING:
@@ -116,7 +118,8 @@ def gate(**given: Any) -> int:
     A regression is a change for the worse beyond chance, with 5 runs a side or more and corrected for the number of
     metrics; a pass is a change that is certainly below its margin; all else is inconclusive, with the runs that would
     tell. Of several candidate runs an objective is missed where more than half of them miss it by themselves, and met
-    where more than half meet it and none misses.
+    where more than half meet it and none misses; what that leaves open is judged by the requests of all runs together,
+    where there are 5 runs or more.
 
     Beside the exit code it leaves verdict.json, junit.xml and comment.md; under GitHub Actions it adds to the step's
     summary and prints annotations. The same runs give the same files.
@@ -132,7 +135,8 @@ def gate(**given: Any) -> int:
     try:
         place = files.write(verdict, folder)
     except OSError as error:
-        raise click.ClickException(f"--out {folder}: {error.strerror or error}; name another place") from None
+        text = f"--out {folder}: {error.strerror or error}; name another place"
+        return fail(text, 3 if error.errno == errno.ENOSPC else 2)
     _show(verdict, place, as_json=given["as_json"])
     _tell_github(verdict, err=given["as_json"])
     return verdict.exit_code
@@ -185,7 +189,7 @@ def _show(verdict: Verdict, place: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(files.text_of(verdict), nl=False)
     elif verdict.comparison is not None:
-        render(verdict.comparison, console)
+        render(verdict.comparison, console, brief=True)
         console.print()
     _say(verdict, console)
     click.echo(f"verdict: {os.path.relpath(place)}", err=as_json)
