@@ -8,6 +8,7 @@ end turn one of them into a plain array where arithmetic begins.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 from loadtests import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from numpy.typing import NDArray
 
@@ -33,12 +34,13 @@ OF_ARM: Final = ("model", "params", "new_connections")
 
 CHUNK_LISTS = ("chunk_gap_us", "chunk_kind", "chunk_chars")
 NOT_JUDGED: Final = frozenset({
-    "run_id", "profile", "model", "user", "first_event_ns", "http_version", "output_cap", "bytes_sent",
-    "bytes_received", "response_id", "request_id", "server_time_s", "retry_after_s",
+    "run_id", "profile", "model", "seq", "user", "conversation", "first_event_ns", "http_version", "output_cap",
+    "input_chars", "bytes_sent", "bytes_received", "response_id", "request_id", "server_time_s", "retry_after_s",
 })  # fmt: skip
 """Columns that no figure and no check rests on."""
 JUDGED: Final = frozenset(c.name for c in record.REQUEST_COLUMNS) - NOT_JUDGED - set(CHUNK_LISTS)
 """What judging a run reads."""
+AT_ONCE: Final = 4
 UNFINISHED: Final = "unfinished"
 """Why a run stopped, in the manifest of a draft: it did not, or nobody has finished it yet."""
 
@@ -130,7 +132,7 @@ def load(
     _check_files(files, path)
     manifest = _manifest(files / record.MANIFEST)
     requests = _requests(files / record.REQUESTS, chunks, columns)
-    client = _frame(_read(files / record.CLIENT, None)) if (files / record.CLIENT).is_file() else None
+    client = _client(files / record.CLIENT) if (files / record.CLIENT).is_file() else None
     return Run(folder, manifest, requests, client, files / record.REQUESTS)
 
 
@@ -168,40 +170,69 @@ def _check_version(path: Path, version: Any) -> None:
 def _requests(path: Path, chunks: bool, columns: Collection[str] | None) -> pd.DataFrame:
     skipped = () if chunks else CHUNK_LISTS
     names = [c.name for c in record.REQUEST_COLUMNS if c.name not in skipped]
-    table = _read(path, names if columns is None else [name for name in names if name in columns])
-    for name in (ADDED if columns is None else ADDED.intersection(columns)) - set(table.column_names):
+    with _opened(path) as file:
+        missing = [name for name in names if name not in file.schema_arrow.names]
+        if strange := [name for name in missing if name not in ADDED]:
+            raise RunError(f"{path}: column {strange[0]} is missing, so it is not a file of firsttoken")
+        if columns is not None:
+            return _plain(file, [name for name in names if name in columns])
+        table = _words(file.read([name for name in names if name not in missing]))
+    for name in missing:
         table = table.append_column(name, pa.nulls(table.num_rows, pa.int32()))
-    place = table.schema.get_field_index("flags")
-    if place >= 0:
-        table = table.set_column(place, "flags", pc.binary_join(table.column(place), " ").dictionary_encode())
-    return (_frame(table) if columns is None else _plain(table)).assign(row=np.arange(table.num_rows))
+    return _frame(table).assign(row=np.arange(table.num_rows))
 
 
-def _read(path: Path, columns: list[str] | None) -> pa.Table:
+def _client(path: Path) -> pd.DataFrame:
+    with _opened(path) as file:
+        return _frame(file.read())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A file of a run; what is wrong with it, also while it is being read, in one line."""
     try:
         with pq.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            _check_version(path, (schema.metadata or {}).get(b"schema_version", b"1").decode())
-            missing = [name for name in columns or () if name not in schema.names]
-            if strange := [name for name in missing if name not in ADDED]:
-                raise RunError(f"{path}: column {strange[0]} is missing, so it is not a file of firsttoken")
-            return file.read(columns and [name for name in columns if name not in missing])
+            _check_version(path, (file.schema_arrow.metadata or {}).get(b"schema_version", b"1").decode())
+            yield file
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         fix = f"if {record.PARTS}/ is still there, `firsttoken repair {path.parent}` writes it anew"
         raise RunError(f"{path}: cut short or not parquet ({reason}); {fix}") from None
 
 
-def _plain(table: pa.Table) -> pd.DataFrame:
-    """Columns as numpy has them, NaN for null; what is text becomes categories. The table is used up."""
-    for place, field in enumerate(table.schema):
-        if pa.types.is_string(field.type):
-            table = table.set_column(place, field.name, table.column(place).dictionary_encode())
-        elif pa.types.is_boolean(field.type) and table.column(place).null_count:
-            table = table.set_column(place, field.name, table.column(place).cast(pa.float32()))
-    kept = table.to_pandas(split_blocks=True, self_destruct=True)
-    assert isinstance(kept, pd.DataFrame)
-    return kept
+def _words(table: pa.Table) -> pa.Table:
+    """The flags of each row as one string, one of few."""
+    place = table.schema.get_field_index("flags")
+    if place < 0:
+        return table
+    return table.set_column(place, "flags", pc.binary_join(table.column(place), " ").dictionary_encode())
+
+
+def _plain(file: pq.ParquetFile, names: list[str]) -> pd.DataFrame:
+    """
+    Columns as numpy has them, NaN for null, words and texts as categories.
+
+    A few columns are read at once, since all of them twice, here and in Arrow, might not fit into memory.
+    """
+    n = file.metadata.num_rows
+    nothing = np.full(n, np.nan)
+    columns: dict[str, Any] = dict.fromkeys(names, nothing)
+    there = [name for name in names if name in file.schema_arrow.names]
+    for first in range(0, len(there), AT_ONCE):
+        table = _words(file.read(there[first : first + AT_ONCE]))
+        for place in range(table.num_columns):
+            column = table.column(place)
+            if column.null_count < n or pa.types.is_dictionary(column.type):
+                columns[table.column_names[place]] = _values(column)
+    return pd.DataFrame(columns | {"row": np.arange(n)}, copy=False)
+
+
+def _values(column: pa.ChunkedArray) -> Any:
+    if pa.types.is_string(column.type):
+        column = column.dictionary_encode()
+    elif pa.types.is_boolean(column.type) and column.null_count:
+        column = column.cast(pa.float32())
+    return column.to_pandas().array if pa.types.is_dictionary(column.type) else column.to_numpy()
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

@@ -65,9 +65,7 @@ class Server:
 def numbers(server: Server, rng: np.random.Generator, runs: int) -> dict[str, Array]:
     """The numbers of so many runs, each of shape (runs,)."""
     shape = runs, server.requests
-    own = np.exp(rng.normal(0, server.run_sd, (runs, 1)))
-    luck = _ar1(rng, shape, server.phi)
-    ttft = server.slower * own * (0.2 * np.exp(server.spread * luck) + _stalls(rng, shape, server.stall))
+    own, luck, ttft = _ttft(server, rng, runs)
     tpot = own * 0.01 * np.exp(0.1 * rng.standard_normal(shape) + 0.05 * luck)
     latency = ttft + tpot * rng.lognormal(4.5, 0.6, shape)
     rate = np.minimum(server.error * np.exp(rng.normal(0, 0.3, (runs, 1))), 1.0)
@@ -79,6 +77,19 @@ def numbers(server: Server, rng: np.random.Generator, runs: int) -> dict[str, Ar
         "tpot_p50": np.median(tpot, axis=1), "latency_p95": np.quantile(latency, 0.95, axis=1),
         "goodput": PER_S * good.mean(axis=1), "error_rate": failed.mean(axis=1),
     }  # fmt: skip
+
+
+def ttft(server: Server, rng: np.random.Generator, runs: int) -> Array:
+    """Every request's TTFT of so many runs, seconds, shape (runs, requests)."""
+    return _ttft(server, rng, runs)[2]
+
+
+def _ttft(server: Server, rng: np.random.Generator, runs: int) -> tuple[Array, Array, Array]:
+    """The runs' own effects, shape (runs, 1), the requests' luck and their TTFT."""
+    shape = runs, server.requests
+    own = np.exp(rng.normal(0, server.run_sd, (runs, 1)))
+    luck = _ar1(rng, shape, server.phi)
+    return own, luck, server.slower * own * (0.2 * np.exp(server.spread * luck) + _stalls(rng, shape, server.stall))
 
 
 def _ar1(rng: np.random.Generator, shape: tuple[int, int], phi: float) -> Array:

@@ -11,9 +11,11 @@ from gating import NEW, OLD, comparison, digest, errors, evidence, gate, line, o
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis import stats
 from analysis.gate import words
 from analysis.gate.attained import _worth, over_runs
 from analysis.gate.verdict import Evidence, decide
+from analysis.objectives import Outcome
 
 if TYPE_CHECKING:
     from analysis.compare.comparison import Line
@@ -165,9 +167,29 @@ def test_together_they_do_not_overrule_a_run_that_is_certain() -> None:
     assert over_runs([*runs, [outcome("missed", share=0.97, of=(96, 0.99))]])[0].verdict == "undecided"
 
 
+@pytest.mark.parametrize(
+    ("failed", "verdict"),
+    # Of 500: none leaves at most 0.76 %, 3.84 / 503.84; 5 are 1 %; 25 are 5 %, and 3.4 % at least.
+    [([0] * 5, "met"), ([1] * 5, "undecided"), ([5] * 5, "missed"), ([0, 0, 0, 0, 25], "undecided")],
+)
+def test_a_share_of_the_run_is_told_by_all_requests_too(failed: list[int], verdict: str) -> None:
+    runs = [
+        [Outcome("error_rate<1%", "error_rate", None, None, n / 100, *stats.wilson(n, 100), 100, "undecided", "")]
+        for n in failed
+    ]
+
+    assert over_runs(runs)[0].verdict == verdict
+
+
+def test_a_rate_of_the_run_is_not() -> None:
+    one = Outcome("goodput>5/s", "goodput_per_s", None, None, 9.0, 4.9, 12.0, 100, "undecided", "")
+
+    assert over_runs([[one]] * 9)[0].verdict == "undecided"
+
+
 @given(st.floats(0.51, 1), st.integers(5, 10_000))
 def test_the_effective_count_is_read_back_from_the_interval(share: float, n: int) -> None:
-    assert _worth(outcome("met", share=share, of=(n, 0.95))) == pytest.approx(n, rel=1e-3)
+    assert _worth(share, *stats.wilson(share * n, n), 10**6) == pytest.approx(n, rel=1e-3)
 
 
 # What is said.

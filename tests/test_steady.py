@@ -223,8 +223,8 @@ def test_whole_answers_are_judged_by_latency(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_overloaded_provider_makes_a_real_run_invalid(tmp_path: Path) -> None:
-    """Four places of about 0.9 s do 4.5/s; 8/s are offered for 20 s. Three runs, other arrivals each time."""
+    """Four places of about 0.9 s do 4.5/s; 8/s are offered for 20 s."""
     with process.start(("--slots", "4", "--ttft", "0.2", "--gap", "0.012")) as server:
-        for seed in ("1", "2", "3"):
-            ask(server.base_url, "--rate", "8", "--duration", "20s", "--seed", seed, cwd=tmp_path, allowed=(3,))
-            assert judged(runs.load(latest(tmp_path))).status == "invalid"
+        ask(server.base_url, "--rate", "8", "--duration", "20s", cwd=tmp_path, allowed=(3,))
+
+    assert judged(runs.load(latest(tmp_path))).status == "invalid"

@@ -10,7 +10,7 @@ import numpy as np
 from analysis import sources, stats
 from analysis.checks.rule import Check, Evidence, Rule, percentile
 from analysis.derived import is_ok, is_stream
-from analysis.runs import flagged, is_later_turn, numbers, seconds, where
+from analysis.runs import flagged, is_later_turn, numbers, seconds, some, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ LEAST_COUNTED: Final = 10
 def certified(seen: Evidence) -> Check:
     """13: how far up percentiles are printed."""
     rule = Rule(13, "highest percentile printed", "", 0.0, None, limit="as the answers allow")
-    latency = numbers(seen.rows[is_ok(seen.rows)], "latency_s")
+    latency = numbers(seen.rows, "latency_s")[is_ok(seen.rows)]
     latency = latency[~np.isnan(latency)]
     worth = {p: _worth(latency, p) for p in stats.LADDER if p > 0.5}
     n = latency.size
@@ -69,13 +69,17 @@ TIMEOUTS: Final = {
     "timeout_total": "latency_s",
 }  # fmt: skip
 """Each way to give up on an answer, and the metric whose longest values it cuts off."""
+OF_TIMEOUTS: Final = (
+    "outcome", "error_kind", "ttft_s", "max_gap_s", "latency_s", "scheduled_ns", "headers_ns", "last_token_ns",
+    "end_ns",
+)  # fmt: skip
 NEAR: Final = 2.0
 
 
 def timeouts(seen: Evidence) -> Check:
     """15: waits that were cut short where the highest percentile printed would have been."""
     advice = "The longest waits were cut off by a timeout, so the tail is longer than it looks: give more time."
-    sent = seen.rows[is_ok(seen.rows) | where(seen.rows, "outcome", "error", "lost")]
+    sent = some(seen.rows, where(seen.rows, "outcome", "ok", "error", "lost"), *OF_TIMEOUTS)
     latency = numbers(sent[is_ok(sent)], "latency_s")
     p = stats.highest_supported(int((~np.isnan(latency)).sum()))
     rule = Rule(15, f"timeouts, against {percentile(p)}", advice, 0.0, 100 * (1 - p), " %")
@@ -134,7 +138,8 @@ def cached(seen: Evidence) -> Check:
     rule = Rule(17, "cached prompt tokens", advice, 1.0, 10.0, " %")
     if str(seen.run.plan.get("arrivals") or "").startswith("trace:"):
         return rule.skip("a trace's prompts may share their beginnings")
-    first = seen.rows[~is_later_turn(seen.rows) & ~where(seen.rows, "workload", *_warm(seen.run.plan))]
+    cold = ~is_later_turn(seen.rows) & ~where(seen.rows, "workload", *_warm(seen.run.plan))
+    first = some(seen.rows, cold, "cached_tokens", "input_tokens")
     if first.empty and len(seen.rows):
         return rule.skip("prompts are meant to be cached")
     known = first[~np.isnan(numbers(first, "cached_tokens")) & (numbers(first, "input_tokens") > 0)]
@@ -158,12 +163,12 @@ def duplicates(seen: Evidence) -> Check:
     rule = Rule(18, "duplicate prompts", advice, 1.0, 20.0, " %")
     if str(seen.run.plan.get("arrivals") or "").startswith("trace:"):
         return rule.skip("a trace's prompts may come again")
-    asked = seen.all[~is_later_turn(seen.all) & ~where(seen.all, "outcome", "unsent")]
-    new = asked[~where(asked, "workload", *_warm(seen.run.plan))]
-    if new.empty and len(asked):
+    asked = ~is_later_turn(seen.all) & ~where(seen.all, "outcome", "unsent")
+    new = asked & ~where(seen.all, "workload", *_warm(seen.run.plan))
+    if asked.any() and not new.any():
         return rule.skip("prompts are meant to be cached")
-    known = new[new["prompt_hash"].notna()]
-    again = known.duplicated(["workload", "prompt_hash"]).to_numpy()
+    known = some(seen.all, new, "workload", "prompt_hash").dropna()
+    again = known["prompt_hash"].duplicated().to_numpy()
     files = where(known, "workload", *_of_files(seen.run.plan))
     check = rule.judge_share(int((again & ~files).sum()), len(known))
     if n := int((again & files).sum()):
@@ -181,7 +186,7 @@ def usage(seen: Evidence) -> Check:
     """19: where token counts are from."""
     advice = "Token counts come from several sources: TPOT and tokens/s are split by them."
     rule = Rule(19, "answers without usage", advice, 1.0, 1.0, " %")
-    ok = seen.rows[is_ok(seen.rows)]
+    ok = some(seen.rows, is_ok(seen.rows), "tokens_from")
     missing = int((~where(ok, "tokens_from", *sources.TOLD)).sum())
     if len(ok) and missing == len(ok):
         value = f"100 % ({missing} of {missing})"
@@ -202,7 +207,8 @@ def counted(seen: Evidence) -> Check:
     rule = Rule(31, "token counts, tokenizer off usage by", advice, 30.0, None, " %")
     if not seen.run.plan.get("tokenizer"):
         return rule.skip("no --tokenizer to count with")
-    told = seen.rows[is_ok(seen.rows) & where(seen.rows, "tokens_from", *sources.TOLD)]
+    by_usage = is_ok(seen.rows) & where(seen.rows, "tokens_from", *sources.TOLD)
+    told = some(seen.rows, by_usage, "counted_tokens", "output_tokens")
     ours, theirs = numbers(told, "counted_tokens"), numbers(told, "output_tokens")
     both = ~np.isnan(ours) & (theirs > 0)
     n = int(both.sum())
@@ -226,7 +232,8 @@ def buffered(seen: Evidence) -> Check:
     rule = Rule(29, "buffered streams", advice, 5.0, 50.0, " %")
     if (seen.run.manifest.get("profile") or {}).get("bursts"):
         return rule.skip("this provider is known to send whole streams in one piece")
-    streams = seen.rows[is_stream(seen.rows) & is_ok(seen.rows)]
+    columns = ("chunks", "output_tokens", "first_token_ns", "last_token_ns", "flags")
+    streams = some(seen.rows, is_stream(seen.rows) & is_ok(seen.rows), *columns)
     chunks, tokens = numbers(streams, "chunks"), numbers(streams, "output_tokens")
     took = seconds(streams, "last_token_ns") - seconds(streams, "first_token_ns")
     with np.errstate(divide="ignore", invalid="ignore"):

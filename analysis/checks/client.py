@@ -21,7 +21,7 @@ from analysis.checks.rule import (
     supported_quantile,
 )
 from analysis.derived import is_stream
-from analysis.runs import numbers, seconds
+from analysis.runs import numbers, seconds, some
 from analysis.window import is_burst
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def shared_reads(seen: Evidence) -> Check:
     """9: token events whose stamp is an upper bound because their reader came late."""
     advice = "Reads merged in a client that was late: TTFT and gaps of these are upper bounds; " + relief(seen.run)
     rule = Rule(9, "streams with merged reads", advice, 5.0, None, " %")
-    streams = seen.rows[is_stream(seen.rows) & ~np.isnan(seconds(seen.rows, "first_token_ns"))]
+    came = is_stream(seen.rows) & ~np.isnan(seconds(seen.rows, "first_token_ns"))
+    streams = some(seen.rows, came, "wake_lag_max_us", "shared_reads", "worker")
     late = numbers(streams, "wake_lag_max_us")
     if len(streams) and np.all(np.isnan(late)):
         return rule.skip("user clock: who merged them cannot be told; the event loop's lag says if the client was late")

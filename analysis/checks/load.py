@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis import series, stats, steady
 from analysis.checks.rule import CAPPED, Check, Evidence, Rule, is_new_connection, relief
-from analysis.runs import flagged, is_later_turn, numbers, seconds, where
+from analysis.runs import flagged, is_later_turn, numbers, seconds, some, where
 from analysis.units import digits
 from analysis.window import LEAST_S, changes, held_back_by_stop
 
@@ -28,7 +28,7 @@ def unsent(seen: Evidence) -> Check:
     advice = "The load was less than planned: the provider asked for a pause, a budget held, or the run was stopped."
     rule = Rule(3, "unsent arrivals", advice, 0.0, 0.1, " %")
     behind = flagged(seen.all, "turn_failed")
-    meant = seen.all[~held_back_by_stop(seen.run, seen.all) & ~behind]
+    meant = some(seen.all, ~held_back_by_stop(seen.run, seen.all) & ~behind, "outcome")
     n = int(behind.sum())
     note = f"Left out: {n:,} turn{'s' if n > 1 else ''} behind one that failed or was given up." if n else ""
     return rule.judge_share(int(where(meant, "outcome", "unsent").sum()), len(meant), slack=0, note=note)
@@ -40,7 +40,8 @@ def rate(seen: Evidence) -> Check:
     rule = Rule(4, "rate sent, off the plan by", advice, 1.0, 3.0, " %")
     if not seen.run.is_open:
         return rule.skip("closed loop: the answers set the rate")
-    meant = seen.all[~held_back_by_stop(seen.run, seen.all) & ~is_later_turn(seen.all)]
+    columns = ("flags", "scheduled_ns", "started_ns", "sent_ns")
+    meant = some(seen.all, ~held_back_by_stop(seen.run, seen.all) & ~is_later_turn(seen.all), *columns)
     if flagged(meant, CAPPED).any():
         return rule.skip("--max-in-flight had arrivals wait, see there")
     scheduled, sent = seconds(meant, "scheduled_ns"), seconds(meant, "sent_ns")

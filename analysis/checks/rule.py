@@ -5,7 +5,7 @@ The checks themselves are in `client`, `host`, `load`, `answers` and `completene
 
 A percentile is judged only as far up as the count of values supports it, and a share only from a few cases on, so that
 one late wake-up in a short run on a busy machine decides nothing. A check that needs more data than the run has is
-`not_judged`, which is no fault. Limits are those of `method.md` section 6 where it has them.
+`not_judged`, which is no fault.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Check:
     One check of a run.
 
     Attributes:
-        number: Of `method.md` section 6; gaps are checks that need data not recorded yet.
+        number: From 1 to 32; those of two sides against each other are in `compare.checks`.
         value: What was seen, with its unit.
         limit: What it may be.
         why: What it means and what to do about it; for `not_judged`, what is missing.

@@ -1,8 +1,8 @@
 """
 The checks of two sides against each other: did both do the same work, in an order that decides nothing?
 
-Limits are those of `method.md` section 6. A difference is judged by its size only where it is beyond three standard
-errors of the runs, or of the one run's own interval: answers of a few hundred requests differ by chance too.
+A difference is judged by its size only where it is beyond three standard errors of the runs, or of the one run's own
+interval: answers of a few hundred requests differ by chance too.
 """
 
 from __future__ import annotations

@@ -25,9 +25,10 @@ LEAST_SESSIONS: Final = 5
 """Past sessions of a baseline from which on they give a noise band."""
 
 LEAST_EFFECT: Final = 0.02
-"""What is no regression however certain it is; for shares this part of 20 points: 0.4."""
+"""What is no regression however certain it is, unless a margin was given."""
 
 LEAST_POINTS: Final = 0.004
+"""The same of shares: 0.4 points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,10 @@ class Rules:
         return 0.05 if place.what in {"", "p50"} else 0.10
 
     def least(self, place: Place) -> float:
-        """The least effect that may be called a regression."""
+        """The least effect that may be called a regression: the margin that somebody gave, else what is usual."""
+        said = self.margins.get(bare(place))
+        if said is not None:
+            return said
         return min(self.margin(place), LEAST_POINTS if is_share(place) else LEAST_EFFECT)
 
 

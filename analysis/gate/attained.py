@@ -19,11 +19,13 @@ from scipy import special
 
 from analysis import stats
 from analysis.compare.rules import LEAST_RUNS
+from analysis.metrics import BY_NAME
+from analysis.objectives import parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.objectives import Outcome
+    from analysis.objectives import Objective, Outcome
 
 Found = Literal["met", "missed", "undecided"]
 ONE_SIDED: Final = 0.95
@@ -80,7 +82,7 @@ def _majority(found: Sequence[Found]) -> Found:
 
 def _together(outcomes: tuple[Outcome, ...]) -> Found:
     """
-    By all requests together: undecided with fewer than five runs, and for a number of the run.
+    By all requests together; undecided with fewer than five runs, and for a number of the run that is no share.
 
     With shares s_i of n_i effective requests and their mean s, the requests are worth sum(n_i) / D, where
     D = sum(n_i (s_i - s)^2) / (s (1 - s)) / (k - 1); where D is above 1, times (t(k - 1) / z)^2, as k runs tell it only
@@ -88,9 +90,9 @@ def _together(outcomes: tuple[Outcome, ...]) -> Found:
 
     Source: quasi-binomial dispersion; McCullagh & Nelder, Generalized Linear Models, section 4.5.
     """
-    known = [(one.share, _worth(one)) for one in outcomes if one.share is not None and one.n]
-    needed = outcomes[0].needed
-    if len(known) < max(LEAST_RUNS, len(outcomes)) or needed is None:
+    term = parse(outcomes[0].text)
+    known = [found for one in outcomes if (found := _counted(one, term)) is not None]
+    if len(known) < max(LEAST_RUNS, len(outcomes)):
         return "undecided"
     shares, worth = np.array(known).T
     share = float(np.average(shares, weights=worth))
@@ -99,24 +101,39 @@ def _together(outcomes: tuple[Outcome, ...]) -> Found:
     if dispersion > 1:
         dispersion *= float(special.stdtrit(len(known) - 1, ONE_SIDED) / special.ndtri(ONE_SIDED)) ** 2
     n = float(worth.sum()) / max(1.0, dispersion)
-    return stats.attains(share * n, n, needed)
+    return _of_run(term, share, n) if term.p is None else stats.attains(share * n, n, term.p)
 
 
-def _worth(one: Outcome) -> float:
+def _of_run(term: Objective, share: float, n: float) -> Found:
+    """A share of the run: met or missed where its whole interval is on one side of the limit."""
+    lo, hi = stats.wilson(share * n, n)
+    below, above = hi < term.limit, lo > term.limit
+    met, missed = (below, above) if term.op == "<" else (above, below)
+    return "met" if met else "missed" if missed else "undecided"
+
+
+def _counted(one: Outcome, term: Objective) -> tuple[float, float] | None:
+    """A run's share and the effective count behind it; None where it has none."""
+    if term.p is None and BY_NAME[term.metric].unit != "share":
+        return None
+    share = one.value if term.p is None else one.share
+    if share is None or one.lo is None or one.hi is None or not one.n:
+        return None
+    return share, _worth(share, one.lo, one.hi, one.n)
+
+
+def _worth(share: float, lo: float, hi: float, n: int) -> float:
     """
-    The effective count n behind an outcome, from its share s and Wilson's interval.
+    The effective count behind a share s, at most n, from Wilson's interval.
 
-    With t = z^2 / n, lo + hi = (2s + t) / (1 + t).
+    With t = z^2 / effective count, lo + hi = (2s + t) / (1 + t).
     """
-    assert one.share is not None
-    assert one.lo is not None
-    assert one.hi is not None
-    ends = one.lo + one.hi
-    if abs(ends - 1) < 1e-9:  # a share of one half: the interval is as wide for every way to count
-        return float(one.n)
+    ends = lo + hi
+    if abs(ends - 1) < 1e-9:  # a share of one half: its interval is around it however wide it is
+        return float(n)
     z = float(special.ndtri((1 + stats.CONFIDENCE) / 2))
-    t = (2 * one.share - ends) / (ends - 1)
-    return min(float(one.n), z * z / t) if t > 0 else float(one.n)
+    t = (2 * share - ends) / (ends - 1)
+    return min(float(n), z * z / t) if t > 0 else float(n)
 
 
 def _reason(outcomes: tuple[Outcome, ...], verdict: Found) -> str:
