@@ -17,7 +17,8 @@ from test_campaign import invoke
 
 from analysis import runs
 from loadtests import manifest, profiles, record
-from loadtests.cli.judge import _is_drafted, compare, report, summary
+from loadtests.cli.drafts import is_drafted
+from loadtests.cli.judge import compare, report, summary
 from loadtests.finish import draft, finish
 from loadtests.plan import Arm, Plan
 from loadtests.sink import Sink
@@ -124,7 +125,7 @@ def test_a_run_goes_on_beside_its_drafts(playing: Playing, tmp_path: Path) -> No
     assert manifest.read(playing.path)["stop"] is None
     with pytest.raises(FileNotFoundError, match="the run is finished"):
         draft(playing.path, tmp_path / "d")
-    assert not _is_drafted(playing.path, tmp_path / "d")
+    assert not is_drafted(playing.path, tmp_path / "d")
 
 
 def test_the_draft_of_a_killed_run_is_what_repair_makes_of_it(playing: Playing, tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ def test_a_draft_without_room_is_one_line(playing: Playing, tmp_path: Path) -> N
     (tmp_path / "d" / f"{record.REQUESTS}.tmp").symlink_to("/dev/full")
 
     with pytest.raises(click.ClickException, match=r"no room for .*: make room, or name another place in \$TMPDIR"):
-        _is_drafted(playing.path, tmp_path / "d")
+        is_drafted(playing.path, tmp_path / "d")
 
 
 @pytest.mark.parametrize(("killed", "told"), [(False, "the run is on: 40 of 80 rows"), (True, "the run was killed")])

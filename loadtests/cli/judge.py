@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
+from loadtests.cli.drafts import drafts
 from loadtests.cli.stored import RunArgument, url_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable
 
     from rich.console import Console
 
@@ -36,8 +35,8 @@ def judged_of(
     from analysis.groups import USUAL
     from analysis.summary import judge
 
-    with _drafts([path]) as drafts:
-        return [judge(run, objectives, (*USUAL, *by)) for run in runs_of(path, chunks, drafts)]
+    with drafts([path]) as kept:
+        return [judge(run, objectives, (*USUAL, *by)) for run in runs_of(path, chunks, kept)]
 
 
 def digests_of(paths: Iterable[Path], objectives: Objectives | None = None) -> list[Digest]:
@@ -45,41 +44,8 @@ def digests_of(paths: Iterable[Path], objectives: Objectives | None = None) -> l
     from analysis.compare import sides
 
     paths = list(paths)
-    with _drafts(paths) as drafts:
-        return sides.read(paths, objectives, drafts)
-
-
-@contextmanager
-def _drafts(paths: Iterable[Path]) -> Iterator[dict[Path, Path]]:
-    """By the directory of each unfinished run that RUN arguments stand for, the files of its state so far."""
-    from analysis.compare.sides import run_folders
-    from analysis.runs import is_unfinished
-
-    found = [run for path in paths for run in run_folders(path) if is_unfinished(run)]
-    if not found:
-        yield {}
-        return
-    with TemporaryDirectory(prefix="firsttoken-") as folder:
-        places = {run: Path(folder, str(number)) for number, run in enumerate(found)}
-        yield {run.resolve(): into for run, into in places.items() if _is_drafted(run, into)}
-
-
-def _is_drafted(run: Path, into: Path) -> bool:
-    """Draft an unfinished run; False where it was finished meanwhile."""
-    from analysis.runs import is_unfinished
-    from loadtests.finish import draft
-    from loadtests.sink import DiskFullError
-
-    try:
-        draft(run, into)
-    except DiskFullError as error:
-        fix = "make room, or name another place in $TMPDIR"
-        raise click.ClickException(f"{error.strerror}: {run} is unfinished and needs it to be judged: {fix}") from None
-    except (OSError, ValueError):
-        if is_unfinished(run):
-            raise
-        return False
-    return True
+    with drafts(paths) as kept:
+        return sides.read(paths, objectives, kept)
 
 
 def show(judged: list[Judged], *, whole: bool = False) -> None:
@@ -206,8 +172,8 @@ def _drawn(path: Path) -> list[Path]:
     from analysis.campaign import runs_of
     from analysis.summary import judge
 
-    with _drafts([path]) as drafts:
-        return write_all([judge(run) for run in runs_of(path, drafts=drafts)], report=True)
+    with drafts([path]) as kept:
+        return write_all([judge(run) for run in runs_of(path, drafts=kept)], report=True)
 
 
 @click.command()
