@@ -25,6 +25,7 @@ class Facts:
         client: How much of its calibrated limit the load generator used, as a phrase.
         spent: What the run took of the provider, in tokens and money, as a phrase; empty where nothing was counted.
         unfinished: How far a run is that is on or was killed; empty for a finished one.
+        answered: The models that its answers name, the first few of many.
         settings: What a comparison holds constant, flat, dotted names to values.
     """
 
@@ -44,6 +45,7 @@ class Facts:
     arm: str = ""
     workload: str = ""
     unfinished: str = ""
+    answered: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -69,6 +71,7 @@ def of(run: Run) -> Facts:
         arm=run.arm,
         workload=load.workload(run.plan),
         unfinished=run.unfinished,
+        answered=tuple(sorted(str(word) for word in run.requests["model_answered"].dropna().unique())[:8]),
         labels={str(key): str(value) for key, value in (manifest.get("labels") or {}).items()},
         settings=_settings(run),
     )

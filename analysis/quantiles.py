@@ -109,7 +109,7 @@ def _digest(about: dict[str, Any], rows: list[dict[str, Any]]) -> Digest:
 def _facts(told: dict[str, Any]) -> Facts:
     """Circumstances; text that nobody told is empty."""
     blank: dict[str, Any] = {one.name: "" for one in fields(Facts) if one.type == "str"} | {"seed": None}
-    return Facts(**blank | _known(Facts, told) | {"argv": tuple(told.get("argv") or ())})
+    return Facts(**blank | _known(Facts, told) | {name: tuple(told.get(name) or ()) for name in ("argv", "answered")})
 
 
 def _known(kind: type[Facts | Check], told: dict[str, Any]) -> dict[str, Any]:

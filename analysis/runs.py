@@ -34,13 +34,14 @@ OF_ARM: Final = ("model", "params", "new_connections")
 
 CHUNK_LISTS = ("chunk_gap_us", "chunk_kind", "chunk_chars")
 NOT_JUDGED: Final = frozenset({
-    "run_id", "profile", "model", "seq", "user", "conversation", "first_event_ns", "http_version", "output_cap",
+    "run_id", "profile", "model", "seq", "user", "first_event_ns", "http_version", "output_cap",
     "input_chars", "bytes_sent", "bytes_received", "response_id", "request_id", "server_time_s", "retry_after_s",
 })  # fmt: skip
 """Columns that no figure and no check rests on."""
 JUDGED: Final = frozenset(c.name for c in record.REQUEST_COLUMNS) - NOT_JUDGED - set(CHUNK_LISTS)
 """What judging a run reads."""
 AT_ONCE: Final = 4
+FEW: Final = 8
 UNFINISHED: Final = "unfinished"
 """Why a run stopped, in the manifest of a draft: it did not, or nobody has finished it yet."""
 
@@ -279,9 +280,14 @@ def flagged(frame: pd.DataFrame, *flags: str) -> NDArray[np.bool_]:
 def _by_word(column: pd.Series[Any], is_one: Callable[[Any], bool]) -> NDArray[np.bool_]:
     """Where a column's value is one of those asked for, each different value being asked once; null is none."""
     values = column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype("category")
-    # One place more than there are categories: that of the code -1, which is null.
-    chosen = np.array([*(is_one(value) for value in values.cat.categories), False], dtype=np.bool_)
-    return np.asarray(chosen[values.cat.codes.to_numpy()])
+    codes = values.cat.codes.to_numpy()
+    chosen = [code for code, value in enumerate(values.cat.categories) if is_one(value)]
+    if len(chosen) > FEW:
+        return np.asarray(np.isin(codes, chosen))
+    found = np.zeros(codes.size, dtype=np.bool_)
+    for code in chosen:
+        found |= codes == code
+    return found
 
 
 def is_later_turn(frame: pd.DataFrame) -> NDArray[np.bool_]:

@@ -78,12 +78,11 @@ def quantile_per_bin(moments: Array, values: Array, edges: Array, p: float) -> A
 
 
 def _area(began: Array, weight: Array, edges: Array) -> Array:
-    """At each edge t, the sum over all i that began before of weight[i] * (t - began[i]); by prefix sums."""
-    order = np.argsort(began)
-    began, weight = began[order], weight[order]
+    """At each edge t, the sum over all i that began before of weight[i] * (t - began[i]); by sums over bins."""
     finite = np.isfinite(began)
-    began, weight = began[finite], weight[finite]
-    slope = np.concatenate([[0.0], np.cumsum(weight)])
-    moment = np.concatenate([[0.0], np.cumsum(weight * began)])
-    place = np.searchsorted(began, edges)
-    return np.asarray(slope[place] * edges - moment[place], dtype=np.float64)
+    began, weight = (began, weight) if finite.all() else (began[finite], weight[finite])
+    # The first edge that lies behind each; those behind all of them count nowhere.
+    place = np.searchsorted(edges, began, side="right")
+    slope = np.cumsum(np.bincount(place, weight, edges.size + 1)[:-1])
+    moment = np.cumsum(np.bincount(place, weight * began, edges.size + 1)[:-1])
+    return np.asarray(slope * edges - moment, dtype=np.float64)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from analysis import series
-from analysis.runs import flagged, is_later_turn, seconds, where
+from analysis.runs import flagged, is_later_turn, seconds, some, where
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,13 +184,14 @@ def _whole(run: Run) -> Window:
     count as one for the gap, and later turns of conversations not at all. Closed loop: for the planned duration. To the
     last end where there is neither gap nor duration, or a closed loop stopped early.
     """
-    frame = run.requests[where(run.requests, "phase", "measure") & ~held_back_by_stop(run, run.requests)]
+    meant = where(run.requests, "phase", "measure") & ~held_back_by_stop(run, run.requests)
+    frame = some(run.requests, meant, "scheduled_ns", "end_ns", "turn")
     if frame.empty:
         return Window(0.0, 0.0, cut=False, reason="no request was measured")
     scheduled, end = seconds(frame, "scheduled_ns"), seconds(frame, "end_ns")
     moments = np.unique(scheduled[~is_later_turn(frame)]) if run.is_open else scheduled
     moments = moments if moments.size else scheduled
-    first, last, over = moments.min(), moments.max(), np.fmax.reduce([*end, scheduled.max()])
+    first, last, over = moments.min(), moments.max(), np.fmax(np.fmax.reduce(end), scheduled.max())
     duration = run.plan.get("duration_s") or sum(stage["duration_s"] or 0 for stage in run.plan.get("stages") or ())
     if run.is_open and last > first:
         stop = last + (last - first) / (moments.size - 1)

@@ -50,6 +50,18 @@ def test_cpu_time_that_was_stolen_or_withheld(tmp_path: Path, values: dict[str, 
     assert why in check.why
 
 
+@pytest.mark.parametrize(("seconds", "bad", "status"), [(20, 5, "ok"), (20, 11, "invalid"), (80, 5, "doubtful")])
+def test_a_bad_second_or_two_of_a_short_run_are_noise(tmp_path: Path, seconds: int, bad: int, status: str) -> None:
+    """A quarter of 20 seconds may lose 20 %; of 80 it is the mean that counts, 1.25 %."""
+    path = synthetic.write(tmp_path / "r")
+    rows = synthetic.client(seconds, steal=0.0).to_pylist()
+    for row in rows[:bad]:
+        row["steal"] = 0.2
+    pq.write_table(pa.Table.from_pylist(rows, schema=record.client_schema()), path / record.CLIENT)
+
+    assert judged(path)[0].status == status
+
+
 @pytest.mark.parametrize(
     ("values", "status", "value"),
     [

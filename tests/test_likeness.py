@@ -52,8 +52,11 @@ def test_what_was_to_be_held_constant_is_refused_by_its_name(setting: str, value
 
 @pytest.mark.parametrize(
     "setting",
-    ["model", "profile.base_url", "profile.headers.x", "plan.params.temperature", "labels.commit", "versions.firsttoken",
-     "host.node", "host.kernel", "hashes.schedule", "hashes.prompts", "plan.workers", "plan.budget_cost"],
+    [
+        "model", "profile.base_url", "profile.headers.x", "plan.params.temperature", "labels.commit",
+        "versions.firsttoken", "host.node", "host.kernel", "hashes.schedule", "hashes.prompts", "plan.workers",
+        "plan.budget_cost",
+    ],
 )  # fmt: skip
 def test_what_a_comparison_is_about_may_differ_and_is_shown(setting: str) -> None:
     other = runs({setting: "x"})
@@ -73,7 +76,9 @@ def test_what_a_comparison_is_about_may_differ_and_is_shown(setting: str) -> Non
         ((1,), (2,), False),
     ],
 )
-def test_seeds_are_alike_where_one_side_has_no_other_ones(a: tuple[int, ...], b: tuple[int, ...], is_alike: bool) -> None:
+def test_seeds_are_alike_where_one_side_has_no_other_ones(
+    a: tuple[int, ...], b: tuple[int, ...], is_alike: bool
+) -> None:
     left, right = runs({}, a), runs({}, b)
     refuse(left, right, {"seed"})
     if is_alike:

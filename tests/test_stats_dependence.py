@@ -77,3 +77,23 @@ def test_the_unit_does_not_matter(values: NDArray[np.float64], by: float, off: f
     assert stats.effective_count(values[::-1]) == pytest.approx(found)
     if abs(autocorrelation(values[np.newaxis])[1:] - 1.96 / np.sqrt(values.size)).min(initial=1) > 1e-9:
         assert stats.effective_count(values * by + off) == pytest.approx(found)
+
+
+def test_a_few_hits_in_one_stretch_count_as_few() -> None:
+    """
+    7 hits among 640, all within 32 neighbours: counts 7, 0, .. 0 over 20 stretches of 32.
+
+    c = 0.35, their variance 7^2 / 20 x 20/19 - 0.35^2 x 20/19 = 2.45; D = 2.45 / (32 p (1 - p)) with p = 7/640: 7.08.
+    """
+    hits = np.zeros(640, dtype=bool)
+    hits[[320, 325, 331, 336, 340, 346, 351]] = True
+
+    assert stats.effective_count(hits) == pytest.approx(640 / 7.08, rel=0.01)
+
+
+def test_a_few_hits_by_chance_count_in_full() -> None:
+    """1 series in 100 is taken for crowded, and in 6 two of the few hits are neighbours, which is beyond the band."""
+    rng = np.random.default_rng(5)
+    full = [stats.effective_count(rng.random(640) < 0.01) == 640 for _ in range(1000)]
+
+    assert np.mean(full) > 0.9

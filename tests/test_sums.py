@@ -64,9 +64,11 @@ def test_what_ends_inside_was_carried_wherever_it_began(tmp_path: Path) -> None:
 
 
 def test_what_was_lost_is_an_error_and_what_was_never_sent_is_none(tmp_path: Path) -> None:
-    """ok 2, error 1, lost 1: 2 of 4; unsent and cancelled are in neither, but none of them was good: 2 of 6."""
+    """Two ok, an error and one lost: 2 of 4; unsent and cancelled are in neither, but none of them was good: 2 of 6."""
     kinds = ["ok", "ok", "error", "lost", "unsent", "cancelled"]
-    rows = [row(i, float(i), outcome=kind, error_kind="reset" if kind == "error" else None) for i, kind in enumerate(kinds)]
+    rows = [
+        row(i, float(i), outcome=kind, error_kind="reset" if kind == "error" else None) for i, kind in enumerate(kinds)
+    ]
 
     assert value(tmp_path, rows, "error_rate") == 0.5
     assert value(tmp_path, rows, "attainment") == pytest.approx(2 / 6)

@@ -10,7 +10,8 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import metrics, runs, series, window
+from analysis import digest, runs, series, window
+from analysis.summary import judge
 from loadtests import record
 
 if TYPE_CHECKING:
@@ -126,6 +127,12 @@ def test_a_closed_loop_window_is_the_planned_duration(tmp_path: Path, length: di
     assert found.length_s == pytest.approx(10.0)
 
 
+def arrivals_per_s(run: runs.Run) -> float | None:
+    """What its digest says."""
+    found = digest.of(judge(run)).numbers
+    return next((one.value for place, one in found.items() if place.metric == "arrivals_per_s"), None)
+
+
 def write_plan(path: Path, recipe: synthetic.Recipe, **plan: object) -> runs.Run:
     """A run of the recipe with these keys in its plan."""
     recipe.manifest = {"plan": synthetic.manifest_of(recipe, recipe.n)["plan"] | plan}
@@ -145,7 +152,7 @@ def test_later_turns_do_not_stretch_the_window(tmp_path: Path) -> None:
     assert (found.start_s, found.end_s) == pytest.approx((0.125, 20.125))
     assert len(found.rows(run.requests)) == 160 - 24
     assert found.reason.endswith("; 24 later turns behind its end are not judged")
-    assert metrics.arrivals_per_s(run.requests, found) == pytest.approx(2.0)
+    assert arrivals_per_s(run) == pytest.approx(2.0)
 
 
 def test_a_burst_is_judged_to_its_last_end_and_has_no_arrival_rate(tmp_path: Path) -> None:
@@ -157,7 +164,7 @@ def test_a_burst_is_judged_to_its_last_end_and_has_no_arrival_rate(tmp_path: Pat
 
     assert (found.start_s, found.end_s) == (0.0, runs.seconds(run.requests, "end_ns").max())
     assert "no rate of arrivals" in found.reason
-    assert metrics.arrivals_per_s(run.requests, found) is None
+    assert arrivals_per_s(run) is None
     assert len(found.rows(run.requests)) == 20
 
 
@@ -171,7 +178,7 @@ def test_groups_at_one_instant_are_one_moment_of_the_window(tmp_path: Path) -> N
     found = window.find(run)
 
     assert found.length_s == pytest.approx(20.0)
-    assert metrics.arrivals_per_s(run.requests, found) == pytest.approx(8.0)
+    assert arrivals_per_s(run) == pytest.approx(8.0)
 
 
 @pytest.mark.parametrize("plan", [{"stages": [{"kind": "rate", "start": 1, "end": 40}]}, {"arrivals": "trace:a.csv"}])
@@ -200,7 +207,7 @@ def test_what_holds_the_load_is_load_and_never_judged(tmp_path: Path) -> None:
     assert found.end_s == pytest.approx(78.05)
     assert found.rows(run.requests)["seq"].max() == 1559
     assert series.in_flight(run.requests, behind)[0] > series.in_flight(found.rows(run.requests), behind)[0] + 2
-    assert metrics.arrivals_per_s(run.requests, found) == pytest.approx(20.0, rel=0.01)
+    assert arrivals_per_s(run) == pytest.approx(20.0, rel=0.01)
 
 
 def test_turns_that_a_stop_kept_from_coming_are_its_own(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def timeline(canvas: Canvas, run: Run, summary: Summary) -> None:
     if not len(frame):
         canvas.say("The run over time", "No request was recorded.")
         return
-    last = float(np.fmax.reduce([*end, *scheduled]))
+    last = float(np.fmax(np.fmax.reduce(end), scheduled.max()))
     width = bin_width(last)
     edges = np.arange(0, last + width, width)
     edges = edges if edges.size > 1 else np.array([0.0, width])

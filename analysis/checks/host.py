@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from analysis import stats
 from analysis.checks import workers
 from analysis.checks.answers import TIMEOUTS
 from analysis.checks.rule import NO_CLIENT, Check, Evidence, Rule
@@ -13,6 +14,8 @@ from analysis.runs import flagged, numbers, seconds, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 SLACK: Final = 5
 """Segments sent again, or connections reset, that any network may have in a short run."""
@@ -30,7 +33,7 @@ def withheld(seen: Evidence) -> Check:
         return rule.skip(NO_CLIENT)
     number = numbers(seen.client, "worker")
     of = {
-        name: workers.each(100 * numbers(seen.client, column), number, lambda own: float(own.mean()))
+        name: workers.each(100 * numbers(seen.client, column), number, _usual)
         for name, column in (("stolen by the host", "steal"), ("withheld by a quota", "throttled"))
     }
     of = {name: found for name, found in of.items() if found}
@@ -39,6 +42,12 @@ def withheld(seen: Evidence) -> Check:
     which = max(of, key=lambda name: max(of[name].values()))
     worst = max(of[which].values())
     return workers.located(rule.judge(worst, which if worst else ""), rule, seen.run, of[which])
+
+
+def _usual(seconds_of: NDArray[np.float64]) -> float:
+    """The mean over the seconds; of fewer than 59 the median where that is less: a bad second or two are noise."""
+    mean = float(seconds_of.mean())
+    return mean if seconds_of.size >= stats.least_count(0.95) else min(mean, float(np.median(seconds_of)))
 
 
 def network(seen: Evidence) -> Check:

@@ -147,15 +147,28 @@ def _percent(share: float) -> str:
 
 def makers(a: Sequence[Digest], b: Sequence[Digest]) -> Check:
     """26: who measured, and who answered, by name and version."""
-    rule = Rule(26, "firsttoken of the sides", "", 0.0, None, limit="one version")
+    rule = Rule(26, "firsttoken and models of the sides", "", 0.0, None, limit="one of each")
     left, right = (sorted({_version(one) for one in side}) for side in (a, b))
-    if left == right == [""]:
-        return rule.skip("the runs don't tell")
-    told = [", ".join(word or "unknown" for word in side) for side in (left, right)]
-    if left == right:
-        return rule.state(told[0], "ok")
-    why = "Another version may measure otherwise, and its embedded provider may answer otherwise: run both with one."
-    return rule.state(" against ".join(told), "doubtful", why)
+    if left != right:
+        told = [", ".join(word or "unknown" for word in side) for side in (left, right)]
+        why = (
+            "Another version may measure otherwise, and its embedded provider may answer otherwise: run both with one."
+        )
+        return rule.state(" against ".join(told), "doubtful", why)
+    if other := _other_answers(a, b):
+        return rule.state(
+            other, "doubtful", "The same model was asked for, and others answered: a new build or an alias."
+        )
+    return rule.skip("the runs don't tell") if left == [""] else rule.state(left[0], "ok")
+
+
+def _other_answers(a: Sequence[Digest], b: Sequence[Digest]) -> str:
+    """The models that answered, where the same one was asked of both sides and the answers differ; else empty."""
+    if {one.facts.model for one in a} != {one.facts.model for one in b}:
+        return ""
+    left, right = ({name for one in side for name in one.facts.answered} for side in (a, b))
+    differ = left and right and left != right
+    return " against ".join(", ".join(sorted(side)) for side in (left, right)) if differ else ""
 
 
 def _version(one: Digest) -> str:

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """\
 examples:
-  python tests/benchmarks                                  all but memory and long, each three times
+  python tests/benchmarks                                  all but memory, long and scale, each three times
   python tests/benchmarks accuracy punctual                these two, each five times
   python tests/benchmarks accuracy --truth-server ./truthserver --limit-client ./limitclient
                                                            against a compiled server, with the cost of a C client
   python tests/benchmarks long --chunks 10M --repeats 1    memory over ten million chunks
+  python tests/benchmarks scale --requests 10M --repeats 1 summary, compare and report of large runs
 
 Server on the first core, client on the last. Measure while nothing else runs: figures of a busy machine are its own.
 """
@@ -57,7 +58,7 @@ def _measured(asked: argparse.Namespace) -> Iterator[Figure]:
     """All figures, each as soon as its load has been repeated often enough."""
     names = asked.case or cases.USUAL
     repeats = asked.repeats or (5 if asked.case else 3)
-    options = cases.Options(asked.truth_server, asked.limit_client, asked.seconds, asked.chunks)
+    options = cases.Options(asked.truth_server, asked.limit_client, asked.seconds, asked.chunks, asked.requests)
     for case in cases.select(names, options):
         seen = []
         for turn in range(1, repeats + 1):
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--repeats", metavar="N", type=_at_least(1), help="of each load (5; all cases: 3)")
     add("--seconds", metavar="S", type=_at_least(4), default=10, help="of each run (%(default)s; punctual: twice that)")
     add("--chunks", metavar="N", type=_count, default=3_000_000, help="of the case long, e.g. 10M (3M)")
+    add("--requests", metavar="N", type=_count, default=1_000_000, help="of the case scale, e.g. 10M (1M)")
     add("--json", metavar="FILE", type=Path, help="write the table for machines, too")
     return parser  # fmt: skip
 

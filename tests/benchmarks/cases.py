@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from certificates import self_signed
 
 from benchmarks import figures, processes, runs, truth
+from benchmarks import scale as judging
 from benchmarks.figures import Goal, Seen
 from benchmarks.processes import limit_us
 from benchmarks.runs import Load, offer, scratch, streams
@@ -47,12 +48,13 @@ ACCURACY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says: the compiled programs' commands, a run's seconds, and the chunks of a long one."""
+    """What the command line says: the compiled programs' commands, a run's seconds, how long and large runs are."""
 
     truth_server: Sequence[str] | None = None
     limit_client: Sequence[str] | None = None
     seconds: int = 10
     chunks: int = 3_000_000
+    requests: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +242,14 @@ def start(_: Options) -> Iterator[Case]:
     )  # fmt: skip
 
 
+def scale(options: Options) -> Iterator[Case]:
+    """Large runs made by hand, judged with the installed commands."""
+    for load, measure, goals in judging.measures(options.requests):
+        yield Case("scale", load, measure, goals)
+
+
 CASES: Final = {
     "accuracy": accuracy, "busy": busy, "tls": tls, "punctual": punctual, "plain": plain, "memory": memory,
-    "long": long, "start": start,
+    "long": long, "start": start, "scale": scale,
 }  # fmt: skip
-USUAL: Final = tuple(name for name in CASES if name not in {"memory", "long"})
+USUAL: Final = tuple(name for name in CASES if name not in {"memory", "long", "scale"})
