@@ -152,10 +152,10 @@ def table() -> str:
         ]
     for name, effect in (("ttft_p50", 0.05), ("ttft_p99", 0.10)):
         found = [planted(name, effect, 600, seed) for seed in SEEDS]
-        runs = ", ".join(str(one.runs) for one in found)
+        sizes = ", ".join(str(one.runs) for one in found)
         shares = ", ".join(f"{100 * one.found.share:.1f} %" for one in found)
         rows += [
-            (f"+{100 * effect:.0f} % in {name}, with the runs that `plan` says for power 0.9 ({runs}): found", shares)
+            (f"+{100 * effect:.0f} % in {name}, with the runs that `plan` says for power 0.9 ({sizes}): found", shares)
         ]
     return "\n".join(["| simulated | |", "|---|---|", *(f"| {what} | {share} |" for what, share in rows)])
 

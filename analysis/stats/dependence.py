@@ -25,8 +25,8 @@ def effective_count(values: NDArray[Any]) -> float:
     The size of an independent sample whose mean would be known as well: n / (1 + 2 sum rho_k).
 
     The sum runs up to the first lag whose autocorrelation is below 1.96 / sqrt(n); a series longer than `LONG` is
-    judged by 16 segments spread evenly over it. Of few hits among booleans the correlogram sees little: where they crowd
-    in some of 20 stretches of time more than 1 series in 100 would by chance, their dispersion counts if it is greater.
+    judged by 16 segments spread evenly over it. Of few hits among booleans the correlogram sees little: where they
+    crowd in some of 20 stretches of time more than 1 series in 100 would by chance, their dispersion counts if greater.
 
     Args:
         values: In time order, shape (n,), floats or booleans, without NaN.

@@ -21,7 +21,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("loadtests.cli.worker", "Join a run --expect-workers N on another machine."),
     "summary": ("loadtests.cli.judge", "Print the numbers of one or more runs."),
     "report": ("loadtests.cli.judge", "Draw the charts of a run into one HTML file."),
-    "compare": ("loadtests.cli.judge", "Put two runs side by side."),
+    "compare": ("loadtests.cli.judge", "Put runs beside a baseline: ratios, intervals, a verdict."),
     "gate": ("loadtests.cli.gate", "Hold runs against a baseline and objectives: one exit code for CI."),
     "aa": ("loadtests.cli.aa", "Measure how often the gate cries wolf on runs of the same thing."),
     "plan": ("loadtests.cli.plan", "Say how many runs, of how many requests, would find an effect."),

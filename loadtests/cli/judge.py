@@ -108,7 +108,13 @@ def dump(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  firsttoken summary results/latest --by prompt
+  firsttoken summary results/latest --as vllm
+  firsttoken summary results/latest --objective 'ttft_p95<2s' --objective 'tpot_p95<50ms'"""
+)
 @click.argument("runs", nargs=-1, type=RunArgument(), metavar="[RUN]...")
 @click.option(
     "--objective", "objectives", multiple=True, metavar="TEXT",
@@ -131,17 +137,11 @@ def summary(
     runs: tuple[Path, ...], *, objectives: tuple[str, ...], by: tuple[str, ...], whole: bool, tool: str | None,
     as_json: bool,
 ) -> int:  # fmt: skip
-    r"""Print the numbers of one or more runs (default: results/latest).
+    """Print the numbers of one or more runs (default: results/latest).
 
     A run of several arms and a campaign give one table after another, and then how the arms compare. Of a run that is
     on or was killed, what is there so far is judged. Exit code 3 where a run is not valid; its numbers are printed all
     the same. Exit code 1 where an objective was missed.
-
-    \b
-    Examples:
-      firsttoken summary results/latest --by prompt
-      firsttoken summary results/latest --as vllm
-      firsttoken summary results/latest --objective 'ttft_p95<2s' --objective 'tpot_p95<50ms'
     """
     from analysis.objectives import read
 
@@ -195,7 +195,13 @@ def report(run: Path, *, as_json: bool) -> int:
     return 0
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  firsttoken compare results/A results/B
+  firsttoken compare results/main results/fast results/cheap --across host
+  firsttoken compare results/20260101-120000-arms"""
+)
 @click.argument("runs", nargs=-1, required=True, type=RunArgument(), metavar="RUN [RUN]...")
 @click.option(
     "--across", multiple=True, metavar="WORDS",
@@ -219,18 +225,12 @@ def compare(
     runs: tuple[Path, ...], *, across: tuple[str, ...], objectives: tuple[str, ...], margins: tuple[str, ...],
     alpha: float, whole: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    r"""Put runs beside a baseline, the first one: the ratio of each number, its interval, p, and a verdict.
+    """Put runs beside a baseline, the first one: the ratio of each number, its interval, p, and a verdict.
 
     Each RUN may be a run, a campaign or a folder of runs. With one alone of several arms, its first arm is the
     baseline. Where blocks, rounds or seeds were played by both sides they are paired. Runs of different load, seed or
     machine are refused unless --across says that it is meant. Exit code 3 where a run is not valid; `firsttoken gate`
     is the one whose exit code tells the verdict.
-
-    \b
-    Examples:
-      firsttoken compare results/A results/B
-      firsttoken compare results/main results/fast results/cheap --across host
-      firsttoken compare results/20260101-120000-arms
     """
     from analysis.compare import table as compared
     from analysis.gate.asked import rules
