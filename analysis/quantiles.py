@@ -107,9 +107,10 @@ def _digest(about: dict[str, Any], rows: list[dict[str, Any]]) -> Digest:
 
 
 def _facts(told: dict[str, Any]) -> Facts:
-    """Circumstances; text that nobody told is empty."""
-    blank: dict[str, Any] = {one.name: "" for one in fields(Facts) if one.type == "str"} | {"seed": None}
-    return Facts(**blank | _known(Facts, told) | {name: tuple(told.get(name) or ()) for name in ("argv", "answered")})
+    """Circumstances; text that nobody told is empty, and JSON's lists are tuples again."""
+    blank: dict[str, Any] = {one.name: "" for one in fields(Facts) if one.type == "str"} | {"seed": None, "argv": ()}
+    known = _known(Facts, told)
+    return Facts(**blank | {name: tuple(one) if isinstance(one, list) else one for name, one in known.items()})
 
 
 def _known(kind: type[Facts | Check], told: dict[str, Any]) -> dict[str, Any]:

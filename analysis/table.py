@@ -65,7 +65,7 @@ def header(summary: Summary, notes: list[str], *, whole: bool = False) -> list[T
     lines.append(Text(f"{f.profile} · model {f.model} · {f.load}{asked} · {f.clock} clock", style="dim"))
     lines.append(Text(f"{counts(summary)}"))
     told = [rate for rate in summary.rates if _is_told(rate, summary, whole=whole)]
-    lines.append(Text(" · ".join(_told(rate, summary, notes) for rate in told)))
+    lines += [Text(line) for line in _lines([_told(rate, summary, notes) for rate in told])]
     if f.spent:
         lines.append(Text(f"took {f.spent}", style="dim"))
     lines.append(Text(f.client, style="dim"))
@@ -73,6 +73,18 @@ def header(summary: Summary, notes: list[str], *, whole: bool = False) -> list[T
     lines.append(Text(f"window {w.start_s:.1f} to {w.end_s:.1f} s ({span(w.length_s)}): {w.reason}", style="dim"))
     lines += [_outcome(one) for one in summary.objectives]
     return lines + [_failure(one) for one in summary.failures]
+
+
+def _lines(parts: list[str]) -> list[str]:
+    """Parts as lines of `WIDE` columns at the most, broken between parts only."""
+    lines = [""]
+    for part in parts:
+        joined = f"{lines[-1]} · {part}" if lines[-1] else part
+        if len(joined) <= WIDE:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return lines
 
 
 ALWAYS = {"arrivals_per_s", "requests_per_s", "tokens_per_s", "error_rate"}

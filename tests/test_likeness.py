@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from digests import side
@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from manyruns import TTFT
 
 from analysis.compare.likeness import ACROSS, UnlikeError, differences, kind_of, refuse
-from analysis.digest import Digest
 from analysis.runs import RunError
+
+if TYPE_CHECKING:
+    from analysis.digest import Digest
 
 
 def runs(settings: dict[str, Any], seeds: tuple[int, ...] = (1, 2), **more: Any) -> list[Digest]:
