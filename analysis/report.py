@@ -103,14 +103,11 @@ def _shown_arm(summary: Summary, drawn: list[Chart]) -> dict[str, Any]:
 
 
 def _shown_rate(rate: Rate, source: str) -> dict[str, str]:
-    assert rate.value is not None
-    bounds = (
-        "" if rate.lo is None or rate.hi is None else f"{shown(rate.lo, rate.unit)}{NONE}{shown(rate.hi, rate.unit)}"
-    )
-    return {
-        "label": _named(rate.label, source), "unit": SHOWN_UNIT[rate.unit], "value": shown(rate.value, rate.unit),
-        "note": bounds or rate.reason or "", "n": f"{rate.n:,}",
-    }  # fmt: skip
+    ends = [shown(end, rate.unit) for end in (rate.lo, rate.hi) if end is not None]
+    value = NONE if rate.value is None else shown(rate.value, rate.unit)
+    note = NONE.join(ends) or rate.reason or ""
+    label, unit = _named(rate.label, source), SHOWN_UNIT[rate.unit]
+    return {"label": label, "unit": unit, "value": value, "note": note, "n": f"{rate.n:,}"}
 
 
 def _shown_comparison(comparison: Comparison) -> dict[str, Any]:
@@ -147,10 +144,11 @@ def _data_uri(svg: str) -> str:
 
 def _headline(summary: Summary) -> list[dict[str, str]]:
     """The few numbers on top: what was carried, what failed, and how long it took."""
-    carried, failed = summary.rate("requests_per_s"), summary.rate("error_rate")
+    shown_first = {"requests_per_s": "requests/s done", "error_rate": "failed, %"}
     top = [
-        {"label": "requests/s done", "value": NONE if carried is None else shown(carried, "1/s"), "note": ""},
-        {"label": "failed", "value": NONE if failed is None else f"{shown(failed, 'share')} %", "note": ""},
+        {"label": label} | {key: told[key] for key in ("value", "note")}
+        for metric, label in shown_first.items()
+        for told in (_shown_rate(rate, "") for rate in summary.rates if rate.metric == metric)
     ]
     for metric, p in HEADLINE:
         row = summary.row(metric)

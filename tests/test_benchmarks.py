@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from benchmarks import cases, figures, table, truth
+from benchmarks import cases, figures, large, table, truth
 from benchmarks.figures import Goal
 from benchmarks.truth import Row, Sent
 
+from analysis import runs, summary
 from loadtests.calibrate.play import Play
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MS = 1_000_000
 ZERO = 1_700_000_000 * 1_000_000_000
@@ -122,3 +127,23 @@ def test_the_table_has_median_spread_and_verdict() -> None:
 @pytest.mark.parametrize("name", cases.CASES)
 def test_every_case_has_a_load_and_its_own_name(name: str) -> None:
     assert {case.name for case in cases.select([name], cases.Options())} == {name}
+
+
+@pytest.mark.parametrize("chunks", [0, 7])
+def test_a_large_run_is_one_that_can_be_judged(tmp_path: Path, chunks: int) -> None:
+    """Columns fit together: stamps in order, the derived ones what the stamps say, lists as long as they are told."""
+    run = runs.load(large.write(tmp_path / "r", large.Large(3000, chunks)), columns=runs.JUDGED)
+    frame = run.requests
+    ttft = runs.seconds(frame, "first_token_ns") - runs.seconds(frame, "scheduled_ns")
+
+    np.testing.assert_allclose(ttft, runs.numbers(frame, "ttft_s"), atol=1e-6)
+    assert (np.diff(runs.seconds(frame, "scheduled_ns")) >= 0).all()
+    told = summary.judge(run)
+    assert told.summary.counts.recorded == 3000
+    if chunks:
+        assert told.measured.chunks is not None
+        streams = int(((runs.numbers(frame, "chunks") > 0) & runs.where(frame, "outcome", "ok")).sum())
+        assert told.measured.chunks.gaps.n == 6 * streams
+        assert told.measured.chunks.gaps.quantile(0.5) == pytest.approx(0.02, rel=0.02)
+    else:
+        assert told.measured.chunks is None

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import synthetic
 
-from analysis import runs
+from analysis import arms, charts, digest, runs, summary
 from loadtests import record
 
 if TYPE_CHECKING:
@@ -135,3 +135,59 @@ def test_a_run_without_client_samples_is_read(tmp_path: Path) -> None:
 
     assert run.client is None
     assert run.is_open
+
+
+def change_all(row: record.Record, rng: np.random.Generator) -> None:
+    """Rows of many kinds: failed, unsent, flagged, without counts, of several workloads."""
+    draw = rng.random()
+    row.workload = "rag" if draw < 0.3 else "chat"
+    row.flags = ["cut_at_cap", "no_done"] if draw < 0.2 else ["buffered"] if draw < 0.25 else None
+    row.output_tokens = None if draw > 0.95 else row.output_tokens
+    row.cached_tokens, row.reasoning_tokens = (10, 3) if draw < 0.5 else (None, None)
+    if 0.5 < draw < 0.54:
+        row.outcome, row.error_kind, row.error, row.status = "error", "upstream", "HTTP 502", 502
+    elif draw > 0.97:
+        row.outcome, row.sent_ns, row.conn_reused, row.started_ns = "unsent", None, None, None
+        row.first_token_ns = row.last_token_ns = row.first_answer_ns = row.headers_ns = row.end_ns = None
+        row.chunks = row.chunk_ns = row.chunk_kind = row.chunk_chars = row.clock = None
+
+
+@pytest.mark.parametrize(
+    "recipe", [synthetic.Recipe(n=800, rate=10, change=change_all), synthetic.Recipe(n=30, change=synthetic.talk(3))]
+)
+def test_a_run_says_the_same_of_the_columns_that_judging_reads(tmp_path: Path, recipe: synthetic.Recipe) -> None:
+    """Numpy's types or nullable ones, some columns or all: no number, no check and no chart may rest on it."""
+    path = synthetic.write(tmp_path / "r", recipe)
+    few, every = runs.load(path, columns=runs.JUDGED), runs.load(path, chunks=True)
+    told, expected = (summary.judge(run) for run in (few, every))
+
+    assert set(few.requests.columns) == runs.JUDGED | {"row"}
+    assert json.dumps(told.summary.to_json()) == json.dumps(expected.summary.to_json())
+    assert digest.of(told) == digest.of(expected)
+    assert charts.draw(few, told.summary) == charts.draw(every, expected.summary)
+
+
+def test_arms_say_the_same_of_the_columns_that_judging_reads(tmp_path: Path) -> None:
+    path = synthetic.write_arms(tmp_path / "r", {"a": synthetic.Recipe(n=80), "b": synthetic.Recipe(n=80, seed=2)})
+
+    told, expected = (
+        [digest.of(summary.judge(run)) for run in arms.arms(runs.load(path, columns=columns))]
+        for columns in (runs.JUDGED, None)
+    )
+    assert told == expected
+
+
+def test_words_are_found_among_many() -> None:
+    """More words than are looked for one by one."""
+    frame = pd.DataFrame({"word": pd.Categorical([f"w{k % 40}" for k in range(400)] + [None])})
+    words = [f"w{k}" for k in range(20)]
+
+    assert np.flatnonzero(runs.where(frame, "word", *words)).tolist() == [k for k in range(400) if k % 40 < 20]
+
+
+def test_some_rows_have_only_the_columns_named(tmp_path: Path) -> None:
+    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=4)))
+
+    found = runs.some(run.requests, np.array([True, False, True, False]), "seq", "outcome")
+    assert (list(found.columns), found["seq"].tolist()) == (["seq", "outcome"], [0, 2])
+    assert len(runs.some(run.requests, np.ones(4, dtype=bool), "seq")) == 4
