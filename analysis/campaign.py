@@ -35,10 +35,12 @@ class Campaign:
         path: The campaign's folder, links resolved.
         runs: Of each run planned, in the order of time: `folder`, `arm`, `round`, `seed`, `state` (planned, done or
             stopped).
+        arms: Their names as they were given; each round plays them in an order of its own.
     """
 
     path: Path
     runs: tuple[dict[str, Any], ...]
+    arms: tuple[str, ...] = ()
 
     @property
     def begun(self) -> tuple[dict[str, Any], ...]:
@@ -73,7 +75,14 @@ def read(path: str | Path) -> Campaign:
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         known = SCHEMA_VERSION
         raise RunError(f"{file}: schema {version}, this firsttoken knows up to {known}; read it with a newer one")
-    return Campaign(folder, tuple(told["runs"]))
+    return Campaign(folder, tuple(told["runs"]), tuple(told.get("arms") or ()))
+
+
+def arms_of(path: str | Path) -> tuple[str, ...]:
+    """The arms of the campaign that is there, or that a run directory lies in, as they were named; empty elsewhere."""
+    folder = Path(path).resolve()
+    found = next((place for place in (folder, folder.parent) if is_campaign(place)), None)
+    return () if found is None else read(found).arms
 
 
 def members(path: str | Path) -> list[Path]:

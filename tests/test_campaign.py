@@ -104,6 +104,19 @@ def test_rounds_are_paired(tmp_path: Path) -> None:
     assert "Paired over 4 rounds" in found[0].notes[0]
 
 
+def test_the_baseline_is_the_arm_that_was_named_first_whatever_was_played_first(tmp_path: Path) -> None:
+    """Each round draws its order; here `b` was the first that was played."""
+    path = write(tmp_path / "c", {"b": 1.05, "a": 1.0}, rounds=2)
+    told = json.loads((path / "campaign.json").read_text()) | {"arms": ["a", "b"]}
+    (path / "campaign.json").write_text(json.dumps(told))
+    compared = json.loads(invoke(compare, str(path), "--json").stdout)
+
+    assert (compared["a"]["name"], compared["b"]["name"]) == ("c · a · 2 runs", "c · b · 2 runs")
+    assert "A  c · a · 2 runs" in invoke(summary, str(path)).stdout
+    assert campaign.arms_of(path / "02") == ("a", "b")
+    assert campaign.arms_of(tmp_path) == ()
+
+
 def test_two_campaigns_of_the_same_seeds_are_paired_by_them(tmp_path: Path) -> None:
     """The draws of a run follow from its seed: from the send B takes 1.2 times as long in each pair."""
     a = write(tmp_path / "one", {"a": 1.0}, rounds=3)

@@ -204,7 +204,7 @@ def test_blocks_of_one_run_are_no_regression_however_certain(tmp_path: Path) -> 
     ttft = line(found, "ttft_p50")
 
     assert (ttft.worse, ttft.verdict) == (True, "inconclusive")
-    assert "5 runs a side may fail" in ttft.reason
+    assert "5 runs a side would tell" in ttft.reason
     assert found.verdict != "regression"
 
 

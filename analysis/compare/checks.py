@@ -184,6 +184,8 @@ def enough(a: Sequence[Digest], b: Sequence[Digest]) -> Check:
     found = pairing.design(a, b)
     n, of = min(len(found.a), len(found.b)), found.of if found.is_paired else "runs"
     value = f"{n} pairs ({of})" if found.is_paired else f"{len(a)} and {len(b)}"
+    if found.of == "blocks":
+        value, n = f"1 ({value})", 1
     if n >= LEAST_RUNS:
         return rule.state(value, "ok")
     more = LEAST_RUNS - n

@@ -126,7 +126,7 @@ def _verdict(line: Line, sides: Sides) -> tuple[Verdict, str]:
 def _held_back(line: Line, sides: Sides, harm: float) -> str:
     """Why what looks like a regression is not called one; empty where it is."""
     if sides.design.of == "blocks":
-        return "worse, but blocks of one run share its luck: 5 runs a side may fail"
+        return "worse, but blocks of one run share its luck; 5 runs a side would tell"
     if min(line.runs_a, line.runs_b) < LEAST_RUNS:
         return f"worse, but under {LEAST_RUNS} runs a side"
     if line.band is not None:

@@ -95,12 +95,13 @@ def refuse(a: Sequence[Digest], b: Sequence[Digest], across: Collection[str]) ->
     if not found:
         return
     kinds = list(dict.fromkeys(kind_of(one.name) for one in found))
-    told = "; ".join(f"{one.name}: {_short(one.a)} against {_short(one.b)}" for one in found[:3])
+    told = "; ".join(f"{one.name}: {short(one.a)} against {short(one.b)}" for one in found[:3])
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     words = ",".join(dict.fromkeys([*across, *kinds]))
     raise UnlikeError(f"the runs are not alike in {told}{more}; --across {words} compares them all the same")
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A setting's value in a message: its first 40 characters."""
     text = "not set" if value is None else str(value)
     return text if len(text) <= 40 else f"{text[:39]}…"

@@ -119,9 +119,18 @@ def by_arm(digests: Iterable[Digest]) -> dict[str, list[Digest]]:
     return sides
 
 
-def within(digests: Iterable[Digest], rules: Rules) -> list[Comparison]:
-    """The first arm against each other one; empty where there is one arm alone."""
-    first, *others = by_arm(digests).values()
+def within(digests: Iterable[Digest], rules: Rules, named: Sequence[str] = ()) -> list[Comparison]:
+    """
+    The first arm against each other one; empty where there is one arm alone.
+
+    Args:
+        digests: Of all arms.
+        rules: Level, margins, primary metrics, what may differ.
+        named: The arms in the order that counts; those that are not among them follow in the order of their digests.
+    """
+    sides = by_arm(digests)
+    order = [arm for arm in named if arm in sides]
+    first, *others = (sides[arm] for arm in dict.fromkeys([*order, *sides]))
     return [compare(first, other, rules) for other in others]
 
 

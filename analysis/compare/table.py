@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis import sources
+from analysis.compare.likeness import short
 from analysis.table import COLOURS, footnote
 from analysis.units import NONE, SHOWN_UNIT, digits, shown
 
@@ -74,7 +75,7 @@ def _header(comparison: Comparison) -> Iterator[Text]:
         if check.status in {"doubtful", "invalid"}:
             yield Text.assemble((f"   {check.name}", COLOURS[check.status]), f" {check.value}: {check.why}")
     for difference in comparison.settings[:FEW]:
-        yield Text(f"   {difference.name}: {difference.a} → {difference.b}", style="dim")
+        yield Text(f"   {difference.name}: {short(difference.a)} → {short(difference.b)}", style="dim")
     if len(comparison.settings) > FEW:
         yield Text(f"   and {len(comparison.settings) - FEW} more settings (--json has all)", style="dim")
 

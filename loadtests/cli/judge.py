@@ -51,6 +51,7 @@ def digests_of(paths: Iterable[Path], objectives: Objectives | None = None) -> l
 def show(judged: list[Judged], *, whole: bool = False) -> None:
     """Print tables on stdout, one after another, and how arms compare; colours only on a terminal."""
     from analysis import digest
+    from analysis.campaign import arms_of
     from analysis.compare import sides
     from analysis.compare import table as compared
     from analysis.compare.rules import Rules
@@ -63,7 +64,8 @@ def show(judged: list[Judged], *, whole: bool = False) -> None:
         render(one.summary, console, whole=whole)
     if len({one.run.arm for one in judged}) < 2:
         return
-    for comparison in sides.within([digest.of(one) for one in judged], Rules()):
+    named = arms_of(judged[0].run.path)
+    for comparison in sides.within([digest.of(one) for one in judged], Rules(), named):
         console.print()
         compared.render(comparison, console, whole=whole)
 
@@ -252,16 +254,21 @@ def compare(
 
 def _compared(runs: tuple[Path, ...], objectives: Objectives | None, rules: Rules) -> list[Comparison]:
     """The first against each other, or the arms of one."""
+    from analysis.campaign import arms_of
     from analysis.compare import sides
     from analysis.runs import RunError
 
     baseline, *others = (digests_of([path], objectives) for path in runs)
+    for path, side in zip(runs, (baseline, *others), strict=True):
+        if objectives and any(one.objectives != objectives.texts for one in side):
+            kept = ", ".join(side[0].objectives) or "none"
+            raise RunError(f"{path}: kept without its rows, so --objective cannot be counted there; kept by: {kept}")
     if others:
         return [
             one
             for path, other in zip(runs[1:], others, strict=True)
             for one in sides.between(baseline, other, rules, (str(runs[0]), str(path)))
         ]
-    if not (found := sides.within(baseline, rules)):
+    if not (found := sides.within(baseline, rules, arms_of(runs[0]))):
         raise RunError(f"{runs[0]}: one arm alone; name a second run to put beside it")
     return found
