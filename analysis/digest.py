@@ -13,7 +13,7 @@ from analysis import arms
 from analysis.rows import rates_of, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from analysis.checks.rule import Check
     from analysis.facts import Facts
@@ -92,8 +92,14 @@ def _numbers(seen: Measured, told: Summary) -> Iterator[tuple[Place, Number]]:
     for rate in told.rates:
         if rate.value is not None:
             yield rate.place, Number(rate.value, rate.n, rate.lo, rate.hi)
-    for row in rows_of(seen, STORED):
+    rows = told.rows if all(has(row, STORED) for row in told.rows) else rows_of(seen, STORED)
+    for row in rows:
         yield from _percentiles(row)
+
+
+def has(row: Row, ps: Collection[float]) -> bool:
+    """Whether a row has cells of all these percentiles."""
+    return set(ps) <= {cell.p for cell in row.cells}
 
 
 def _percentiles(row: Row) -> Iterator[tuple[Place, Number]]:

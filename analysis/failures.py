@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from analysis import stats
-from analysis.runs import where
+from analysis.runs import some, where
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ def of(rows: pd.DataFrame) -> tuple[Failure, ...]:
     """The kinds of failure, the most frequent first."""
     went = where(rows, "outcome", "ok", "error", "lost")
     total = int(went.sum())
-    failed = rows[where(rows, "outcome", "error")]
+    failed = some(rows, where(rows, "outcome", "error"), "error_kind", "status", "error")
     counts = failed["error_kind"].value_counts()
     return tuple(_failure(failed, str(kind), int(n), total) for kind, n in counts.items() if n)
 

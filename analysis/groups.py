@@ -145,7 +145,6 @@ def _parts(metric: Metric, rows: pd.DataFrame) -> dict[str, Mask]:
 
 def _by_source(run: Run, rows: pd.DataFrame, part: Mask) -> list[tuple[str | None, Mask, int]]:
     """Each source with its rows and the number of those cut short; one nameless group where there is none."""
-    source, cut = sources.of(run, rows), sources.partial(rows)
-    names = sorted(set(source[part]))
-    found = [(name, part & (source == name)) for name in names]
-    return [(name, mine, int((mine & cut).sum())) for name, mine in found] or [(None, part, 0)]
+    cut = sources.partial(rows)
+    found = [(name, part & mine) for name, mine in sources.parts(run, rows).items()]
+    return [(name, mine, int((mine & cut).sum())) for name, mine in found if mine.any()] or [(None, part, 0)]

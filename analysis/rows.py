@@ -176,8 +176,7 @@ def _pooled(metric: Metric, measured: Measured, pool: Distribution, ps: tuple[fl
     )
     tokens = None
     if metric.of_tokens:
-        named = sorted(set(sources.of(measured.run, measured.rows)) - {""})
-        tokens = " and ".join(named) or None
+        tokens = " and ".join(sources.parts(measured.run, measured.rows)) or None
     return Row(
         metric.name, metric.label, metric.unit, "stream", None, tokens, 0, n, cells, pool.mean, pool.most,
         aside=metric.aside,
@@ -224,11 +223,12 @@ def _rates(metric: Metric, measured: Measured, intervals: bool) -> Iterator[Rate
     """A run-level metric's value, one per source of tokens where it rests on these."""
     assert metric.of_run is not None
     every = measured.run.requests
-    source = sources.of(measured.run, every) if metric.of_tokens else np.full(len(every), "", dtype=object)
-    names = sorted(set(source) - {""})
-    for name in names or [None]:
-        part = measured if len(names) < 2 else _only(measured, source == name)
-        cut = 0 if name is None else int((sources.partial(every) & (source == name)).sum())
+    parts = sources.parts(measured.run, every) if metric.of_tokens else {}
+    if not parts:
+        yield _rate(metric, metric.of_run(measured), None, 0, intervals)
+    for name, mine in parts.items():
+        part = measured if len(parts) < 2 else _only(measured, mine)
+        cut = int((sources.partial(every) & mine).sum())
         yield _rate(metric, metric.of_run(part), name, cut, intervals)
 
 

@@ -33,10 +33,9 @@ def present(began: Array, ended: Array, edges: Array) -> Array:
 
 def peak_in_flight(began: Array, ended: Array) -> int:
     """The most that were on at one moment; one that ends as another begins does not count beside it."""
-    moments = np.concatenate([ended, began])
-    steps = np.concatenate([np.full(ended.size, -1), np.ones(began.size, dtype=int)])
-    order = np.argsort(moments, kind="stable")
-    return int(np.cumsum(steps[order]).max(initial=0))
+    began, ended = np.sort(began), np.sort(ended)
+    over = np.searchsorted(ended, began, side="right")
+    return int((np.arange(1, began.size + 1) - over).max(initial=0))
 
 
 def lifetimes(frame: pd.DataFrame) -> tuple[Array, Array]:

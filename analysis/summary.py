@@ -133,7 +133,12 @@ class Judged(NamedTuple):
     measured: Measured
 
 
-def judge(run: Run, promised: Objectives | None = None, by: Collection[str] = groups.USUAL) -> Judged:
+def judge(
+    run: Run,
+    promised: Objectives | None = None,
+    by: Collection[str] = groups.USUAL,
+    ps: tuple[float, ...] = SHOWN,
+) -> Judged:
     """
     Judge a run and keep it beside the judgement.
 
@@ -141,14 +146,15 @@ def judge(run: Run, promised: Objectives | None = None, by: Collection[str] = gr
         run: Of one arm.
         promised: What goodput and attainment count by; None: what the run was planned with.
         by: What TTFT and latency are told by beside the whole, of `groups.BY`.
+        ps: Which percentiles.
     """
     if promised is None:
         promised = objectives.read(run.plan.get("objectives") or ())
     seen = measured.of(run, promised)
-    return Judged(seen.run, summarise(seen, by), seen)
+    return Judged(seen.run, summarise(seen, by, ps), seen)
 
 
-def summarise(seen: Measured, by: Collection[str] = groups.USUAL) -> Summary:
+def summarise(seen: Measured, by: Collection[str] = groups.USUAL, ps: tuple[float, ...] = SHOWN) -> Summary:
     """Say what was measured."""
     run = seen.run
     rates = rates_of(seen)
@@ -159,7 +165,7 @@ def summarise(seen: Measured, by: Collection[str] = groups.USUAL) -> Summary:
         counts=_counts(run, len(seen.rows)),
         window=seen.window,
         rates=rates,
-        rows=rows_of(seen, SHOWN, by),
+        rows=rows_of(seen, ps, by),
         validity=validity.examine(run, seen.window),
         objectives=objectives.judge(seen, told),
         failures=failures.of(seen.rows),

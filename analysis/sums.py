@@ -13,7 +13,7 @@ import numpy as np
 
 from analysis import objectives, series
 from analysis.derived import is_ok, is_stream
-from analysis.runs import is_later_turn, numbers, seconds, where
+from analysis.runs import is_later_turn, numbers, seconds, some, where
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,14 +126,14 @@ def length_share(measured: Measured) -> Sums | None:
 
 def cached_share(measured: Measured) -> Sums | None:
     """Prompt tokens that the server had already, over all prompt tokens; None where the provider does not tell."""
-    ok = measured.rows[is_ok(measured.rows)]
+    ok = some(measured.rows, is_ok(measured.rows), "cached_tokens", "input_tokens")
     cached, fresh = numbers(ok, "cached_tokens"), numbers(ok, "input_tokens")
     return _ratio(cached, fresh) if np.any(~np.isnan(cached)) else None
 
 
 def mean_output_tokens(measured: Measured) -> Sums | None:
     """Output tokens of an answer."""
-    made = numbers(measured.rows[is_ok(measured.rows)], "output_tokens")
+    made = numbers(measured.rows, "output_tokens")[is_ok(measured.rows)]
     return _ratio(made, np.ones_like(made))
 
 

@@ -168,13 +168,18 @@ def duplicates(seen: Evidence) -> Check:
     if asked.any() and not new.any():
         return rule.skip("prompts are meant to be cached")
     known = some(seen.all, new, "workload", "prompt_hash").dropna()
-    again = known["prompt_hash"].duplicated().to_numpy()
     files = where(known, "workload", *_of_files(seen.run.plan))
-    check = rule.judge_share(int((again & ~files).sum()), len(known))
-    if n := int((again & files).sum()):
+    hashes = numbers(known, "prompt_hash")
+    check = rule.judge_share(_again(hashes[~files]), len(known))
+    if n := _again(hashes[files]):
         note = f"{n:,} prompts of a dataset came again, each behind a nonce of its own: no cache knows them"
         return replace(check, why=f"{check.why} {note}".strip())
     return check
+
+
+def _again(hashes: NDArray[np.float64]) -> int:
+    """How many were there before."""
+    return int(np.count_nonzero(np.diff(np.sort(hashes)) == 0))
 
 
 def _of_files(plan: dict[str, Any]) -> list[str]:

@@ -130,14 +130,22 @@ def caps(seen: Evidence) -> Check:
     return rule.judge_share(int((kept | waited).sum()), len(seen.all), slack=0)
 
 
+OPENING: Final = ("dns_s", "connect_s", "tls_s")
+WAITS: Final = ("ttft_from_send_s", "latency_from_send_s")
+OF_CONNECTIONS: Final = ("worker", "started_ns", "end_ns", "conn_reused", "flags", *OPENING, *WAITS)
+
+
 def new_connections(seen: Evidence) -> Check:
     """21: connections opened beyond those the load needs at once."""
     advice = "Connections don't last: TTFT holds handshakes. Ask why the server closes them, or say --new-connections."
     rule = Rule(21, "connections opened beyond the peak in flight", advice, 1.0, 20.0, " %")
     if seen.run.plan.get("new_connections"):
         return rule.skip("--new-connections asks for them")
-    sent = seen.run.requests[~np.isnan(seconds(seen.run.requests, "sent_ns"))]
-    surplus = sum(_surplus(group) for _, group in sent.groupby("worker", observed=True))
+    every = seen.run.requests
+    sent = some(every, ~np.isnan(seconds(every, "sent_ns")), *OF_CONNECTIONS)
+    whose = numbers(sent, "worker")
+    each = np.unique(whose)
+    surplus = sum(_surplus(sent[whose == number] if each.size > 1 else sent) for number in each)
     share = _handshake_share(sent)
     if share <= HANDSHAKE:
         small = f"a handshake takes {digits(100 * share)} % of the median wait, which is nothing"
@@ -148,10 +156,8 @@ def new_connections(seen: Evidence) -> Check:
 def _handshake_share(sent: pd.DataFrame) -> float:
     """Median time to open a connection over the median wait for a first token, or for the answer where none streams."""
     fresh = sent[is_new_connection(sent)]
-    opening = np.nan_to_num(np.stack([numbers(fresh, column) for column in ("dns_s", "connect_s", "tls_s")])).sum(
-        axis=0
-    )
-    for column in ("ttft_from_send_s", "latency_from_send_s"):
+    opening = np.nan_to_num(np.stack([numbers(fresh, column) for column in OPENING])).sum(axis=0)
+    for column in WAITS:
         waits = numbers(sent, column)
         if opening.size and (~np.isnan(waits)).any():
             return float(np.median(opening) / max(np.nanmedian(waits), 1e-9))

@@ -18,7 +18,7 @@ import numpy as np
 
 from analysis import stats
 from analysis.checks import workers
-from analysis.runs import flagged, numbers, seconds, where
+from analysis.runs import flagged, numbers, seconds, some, where
 from analysis.units import NONE, digits
 from loadtests import record
 
@@ -78,7 +78,7 @@ class Evidence:
 
 def evidence(run: Run, window: Window) -> Evidence:
     """What the checks look at, cut out once."""
-    measured = run.requests[where(run.requests, "phase", "measure")]
+    measured = some(run.requests, where(run.requests, "phase", "measure"), *run.requests.columns)
     client = run.client
     if client is not None:
         client = client[numbers(client, "worker") >= 0]
@@ -122,8 +122,17 @@ def send_lag(frame: pd.DataFrame) -> NDArray[np.float64]:
     picked_up = seconds(frame, "started_ns") - seconds(frame, "scheduled_ns")
     fresh = is_new_connection(frame)
     own = np.where(fresh, picked_up, numbers(frame, "send_lag_s"))
-    _, at, crowd = np.unique(numbers(frame, "scheduled_ns"), return_inverse=True, return_counts=True)
-    return np.where(flagged(frame, CAPPED) | (crowd[at] > BURST), np.nan, own)
+    return np.where(flagged(frame, CAPPED) | (_crowd(numbers(frame, "scheduled_ns")) > BURST), np.nan, own)
+
+
+def _crowd(moments: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many share each one's moment, shape (n,)."""
+    if np.any(np.diff(moments) < 0):
+        _, at, crowd = np.unique(moments, return_inverse=True, return_counts=True)
+        return np.asarray(crowd[at])
+    ends = np.concatenate([np.flatnonzero(np.diff(moments)) + 1, [moments.size]])
+    sizes = np.diff(ends, prepend=0)
+    return np.repeat(sizes, sizes)
 
 
 # How a check is put together.

@@ -96,7 +96,7 @@ def _run(folder: Path, objectives: Objectives | None, drafts: Mapping[Path, Path
             return quantiles.read(kept)
         if kept.stat().st_mtime_ns >= rows.stat().st_mtime_ns and (told := _kept(kept, objectives)):
             return told
-    return [digest.of(judge(run, objectives)) for run in runs_of(folder, drafts=drafts)]
+    return [digest.of(judge(run, objectives, ps=digest.STORED)) for run in runs_of(folder, drafts=drafts)]
 
 
 def _kept(path: Path, objectives: Objectives | None) -> list[Digest]:

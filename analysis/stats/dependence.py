@@ -11,7 +11,7 @@ from scipy import special
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LONG: Final = 2**17
+LONG: Final = 2**15
 """Values up to which a series is looked at whole."""
 SEGMENTS: Final = 16
 SEGMENT: Final = LONG // SEGMENTS
