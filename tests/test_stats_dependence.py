@@ -51,7 +51,7 @@ def test_independent_values_count_in_full() -> None:
 def test_a_long_series_is_judged_by_its_segments() -> None:
     (x,) = ar1(4 * LONG, 0.5, np.random.default_rng(1))
 
-    assert stats.effective_count(x) == pytest.approx(4 * LONG / 3, rel=0.05)
+    assert stats.effective_count(x) == pytest.approx(4 * LONG / 3, rel=0.1)
 
 
 @pytest.mark.parametrize("values", [np.full(50, 0.1), np.zeros(50), np.ones(50, dtype=bool), np.ones(1)])
