@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from analysis import lists
-from analysis.distribution import Distribution, Tally
+from analysis.distribution import SECTIONS, Distribution, Tally
 from analysis.runs import numbers, seconds, truths, where
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ class _Reading:
         self._sent, self._lag = sent, sent - seconds(frame, "scheduled_ns")
         self._output = np.nan_to_num(numbers(frame, "output_tokens"))
         self._gaps, self._itl = Tally(), Tally()
+        ranks = np.maximum(np.cumsum(self._pooled) - 1, 0)
+        self._section = ranks * SECTIONS // max(int(self._pooled.sum()), 1)
         names = ("stalls", "stall_s", "itl_p99_s") + (("fluidity",) if deadlines else ())
         self._columns = {name: np.full(len(frame), np.nan) for name in names}
         self._tokens = np.zeros(max(edges.size - 1, 0))
@@ -125,12 +127,14 @@ class _Reading:
 
     def _pool(self, piece: Piece, between: Gaps, itl_us: Array, tokens: Array) -> None:
         """The distributions of a piece's gaps."""
-        us, pooled = between.us, self._pooled[piece.place]
+        us, section = between.us, np.repeat(self._section[piece.place], between.counts)
+        pooled = self._pooled[piece.place]
         if not pooled.all():
             kept = np.repeat(pooled, between.counts)
             us, tokens = us[kept], tokens * kept
-        self._gaps.add(us)
-        self._itl.add(np.rint(itl_us).astype(np.int64), tokens, float(np.sum(itl_us * tokens)))
+        sum_us = float(np.sum(itl_us * tokens))
+        self._itl.add(np.rint(itl_us).astype(np.int64), tokens, sum_us, section)
+        self._gaps.add(us, section=section if pooled.all() else section[kept])
 
     def _received(self, at: Array, tokens: Array) -> None:
         """Tokens into the bins that their moments fall in."""

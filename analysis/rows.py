@@ -161,15 +161,12 @@ def row_of(group: groups.Group, ps: tuple[float, ...]) -> Row:
     )  # fmt: skip
 
 
-DEPENDENT = "gaps of one answer hang together: several runs give the interval"
-
-
 def _pooled(metric: Metric, measured: Measured, pool: Distribution, ps: tuple[float, ...]) -> Row:
-    """The row of all token events; within a run they have no interval of their own."""
+    """The row of all token events."""
     n = round(pool.n)
     few = {p: stats.least_count(p) for p in ps}
     cells = tuple(
-        Cell(p, pool.quantile(p), None, None, reason=DEPENDENT)
+        Cell(p, pool.quantile(p), *pool.interval(p))
         if n >= few[p]
         else Cell(p, None, None, None, reason=f"{n:,} gaps, need ≥ {few[p]:,}")
         for p in ps
