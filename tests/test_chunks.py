@@ -306,8 +306,9 @@ def test_a_distribution_is_that_of_its_values_whatever_their_batches(
 
 def test_the_interval_of_pooled_gaps_knows_that_gaps_of_an_answer_hang_together() -> None:
     """
-    300 answers of 40 gaps, each with a level of its own (log-sd 0.3) beside the gaps' own chance (0.1): the true median is
-    10 ms. As 12,000 independent gaps the interval would be 7 times too narrow; by sections 90 of 100 hold it, and more.
+    300 answers of 40 gaps, each with a level of its own (log-sd 0.3) beside the gaps' own chance (0.1), median 10 ms.
+
+    As 12,000 independent gaps the interval would be 7 times too narrow; by sections 90 of 100 hold the truth, and more.
     """
     rng = np.random.default_rng(2)
     section = np.repeat(np.arange(300) * SECTIONS // 300, 40)
