@@ -248,6 +248,6 @@ def _rate(metric: Metric, found: Sums | None, tokens: str | None, partial: int, 
 def interval(found: Sums) -> tuple[float, float] | None:
     """The 95 % interval of a run's figure."""
     if found.is_share:
-        n = stats.effective_count(found.top)
+        n = stats.effective_count(found.top > 0)  # as booleans: of few hits their crowding tells
         return stats.wilson(n * float(found.top.mean()), n)
     return stats.ratio_interval(found.top, found.bottom)

@@ -95,6 +95,7 @@ MISTAKES = {
     "margin": (["--baseline", "old", "--candidate", "same", "--margin", "ttft_p95"], "isn't NAME=AMOUNT"),
     "amount": (["--baseline", "old", "--candidate", "same", "--margin", "ttft_p95=110%"], "between 0 and 100%"),
     "metric": (["--baseline", "old", "--candidate", "same", "--metric", "ttft"], 'did you mean "ttft_p'),
+    "percentile": (["--baseline", "old", "--candidate", "same", "--metric", "ttft_p90"], 'did you mean "ttft_p9'),
     "across": (["--baseline", "old", "--candidate", "same", "--across", "hosts"], "hosts"),
     "alone": (["--candidate", "run", "--objectives", "ttft<2s"], "nothing that decides in it"),
     "rule": (["--candidate", "same", "--objectives", "ttft_p95<2s", "--margin", "a=1%"], "is about a comparison"),

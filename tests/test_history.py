@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from manyruns import ERRORS, GOODPUT, LATENCY, TTFT, noisy, run, series
 
 from analysis.charts.history import chart
-from analysis.history import History, Step, trace
+from analysis.history import Course, History, Step, trace
 from analysis.runs import RunError
 from loadtests.cli import group
-from loadtests.cli.history import bars, marks
+from loadtests.cli.history import _told, bars, marks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,6 +187,15 @@ def test_the_chart_names_the_change_and_is_the_same_each_time() -> None:
     assert "ttft_p50 at run-10" in drawn.alt
     assert chart(found) == drawn
     assert "No run has a number to follow" in chart(History((), None, 0.02)).svg
+
+
+@pytest.mark.parametrize(("last", "change"), [(5.5, "+10"), (0.0, "from or to 0")])
+def test_a_change_beside_an_outage_is_told_in_per_cent(last: float, change: str) -> None:
+    """Where a run had no good answer there are no logs, but both levels of a change may be above 0."""
+    course = Course(GOODPUT, "difference", (), ())
+    step = Step(8, "run-8", 5.0, last, last - 5.0, 1e-6, worse=False)
+
+    assert change in _told(course, step).plain
 
 
 # The verb.

@@ -70,6 +70,7 @@ def test_a_text_means_one_thing(text: str, short: str, metric: str, p: float, op
         ("error_rate_p95<1%", "number of the whole run and has no percentile; leave _p95 out"),
         ("ttft_p100<2s", "p100 isn't between p0 and p100"),
         ("ttft_p0<2s", "p0 isn't between"),
+        ("ttft_p99.9999999999<2s", "p99.9999999999 isn't between"),
         ("error_rate<0%", "'0%' isn't more than 0"),
         ("attainment>99", "write 99%"),
         ("attainment>100%", "isn't less than the whole"),
@@ -191,6 +192,7 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path: Path, content: str | bytes
         ("ttft_p95", "has no limit; write it like ttft_p95<2s"),
         ("goodput=3", "has no limit; write it like goodput>20/s"),
         ("mlperf-lama2-70b", 'did you mean "mlperf-llama2-70b"?'),
+        ("x" * 300, "is no file, no objective"),
         ("nowhere.toml", "nowhere.toml: cannot be read (No such file or directory)"),
     ],
 )

@@ -53,6 +53,17 @@ def test_failures_that_come_together_say_less() -> None:
     assert found[0] < 0.2 < found[1]
 
 
+def test_a_few_failures_that_crowd_loosely_say_less_too() -> None:
+    """20 of 2,000, each some way from the next, in two stretches of 100: a correlogram sees next to nothing of that."""
+    failed = np.zeros(2000)
+    failed[[*range(0, 100, 10), *range(1000, 1100, 10)]] = 1.0
+    found = rows.interval(Sums(failed, np.ones(2000), 2000, is_share=True))
+    alone = stats.wilson(20, 2000)
+
+    assert found is not None
+    assert found[1] - found[0] > 2 * (alone[1] - alone[0])
+
+
 def test_a_rate_has_the_interval_of_a_block_bootstrap() -> None:
     """
     60 s of Poisson arrivals at 100/s: the standard error of their rate is sqrt(100 / 60) = 1.29, so +-2.5.

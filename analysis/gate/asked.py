@@ -10,11 +10,8 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
-from analysis.compare.rules import PRIMARY, Rules
-from analysis.digest import STORED
-from analysis.metrics import METRICS
+from analysis.compare.rules import PRIMARY, Rules, words
 from analysis.objectives import read_table
-from analysis.places import percentile
 from analysis.runs import RunError
 
 if TYPE_CHECKING:
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ALPHA: Final = 0.05
-PERCENTILES: Final = tuple(map(percentile, STORED))
 MARGIN: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)")
 
 
@@ -95,17 +91,9 @@ def _margin(text: str, name: str, amount: str, where: str) -> tuple[str, float]:
 
 def _number(name: str, where: str) -> str:
     """The name of a number that a comparison has: `ttft_p95`, `goodput`."""
-    known = numbers()
+    known = words()
     if name in known:
         return name
     near = get_close_matches(name, known, n=1) or [f"{name}_p95" if f"{name}_p95" in known else "ttft_p95"]
     fix = "a metric of requests with its percentile, like ttft_p95, or one of the run, like error_rate"
     raise RuleError(f'{where} "{name}": isn\'t {fix}; did you mean "{near[0]}"?')
-
-
-def numbers() -> list[str]:
-    """The names of all numbers that a comparison can have, without groups."""
-    found = []
-    for metric in METRICS:
-        found += [metric.words] if metric.of_run else [f"{metric.words}_{p}" for p in PERCENTILES]
-    return found

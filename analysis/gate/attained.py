@@ -11,6 +11,7 @@ worth less by as much as the runs differ beyond chance.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -124,15 +125,13 @@ def _counted(one: Outcome, term: Objective) -> tuple[float, float] | None:
 
 def _worth(share: float, lo: float, hi: float, n: int) -> float:
     """
-    The effective count behind a share s, at most n, from Wilson's interval.
+    The effective count behind a share s, at most n, from the width of its interval, as if that were Wilson's.
 
-    With t = z^2 / effective count, lo + hi = (2s + t) / (1 + t).
+    With h half the width and t = z^2 / effective count, h (1 + t) = sqrt(t s (1 - s) + t^2 / 4).
     """
-    ends = lo + hi
-    if abs(ends - 1) < 1e-9:  # a share of one half: its interval is around it however wide it is
-        return float(n)
-    z = float(special.ndtri((1 + stats.CONFIDENCE) / 2))
-    t = (2 * share - ends) / (ends - 1)
+    z, half = float(special.ndtri((1 + stats.CONFIDENCE) / 2)), min((hi - lo) / 2, 0.5 - 1e-9)
+    a, b = 0.25 - half**2, share * (1 - share) - 2 * half**2
+    t = (math.sqrt(b * b + 4 * a * half**2) - b) / (2 * a)
     return min(float(n), z * z / t) if t > 0 else float(n)
 
 

@@ -59,8 +59,11 @@ def next_step(verdict: Verdict, lacking: Sequence[str]) -> str:
         return "mend what the checks name and play these runs again, or leave them out"
     if verdict.verdict == "regression":
         return "look at the candidate's reports; where the change is meant, make its runs the baseline"
-    if undecided := [line for line in _primary(verdict) if line.verdict == "inconclusive"]:
-        return f"play {_runs_needed(undecided)} runs a side (`firsttoken run --repeats N`)"
+    undecided = [line for line in _primary(verdict) if line.verdict == "inconclusive"]
+    if noisy := [line for line in undecided if line.effect is not None]:
+        return f"play {_runs_needed(noisy)} runs a side (`firsttoken run --repeats N`)"
+    if undecided:
+        return f"see why {words.title(undecided[0])} cannot be compared ({undecided[0].reason}); more runs do not tell"
     return "name numbers that both sides have" if lacking else "play longer runs, or more of them"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from analysis.objectives.judge import Outcome, counted, good, judge
 from analysis.objectives.presets import PRESETS, Preset
-from analysis.objectives.reading import read, read_table
+from analysis.objectives.reading import is_file, read, read_table
 from analysis.objectives.text import Objective, ObjectiveError, Objectives, parse
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Preset",
     "counted",
     "good",
+    "is_file",
     "judge",
     "parse",
     "read",

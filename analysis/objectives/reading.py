@@ -7,6 +7,7 @@ A file has `objectives` (a list of texts), `preset` (a name) and `name`, and may
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -42,13 +43,18 @@ def read(values: Sequence[str]) -> Objectives:
         elif value in PRESETS:
             terms += map(parse, PRESETS[value].objectives)
             names.append(value)
-        elif value.endswith(".toml") or Path(value).is_file():
+        elif value.endswith(".toml") or is_file(value):
             found = _of_file(value)
             terms += found.terms
             names.append(found.name)
         else:
             raise ObjectiveError(_neither(value))
     return together(terms, " + ".join(names))
+
+
+def is_file(value: str) -> bool:
+    """Whether what a user gave is a file, and neither an objective nor a preset's name."""
+    return "<" not in value and ">" not in value and value not in PRESETS and os.path.isfile(value)  # noqa: PTH113 - no error where a name is too long
 
 
 def read_table(path: str | Path) -> dict[str, Any]:

@@ -180,10 +180,10 @@ def _share(word: str, about: Word, text: str | None) -> float | None:
         return None
     if about.of == "run":
         raise _Wrong(f"{word} is a number of the whole run and has no percentile; leave _p{text} out")
-    p = float(text) / 100
+    p = round(float(text) / 100, 10)  # as many places as its short form has
     if not 0 < p < 1:
         raise _Wrong(f"p{text} isn't between p0 and p100; write for example {word}_p95")
-    return round(p, 12)
+    return p
 
 
 def _deadlines(word: str, text: str | None) -> tuple[float, float] | None:

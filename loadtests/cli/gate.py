@@ -161,13 +161,13 @@ def _judged(given: dict[str, Any]) -> Verdict:
     from analysis.gate.asked import rules
     from analysis.gate.evidence import Asked, gather
     from analysis.gate.verdict import decide
-    from analysis.objectives import read
+    from analysis.objectives import is_file, read
 
     objectives = read(given["objectives"])
     held = [term for term in objectives.terms if term not in objectives.idle]
     if not held and not given["baseline"]:
         raise click.UsageError(f"--objectives {' '.join(given['objectives'])}: nothing that decides in it; {HINT}")
-    files = [Path(value) for value in given["objectives"] if Path(value).is_file()]
+    files = [Path(value) for value in given["objectives"] if is_file(value)]
     across = [word.strip() for words in given["across"] for word in words.split(",") if word.strip()]
     baseline, candidate = ([path for paths in given[side] for path in paths] for side in ("baseline", "candidate"))
     judged_by = rules(given["margins"], given["metrics"], given["alpha"], across, files)

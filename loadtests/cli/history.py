@@ -157,14 +157,24 @@ def marks(course: Course) -> str:
 def _told(course: Course, step: Step) -> Text:
     from rich.text import Text
 
-    from analysis.spread import told, unit_of
+    from analysis.spread import unit_of
     from analysis.units import SHOWN_UNIT, shown
 
     unit = unit_of(course.place)
-    change = told(step.size, course.scale, sign=True) if course.scale == "ratio" or unit == "share" else "from or to 0"
     word, colour = {True: ("worse", "red"), False: ("better", "green"), None: ("changed", "")}[step.worse]
     levels = f"{shown(step.before, unit)} → {shown(step.after, unit)} {SHOWN_UNIT[unit]}"
     beside = f"; with it {'; '.join(step.beside)}" if step.beside else ""
     return Text.assemble(
-        "    ▲ at ", (step.label, "bold"), f": {levels}, {change}, p {step.p:.1g}, ", (word, colour), beside
+        "    ▲ at ", (step.label, "bold"), f": {levels}, {_change(course, step)}, p {step.p:.1g}, ", (word, colour), beside
     )
+
+
+def _change(course: Course, step: Step) -> str:
+    """How far it went: points of a share, else per cent, which a level of 0 has not."""
+    from analysis.spread import told, unit_of
+
+    if course.scale == "ratio" or unit_of(course.place) == "share":
+        return told(step.size, course.scale, sign=True)
+    if min(step.before, step.after) <= 0:
+        return "from or to 0"
+    return told(step.after / step.before - 1, "ratio", sign=True)
