@@ -227,3 +227,10 @@ def test_what_one_side_lacks_no_runs_will_tell() -> None:
     found = decide(Evidence(OLD, NEW, comparison("inconclusive", [one, errors()])))
 
     assert found.next_step == "see why TTFT p95 cannot be compared (B has none); more runs do not tell"
+
+
+@pytest.mark.parametrize(("value", "told"), [(None, "leave cached_share>10% out"), (0.1, "play longer runs")])
+def test_what_the_runs_do_not_have_no_more_of_them_will_tell(value: float | None, told: str) -> None:
+    one = Outcome("cached_share>10%", "cached_share", None, None, value, None, None, 100, "undecided", "")
+
+    assert decide(Evidence((), NEW[:1], None, [[one]])).next_step.startswith(told)

@@ -149,11 +149,32 @@ def test_error_rates_are_compared_in_points(points: float, verdict: str) -> None
     assert line.worse == (points > 0)
 
 
-def test_no_errors_at_all_are_a_pass() -> None:
-    """0 on both sides, without any spread: the difference is 0 and p is 1."""
-    line = one([0.0] * 5, [0.0] * 5, ERRORS)
+def test_no_errors_at_all_are_a_pass_where_the_requests_are_many() -> None:
+    """
+    0 of 800 on both sides: the difference is 0 and p is 1, but 800 requests leave 1.96^2 / (800 + 1.96^2) open.
 
-    assert (line.effect, line.lo, line.hi, line.p, line.verdict) == (0, 0, 0, 1, "pass")
+    Of 40 + 40 that is 8.8 points: no error was seen, and nobody knows.
+    """
+    line = one([0.0] * 5, [0.0] * 5, ERRORS)
+    few = one([Number(0.0, 20)] * 2, [Number(0.0, 20)] * 2, ERRORS)
+
+    assert (line.effect, line.p, line.verdict) == (0, 1, "pass")
+    assert (line.lo, line.hi) == pytest.approx((-3.8415 / 803.8415, 3.8415 / 803.8415), rel=1e-4)
+    assert (few.hi, few.verdict) == (pytest.approx(3.8415 / 43.8415, rel=1e-4), "inconclusive")
+    assert few.runs_needed is not None
+    assert few.runs_needed > 5
+
+
+def test_shares_without_spread_are_as_certain_as_their_requests() -> None:
+    """
+    0 of 800 against 40 of 800, 8 in each run: Wilson's bounds are 0 to 0.00478 and 0.0369 to 0.0674.
+
+    Newcombe: 0.05 - sqrt(0.0131^2 + 0.00478^2) = 0.0361, and 0.0674 above, as nothing is below 0.
+    """
+    line = one([0.0] * 5, [0.05] * 5, ERRORS)
+
+    assert (line.lo, line.hi) == pytest.approx((0.0361, 0.0674), abs=1e-4)
+    assert line.verdict == "regression"
 
 
 def test_without_any_spread_the_exact_permutation_decides() -> None:
@@ -331,6 +352,19 @@ def test_past_sessions_say_how_far_one_more_may_lie() -> None:
     assert far.verdict == "regression"
     four = versus([run for run in a if run.session != "s4"], b, primary=("ttft_p50",)).lines[0]
     assert four.band is None
+
+
+def test_a_past_run_that_was_all_failures_gives_no_ratio() -> None:
+    """Six sessions of five seeds each, one run of them without a good request: the others give the band."""
+    a = [
+        run
+        for at in range(6)
+        for run in side({GOODPUT: [8.0, 8.1, 8.0, 8.1, 0.0 if at == 5 else 8.0]}, 10 * at, range(5), session=f"s{at}")
+    ]
+    found = versus(a, side({GOODPUT: [7.0] * 5}, 90, range(5), session="new"), primary=("goodput",)).lines[0]
+
+    assert found.band is not None
+    assert found.band[0] < 1 < found.band[1]
 
 
 def test_an_invalid_run_makes_the_comparison_invalid_whatever_its_numbers() -> None:

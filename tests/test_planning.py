@@ -273,7 +273,9 @@ def test_the_verb_learns_from_run_directories(tmp_path: Path) -> None:
         (("--effect", "ttft_p95=5%", "--metric", "ttft_p50", *GIVEN), '--effect "ttft_p95" isn\'t one of [ttft_p50]'),
         (("--effect", "5%", "--correlation", "0.3", *GIVEN), "add --paired"),
         (("--effect", "5%", "--metric", "goodput", *GIVEN), "goodput: only of percentiles"),
+        (("--effect", "5%", "--metric", "tfft_p50", *GIVEN), 'did you mean "ttft_p50"?'),
         (("--effect", "5%", "results", *GIVEN), "leave out these, or the runs"),
+        (("--effect", "5%", "results", "--dependence", "2"), "leave out these, or the runs"),
         (("--power", "90%"), "Missing option '--effect'"),
     ],
 )

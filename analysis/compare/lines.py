@@ -11,7 +11,7 @@ import numpy as np
 from analysis import stats
 from analysis.compare import pairing
 from analysis.compare.comparison import Line
-from analysis.compare.difference import Found, band, detectable, of_one, of_pairs, of_runs, runs_needed
+from analysis.compare.difference import Found, band, detectable, of_one, of_pairs, of_runs, runs_needed, with_counts
 from analysis.compare.rules import Rules, bare, is_share, sign
 from analysis.metrics import BY_NAME
 from analysis.places import RUN
@@ -95,6 +95,8 @@ def _line(sides: Sides, left: Place | None, right: Place | None, primary: bool) 
     if reason := _not_known(sides, right, values, scale):
         return replace(blank, reason=reason, verdict="inconclusive" if primary else "not_compared")
     found = _found(sides, place, values, scale)
+    if scale == "difference":
+        found = with_counts(found, *values, (blank.n_a, blank.n_b))
     return _with(blank, found, sides)
 
 
@@ -183,15 +185,16 @@ def _worse(superiority: float | None, place: Place) -> float | None:
 
 
 def _noise(sides: Sides, line: Line) -> tuple[float, float] | None:
-    """What past sessions of A leave open for one more, where B is one session of several runs."""
+    """What past sessions of A leave open for one more, where B is one session of several runs; no ratio of a 0."""
     if len({one.session for one in sides.b}) != 1 or len(sides.b) < 2:
         return None
+    logs = line.scale == "ratio"
     sessions: dict[str, list[float]] = {}
     for one in sides.a:
-        if line.place in one.numbers:
-            sessions.setdefault(one.session, []).append(one.numbers[line.place].value)
-    values = [np.array(each) for each in sessions.values()]
-    return band([np.log(each) for each in values] if line.scale == "ratio" else values)
+        number = one.numbers.get(line.place)
+        if number is not None and (number.value > 0 or not logs):
+            sessions.setdefault(one.session, []).append(math.log(number.value) if logs else number.value)
+    return band([np.array(each) for each in sessions.values()])
 
 
 def _adjusted(lines: Sequence[Line], rules: Rules) -> list[Line]:

@@ -48,7 +48,7 @@ def _folders(path: Path) -> Iterator[Path]:
     if is_campaign(path):
         yield from members(path)
         return
-    if path.is_file() or (path.is_dir() and any(path.glob("*.parquet")) and not (path / record.REQUESTS).is_file()):
+    if path.is_file() or (path.is_dir() and not _is_run(path) and any(path.glob("*.parquet"))):
         raise RunError(_no_rows(path))
     inside = (
         [] if _is_run(path) or not path.is_dir() else [one for one in sorted(path.iterdir()) if not one.is_symlink()]
@@ -65,4 +65,4 @@ def _is_run(folder: Path) -> bool:
 
 
 def _no_rows(path: Path) -> str:
-    return f"{path}: objectives are held against a run's rows, and here is only its quantiles.parquet; name the run"
+    return f"{path}: objectives are held against a run's rows, which are not here; name the run's directory"

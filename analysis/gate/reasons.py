@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from analysis.checks.rule import Check, Status
     from analysis.compare.comparison import Line
+    from analysis.gate.attained import Attained
     from analysis.gate.verdict import Played, Verdict
 
 
@@ -64,7 +65,15 @@ def next_step(verdict: Verdict, lacking: Sequence[str]) -> str:
         return f"play {_runs_needed(noisy)} runs a side (`firsttoken run --repeats N`)"
     if undecided:
         return f"see why {words.title(undecided[0])} cannot be compared ({undecided[0].reason}); more runs do not tell"
-    return "name numbers that both sides have" if lacking else "play longer runs, or more of them"
+    if lacking:
+        return "name numbers that both sides have"
+    blank = [one.text for one in verdict.objectives if one.verdict == "undecided" and _is_blank(one)]
+    return f"leave {', '.join(blank)} out: these runs do not have it" if blank else "play longer runs, or more of them"
+
+
+def _is_blank(objective: Attained) -> bool:
+    """No run has anything to judge it by."""
+    return all(one.share is None and one.value is None for one in objective.outcomes)
 
 
 def _runs_needed(lines: Sequence[Line]) -> str:

@@ -79,7 +79,7 @@ def verdict(line: Line) -> str:
 def design(comparison: Comparison) -> str:
     """What stood against what, and how it was tested."""
     return {
-        "runs": "Welch's t test over runs", "one run": "one run a side, without a test",
+        "runs": "t test over runs", "one run": "one run a side, without a test",
         **{of: f"t test over pairs of {of}" for of in ("rounds", "blocks", "seeds")},
     }.get(comparison.design, comparison.design)  # fmt: skip
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from scipy import special
 
@@ -17,6 +17,10 @@ from analysis.stats.quantile import CONFIDENCE
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+FARTHEST: Final = 1e6
+"""Standard errors beyond which no effect is looked for."""
 
 
 def power(n_a: int, n_b: int, sd: float, effect: float, alpha: float, rho: float | None = None) -> float:
@@ -115,10 +119,12 @@ def _design(n_a: int, n_b: int, rho: float | None) -> tuple[int, float]:
 
 @lru_cache(maxsize=4096)
 def _shift(df: int, alpha: float, power: float) -> float:
-    """The least effect in standard errors that is found with this power."""
+    """The least effect in standard errors that is found with this power; inf where none is, at a level beyond telling."""
     low, high = 0.0, 1.0
-    while _found(high, df, alpha) < power:
+    while not _found(high, df, alpha) >= power:
         low, high = high, 2 * high
+        if high > FARTHEST:
+            return math.inf
     while high - low > 1e-9 * high:
         middle = (low + high) / 2
         low, high = (low, middle) if _found(middle, df, alpha) >= power else (middle, high)

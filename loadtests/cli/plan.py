@@ -58,8 +58,8 @@ Examples:
 )  # fmt: skip
 @click.option("--requests", type=click.IntRange(1), metavar="N", help="Without runs: requests of a run.")
 @click.option(
-    "--dependence", type=click.FloatRange(1), default=1.0, show_default=True, metavar="F",
-    help="Without runs: requests for each one that counts as independent, n / n_eff.",
+    "--dependence", type=click.FloatRange(1), metavar="F",
+    help="Without runs: requests for each one that counts as independent, n / n_eff (default: 1).",
 )  # fmt: skip
 @click.option("--paired", is_flag=True, help="The sides are paired: arms of one campaign, round by round.")
 @click.option(
@@ -69,7 +69,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="As JSON, one object.")
 def plan(
     runs: tuple[Path, ...], *, effects: tuple[tuple[str, float], ...], metrics: tuple[str, ...], power: float,
-    alpha: float, family: int, sd: float | None, spread: float | None, requests: int | None, dependence: float,
+    alpha: float, family: int, sd: float | None, spread: float | None, requests: int | None, dependence: float | None,
     paired: bool, correlation: float | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Say how many runs a side, of how many requests, would find an effect.
@@ -102,7 +102,7 @@ class Guess(NamedTuple):
     sd: float | None
     spread: float | None
     requests: int | None
-    dependence: float
+    dependence: float | None
 
 
 def _learned(
@@ -113,9 +113,9 @@ def _learned(
     from analysis.compare.rules import PRIMARY
     from analysis.spread import sound
 
-    if not (guess.sd is guess.spread is guess.requests is None):
+    if any(one is not None for one in guess):
         raise click.UsageError(
-            "--sd, --spread and --requests are for planning without runs: leave out these, or the runs"
+            "--sd, --spread, --requests and --dependence are for planning without runs: leave out these, or the runs"
         )
     digests, invalid = sound(digests_of(runs))
     sameness.check(digests)
@@ -128,12 +128,17 @@ def _learned(
 def _given(metrics: tuple[str, ...], guess: Guess) -> tuple[list[Noise], tuple[float, None]]:
     """The noise that somebody assumes."""
     from analysis import noise
+    from analysis.compare.rules import words
+    from loadtests.units import not_one_of
 
+    for name in metrics:
+        if name not in words():
+            raise click.UsageError(f'--metric "{name}" {not_one_of(name, words())}')
     sd, spread, requests, dependence = guess
     if sd is None or spread is None or requests is None:
         fix = "name RUNs to learn from, or give --sd 3% --spread 0.5 --requests 1000"
         raise click.UsageError(f"how far runs lie apart is not known: {fix}")
-    return noise.assumed(metrics, sd, spread, requests, dependence), (float(requests), None)
+    return noise.assumed(metrics, sd, spread, requests, dependence or 1.0), (float(requests), None)
 
 
 def _effects(named: dict[str, float], noises: list[Noise]) -> dict[str, float]:
