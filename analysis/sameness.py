@@ -76,7 +76,7 @@ def check(digests: Sequence[Digest], across: Collection[str] = ()) -> None:
     Raises:
         RunError: Two are not, or `across` has a word that nobody knows.
     """
-    if strange := [word for word in across if word not in ACROSS]:
+    if strange := sorted(set(across) - set(ACROSS)):
         raise RunError(f'--across "{strange[0]}": not one of {", ".join(ACROSS)}')
     first = next(iter(digests), None)
     for one in digests[1:]:

@@ -86,7 +86,8 @@ def tokens_per_s(measured: Measured) -> Sums | None:
     if window.length_s <= 0 or not counted.any():
         return None
     came = series.output_tokens(every, window.edges) if measured.chunks is None else measured.chunks.tokens
-    return Sums(came, np.diff(window.edges), int(counted.sum()))
+    on = counted & (seconds(every, "sent_ns") < window.end_s) & (seconds(every, "end_ns") > window.start_s)
+    return Sums(came, np.diff(window.edges), int(on.sum()))
 
 
 def good(measured: Measured) -> Mask:

@@ -250,4 +250,7 @@ def test_the_verb_on_run_directories_refuses_unlike_ones_in_a_line(tmp_path: Pat
 
     assert isinstance(done.exception, RunError)
     assert "plan.rate: 8.0 → 9.0" in str(done.exception)
-    assert CliRunner().invoke(group, ["aa", str(tmp_path), "--across", "load"], standalone_mode=False).return_value == 4
+    assert (
+        CliRunner().invoke(group, ["aa", str(tmp_path), "--across", "host, load"], standalone_mode=False).return_value
+        == 4
+    )

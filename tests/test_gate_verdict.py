@@ -10,14 +10,20 @@ import pytest
 from gating import NEW, OLD, comparison, digest, errors, evidence, gate, line, outcome
 from hypothesis import given
 from hypothesis import strategies as st
+from manyruns import TTFT, keep, run
 
 from analysis import stats
+from analysis.compare.rules import PRIMARY
 from analysis.gate import words
+from analysis.gate.asked import rules
 from analysis.gate.attained import _worth, over_runs
+from analysis.gate.evidence import Asked, gather
 from analysis.gate.verdict import Evidence, decide
-from analysis.objectives import Outcome
+from analysis.objectives import Objectives, Outcome
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analysis.compare.comparison import Line
     from analysis.gate.verdict import OnInconclusive
 
@@ -227,6 +233,16 @@ def test_what_one_side_lacks_no_runs_will_tell() -> None:
     found = decide(Evidence(OLD, NEW, comparison("inconclusive", [one, errors()])))
 
     assert found.next_step == "see why TTFT p95 cannot be compared (B has none); more runs do not tell"
+
+
+@pytest.mark.parametrize(("named", "verdict"), [((), "pass"), (PRIMARY, "inconclusive")])
+def test_the_usual_numbers_have_to_be_there_where_somebody_named_them(
+    named: tuple[str, ...], verdict: str, tmp_path: Path
+) -> None:
+    sides = [keep(tmp_path / name, [run(at + n, {TTFT: 0.2}) for n in range(5)]) for name, at in (("a", 0), ("b", 9))]
+    asked = Asked(sides[:1], sides[1:], Objectives(), rules((), named, None, ["seed"]))
+
+    assert decide(gather(asked)).verdict == verdict
 
 
 @pytest.mark.parametrize(("value", "told"), [(None, "leave cached_share>10% out"), (0.1, "play longer runs")])

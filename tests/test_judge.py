@@ -67,6 +67,18 @@ def test_not_significant_is_not_taken_for_no_difference() -> None:
     assert line.reason == f"needs about {line.runs_needed} runs a side to tell 5 %"
 
 
+def test_runs_that_are_there_are_not_asked_for() -> None:
+    """
+    Five runs a side with half the usual spread would find 5 % alone, as its standard error is 0.5 %.
+
+    B is 4.5 % slower, give or take 1.15 %: with a margin of 5 % that is neither too much for certain nor too little.
+    """
+    line = one(about(0.2, 0.5), about(0.209, 0.5), margins={"ttft_p50": 0.05})
+
+    assert (line.verdict, line.runs_needed) == ("inconclusive", 5)
+    assert line.reason == "too near the margin of 5 % for these runs"
+
+
 def test_the_p_values_are_those_of_welch_on_logs() -> None:
     a, b = [0.2, 0.21, 0.19, 0.2, 0.22], [0.25, 0.24, 0.3, 0.26, 0.22, 0.24]
     line = one(a, b)
@@ -160,7 +172,8 @@ def test_no_errors_at_all_are_a_pass_where_the_requests_are_many() -> None:
 
     assert (line.effect, line.p, line.verdict) == (0, 1, "pass")
     assert (line.lo, line.hi) == pytest.approx((-3.8415 / 803.8415, 3.8415 / 803.8415), rel=1e-4)
-    assert (few.hi, few.verdict) == (pytest.approx(3.8415 / 43.8415, rel=1e-4), "inconclusive")
+    assert few.hi == pytest.approx(3.8415 / 43.8415, rel=1e-4)
+    assert few.verdict == "inconclusive"
     assert few.runs_needed is not None
     assert few.runs_needed > 5
 
@@ -187,10 +200,25 @@ def test_without_any_spread_the_exact_permutation_decides() -> None:
     assert one([0.2] * 5, [0.2] * 5).verdict == "pass"
 
 
+def test_an_outage_is_a_regression() -> None:
+    """Five runs with goodput against five without any: there is no ratio to test, and no doubt."""
+    line = one([8.0] * 5, [0.0] * 5, GOODPUT)
+
+    assert (line.effect, line.verdict, line.reason) == (0.0, "regression", "nothing is left of it")
+
+
+def test_a_cost_that_appears_is_not_left_out() -> None:
+    """A was free, B is not: no ratio, but no pass either."""
+    place = Place("cost_per_1k_good", None, RUN, None, "")
+    line = one([0.0] * 5, [2.0] * 5, place, primary=("cost_per_1k_good",))
+
+    assert (line.verdict, line.reason) == ("inconclusive", "0 in one of them")
+
+
 @pytest.mark.parametrize(
     ("a", "b", "verdict", "reason"),
     [
-        ([8.0] * 5, [0.0] * 5, "inconclusive", "0 in one of them"),
+        ([8.0] * 4, [0.0] * 4, "inconclusive", "0 in one of them"),
         ([8.0] * 5, [8.0] * 4 + [0.0], "inconclusive", "0 in one of them"),
         ([0.0] * 5, [8.0] * 5, "not_compared", "A is 0"),
         ([0.0] * 5, [0.0] * 5, "not_compared", "A is 0"),
@@ -215,16 +243,17 @@ def test_what_only_describes_the_load_has_no_verdict() -> None:
 # What is not of one kind.
 
 
-def test_tokens_of_different_sources_do_not_count_into_the_verdict() -> None:
+def test_tokens_of_different_sources_leave_a_primary_number_open() -> None:
+    """A candidate that stops sending usage must not pass by that."""
     values = about(0.01)
     a, b = side({TTFT: about(0.2), TPOT: values}), side({TTFT: about(0.2), TPOT._replace(tokens="estimate"): values}, 9)
     found = versus(a, b)
     told = {line.place.words: line for line in found.lines}
 
-    assert told["tpot_p50"].verdict == "not_compared"
+    assert told["tpot_p50"].verdict == "inconclusive"
     assert told["tpot_p50"].reason == "tokens of A by usage, of B by estimate"
     assert (told["tpot_p50"].a, told["tpot_p50"].b) == pytest.approx((0.01, 0.01))
-    assert found.verdict == "pass"
+    assert found.verdict == "inconclusive"
 
 
 def test_goodput_by_other_objectives_is_not_compared() -> None:
@@ -241,6 +270,17 @@ def test_what_b_has_no_more_is_no_pass() -> None:
 
     assert found.verdict == "inconclusive"
     assert [(line.place, line.verdict) for line in found.lines] == [(TTFT, "inconclusive"), (LATENCY, "pass")]
+
+
+def test_runs_of_b_that_lack_a_number_are_no_pass() -> None:
+    """What is left of B is as fast as A; what its other two runs were like nobody knows. Runs of A may lack it."""
+    values = {TTFT: about(0.2), LATENCY: about(1)}
+    a, b = side(values), side(values, 9)
+    gone = [replace(run, numbers={LATENCY: run.numbers[LATENCY]}) if i < 2 else run for i, run in enumerate(b)]
+    found = versus(a, gone, margins={"ttft_p50": 0.1}).lines[0]
+
+    assert (found.runs_b, found.verdict, found.reason) == (3, "inconclusive", "B lacks it in 2 of 5 runs")
+    assert versus(gone, a, margins={"ttft_p50": 0.1}).lines[0].verdict == "pass"
 
 
 def test_nothing_in_common_is_inconclusive() -> None:

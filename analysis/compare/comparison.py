@@ -57,7 +57,8 @@ class Line:
         runs_a, runs_b: How many runs have it. With pairs both are the number of pairs.
         n_a, n_b: Requests behind it, all runs together.
         effect: None where a side has none, or for the `reason` given.
-        lo, hi: Its 95 % interval; None with too few runs for one.
+        lo, hi: Its 95 % interval, of the t test, or of the requests' counts where no run's share differs from another;
+            None with too few runs for one.
         p: Of the t test, two-sided; `p_adjusted` by Holm in the primary family, by Benjamini and Hochberg elsewhere.
         p_exact: Of the exact permutation, a check beside p.
         shift: Hodges and Lehmann's estimate of the effect.

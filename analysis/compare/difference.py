@@ -74,7 +74,8 @@ def with_counts(found: Found, a: Array, b: Array, n: tuple[int, int]) -> Found:
 
     Args:
         found: From runs or pairs; as it is where they have spread, or no interval.
-        a, b: The shares of the runs, shapes (n,).
+        a: The shares of A's runs, shape (n,).
+        b: Those of B's.
         n: Requests behind each side.
 
     Source: Newcombe 1998, method 10.

@@ -119,7 +119,8 @@ def _verdict(line: Line, sides: Sides) -> tuple[Verdict, str]:
         return ("inconclusive", held_back) if held_back else ("regression", "")
     worst = max(end for end in ends if end is not None) if None not in ends else math.inf
     if worst < margin:
-        return "pass", "better" if line.better else ""
+        lost = _lost(line, sides)
+        return ("inconclusive", f"B lacks it in {lost}") if lost else ("pass", "better" if line.better else "")
     return "inconclusive", _lacking(line, sides)
 
 
@@ -136,6 +137,14 @@ def _held_back(line: Line, sides: Sides, harm: float) -> str:
     return ""
 
 
+def _lost(line: Line, sides: Sides) -> str:
+    """How many of B's runs lack a number, perhaps since too little was answered in them to have one; empty for none."""
+    mine = line.place._replace(tokens=line.tokens_b)
+    lost = sum(mine not in numbers for numbers in sides.design.b)
+    unit = sides.design.of if sides.design.is_paired else "runs"
+    return f"{lost} of {len(sides.design.b)} {unit}" if lost else ""
+
+
 def _lacking(line: Line, sides: Sides) -> str:
     """What it would take to know."""
     if line.lo is None:
@@ -144,6 +153,8 @@ def _lacking(line: Line, sides: Sides) -> str:
         return "too noisy to tell"
     unit = sides.design.of if sides.design.is_paired else "runs"
     size = f"{100 * line.margin:.3g} {'points' if line.scale == 'difference' else '%'}"
+    if line.runs_needed <= min(line.runs_a, line.runs_b):
+        return f"too near the margin of {size} for these {unit}"
     return f"needs about {line.runs_needed:,} {unit} a side to tell {size}"
 
 
@@ -157,11 +168,15 @@ def _notes(sides: Sides, lines: Sequence[Line]) -> Iterable[str]:
         )
     elif sides.design.is_paired:
         yield f"Paired over {n} {of}: B / A is the mean ratio of the pairs with its 95 % t interval."
+    elif len(sides.a) == 1:
+        yield f"1 and {len(sides.b)} runs: no test without a spread of the baseline."
+    elif len(sides.b) == 1:
+        yield f"{len(sides.a)} and 1 run, not paired: a t test with the spread of the baseline's runs, from 10 on."
     else:
         yield f"{len(sides.a)} and {len(sides.b)} runs, not paired: Welch's t test on logs of the runs' numbers."
     primary = [line for line in lines if line.primary and line.verdict == "inconclusive" and line.runs_needed]
-    if primary:
-        most = max(primary, key=lambda line: line.runs_needed or 0)
+    most = max(primary, key=lambda line: line.runs_needed or 0, default=None)
+    if most is not None and (most.runs_needed or 0) > n:
         yield (
             f"To tell every margin of the primary metrics: about {most.runs_needed:,} "
             f"{of if sides.design.is_paired else 'runs'} a side ({most.place.words})."

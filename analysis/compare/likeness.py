@@ -89,16 +89,27 @@ def refuse(a: Sequence[Digest], b: Sequence[Digest], across: Collection[str]) ->
     Raises:
         UnlikeError: They differ in it, and `across` does not name it; or it names what nobody knows.
     """
-    if strange := [word for word in across if word not in ACROSS]:
+    if strange := [word for word in sorted(across) if word not in ACROSS]:
         raise UnlikeError(f'--across "{strange[0]}": not one of {", ".join(ACROSS)}')
+    for name, side in (("A", a), ("B", b)):
+        if mixed := [key for key in _mixed(side) if kind_of(key) not in across]:
+            fix = f"name those of one kind, or say --across {kind_of(mixed[0])}"
+            raise UnlikeError(f"the runs of {name} differ among themselves in {mixed[0]}: {fix}")
     found = [one for one in differences(a, b) if kind_of(one.name) not in {"", *across}]
     if not found:
         return
     kinds = list(dict.fromkeys(kind_of(one.name) for one in found))
     told = "; ".join(f"{one.name}: {short(one.a)} against {short(one.b)}" for one in found[:3])
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    words = ",".join(dict.fromkeys([*across, *kinds]))
+    words = ",".join(dict.fromkeys([*sorted(across), *kinds]))
     raise UnlikeError(f"the runs are not alike in {told}{more}; --across {words} compares them all the same")
+
+
+def _mixed(side: Sequence[Digest]) -> list[str]:
+    """In which settings of load and workload the runs of one side differ; seeds and machines may."""
+    settings = [one.facts.settings for one in side]
+    names = dict.fromkeys(name for one in settings for name in one if kind_of(name) in {"load", "workload"})
+    return [name for name in names if any(not _alike(name, settings[0].get(name), one.get(name)) for one in settings)]
 
 
 def short(value: Any) -> str:

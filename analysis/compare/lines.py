@@ -12,7 +12,7 @@ from analysis import stats
 from analysis.compare import pairing
 from analysis.compare.comparison import Line
 from analysis.compare.difference import Found, band, detectable, of_one, of_pairs, of_runs, runs_needed, with_counts
-from analysis.compare.rules import Rules, bare, is_share, sign
+from analysis.compare.rules import LEAST_RUNS, Rules, bare, is_share, sign
 from analysis.metrics import BY_NAME
 from analysis.places import RUN
 
@@ -90,9 +90,11 @@ def _line(sides: Sides, left: Place | None, right: Place | None, primary: bool) 
     )  # fmt: skip
     if reason := _not_compared(sides, left, right):
         return replace(blank, reason=reason)
-    if scale == "ratio" and values[0].size and not values[0].any():
+    if _is_gone(sides, place, values):
+        return replace(blank, effect=0.0, reason="nothing is left of it", verdict="regression", worse=True)
+    if scale == "ratio" and values[0].size and not values[0].any() and not (sign(place) > 0 and values[1].any()):
         return replace(blank, reason="A is 0")
-    if reason := _not_known(sides, right, values, scale):
+    if reason := _not_known(sides, left, right, values, scale):
         return replace(blank, reason=reason, verdict="inconclusive" if primary else "not_compared")
     found = _found(sides, place, values, scale)
     if scale == "difference":
@@ -131,17 +133,27 @@ def _not_compared(sides: Sides, left: Place | None, right: Place | None) -> str:
     """Why there is nothing to hold B against, or nothing of its kind; empty where there is."""
     if left is None:
         return "A has none"
-    if right is not None and left.tokens != right.tokens:
-        return f"tokens of A by {left.tokens}, of B by {right.tokens}"
     if left.metric in PROMISED and {one.objectives for one in sides.a} != {one.objectives for one in sides.b}:
         return "the objectives differ"
     return ""
 
 
-def _not_known(sides: Sides, right: Place | None, values: tuple[NDArray[np.float64], ...], scale: str) -> str:
+def _is_gone(sides: Sides, place: Place, values: tuple[NDArray[np.float64], ...]) -> bool:
+    """Whether every run of A has some of what there ought to be more of, and no run of B any: an outage."""
+    a, b = values
+    if sign(place) >= 0 or is_share(place) or sides.design.of in {"one run", "blocks"}:
+        return False
+    return bool(min(a.size, b.size) >= LEAST_RUNS and np.all(a > 0) and not b.any())
+
+
+def _not_known(
+    sides: Sides, left: Place | None, right: Place | None, values: tuple[NDArray[np.float64], ...], scale: str
+) -> str:
     """Why nobody can tell how far they differ, though A has it: that may be no pass; empty where somebody can."""
-    if right is None:
+    if left is None or right is None:
         return "B has none"
+    if left.tokens != right.tokens:
+        return f"tokens of A by {left.tokens}, of B by {right.tokens}"
     if not values[0].size or not values[1].size:
         return f"no {sides.design.of} in which both have it"
     if scale == "ratio" and not (np.all(values[0] > 0) and np.all(values[1] > 0)):

@@ -48,10 +48,10 @@ def rules(
     for file in files:
         held |= _of_file(file, held["margins"])
     told = dict(_margin(text, *text.partition("=")[::2], "--margin") for text in margins)
-    family = tuple(_number(name, "--metric") for name in primary) or held.get("primary", PRIMARY)
+    family = _family(primary, "--metric") or held.get("primary", PRIMARY)
     return Rules(
         alpha=held.get("alpha", ALPHA) if alpha is None else alpha, margins=held["margins"] | told,
-        primary=tuple(dict.fromkeys(family)), across=frozenset(across),
+        primary=family, across=frozenset(across),
     )  # fmt: skip
 
 
@@ -65,11 +65,16 @@ def _of_file(path: Path, earlier: dict[str, float]) -> dict[str, Any]:
         raise RuleError(f'{path}: primary isn\'t a list of names; write primary = ["ttft_p50", "error_rate"]')
     found: dict[str, Any] = {}
     if primary is not None:
-        found["primary"] = tuple(_number(name, f"{path}: primary") for name in primary)
+        found["primary"] = _family(primary, f"{path}: primary")
     if alpha is not None:
         found["alpha"] = _alpha(alpha, path)
     own = [(f"{name} = {amount!r}", name, str(amount)) for name, amount in (margins or {}).items()]
     return found | {"margins": earlier | dict(_margin(*one, f"{path}: margins") for one in own)}
+
+
+def _family(names: Iterable[str], where: str) -> tuple[str, ...]:
+    """The numbers that somebody named, each once."""
+    return tuple(dict.fromkeys(_number(name, where) for name in names))
 
 
 def _alpha(value: Any, path: Path) -> float:

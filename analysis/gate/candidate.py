@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from analysis import digest
-from analysis.campaign import is_campaign, members, runs_of
+from analysis.campaign import runs_of
+from analysis.compare import sides
 from analysis.runs import RunError
 from analysis.summary import judge
 from loadtests import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from analysis.digest import Digest
@@ -37,31 +38,18 @@ def held(paths: Iterable[Path], objectives: Objectives) -> list[Held]:
         if not (folder / record.REQUESTS).is_file() and (folder / record.QUANTILES).is_file():
             raise RunError(_no_rows(folder))
         for run in runs_of(folder):
-            judged = judge(run, objectives)
+            judged = judge(run, objectives, ps=digest.STORED)
             one = Held(digest.of(judged), judged.summary.objectives)
             found[one.digest.facts.run_id, one.digest.facts.arm] = one
     return sorted(found.values(), key=lambda one: one.digest.started_unix_ns)
 
 
-def _folders(path: Path) -> Iterator[Path]:
-    """The run directories that a path stands for: itself, those of a campaign, or those of a folder of either."""
-    if is_campaign(path):
-        yield from members(path)
-        return
-    if path.is_file() or (path.is_dir() and not _is_run(path) and any(path.glob("*.parquet"))):
+def _folders(path: Path) -> list[Path]:
+    """The run directories that a path stands for; itself where it is nothing known: `runs_of` says what is wrong."""
+    found = sides.run_folders(path)
+    if not found and (path.is_file() or (path.is_dir() and any(path.glob("*.parquet")))):
         raise RunError(_no_rows(path))
-    inside = (
-        [] if _is_run(path) or not path.is_dir() else [one for one in sorted(path.iterdir()) if not one.is_symlink()]
-    )
-    runs = [one for one in inside if is_campaign(one) or _is_run(one)]
-    if not runs:
-        yield path  # itself, or nothing that is known: `runs_of` says what is wrong
-    for one in runs:
-        yield from _folders(one)
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / record.MANIFEST).is_file()
+    return found or [path]
 
 
 def _no_rows(path: Path) -> str:

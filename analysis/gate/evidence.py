@@ -57,7 +57,8 @@ def gather(asked: Asked) -> Evidence:
     if promised and any(one.objectives != promised.texts for one in baseline):
         baseline, candidate = _as_planned(asked)
     _refuse_both(baseline, candidate)
-    wanted = () if asked.rules.primary == PRIMARY else asked.rules.primary
+    # By identity: somebody may have named the usual six.
+    wanted = () if asked.rules.primary is PRIMARY else asked.rules.primary
     return Evidence(baseline, candidate, compare(baseline, candidate, asked.rules), outcomes, wanted)
 
 

@@ -60,6 +60,11 @@ def next_step(verdict: Verdict, lacking: Sequence[str]) -> str:
         return "mend what the checks name and play these runs again, or leave them out"
     if verdict.verdict == "regression":
         return "look at the candidate's reports; where the change is meant, make its runs the baseline"
+    return _to_decide(verdict, lacking)
+
+
+def _to_decide(verdict: Verdict, lacking: Sequence[str]) -> str:
+    """What would decide what is not decided; more runs only where these tell something."""
     undecided = [line for line in _primary(verdict) if line.verdict == "inconclusive"]
     if noisy := [line for line in undecided if line.effect is not None]:
         return f"play {_runs_needed(noisy)} runs a side (`firsttoken run --repeats N`)"

@@ -119,7 +119,7 @@ def _design(n_a: int, n_b: int, rho: float | None) -> tuple[int, float]:
 
 @lru_cache(maxsize=4096)
 def _shift(df: int, alpha: float, power: float) -> float:
-    """The least effect in standard errors that is found with this power; inf where none is, at a level beyond telling."""
+    """The least effect in standard errors that is found with this power; inf where no effect is."""
     low, high = 0.0, 1.0
     while not _found(high, df, alpha) >= power:
         low, high = high, 2 * high

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy import special
 
-from analysis.stats.dependence import inflation, segments
+from analysis.stats.dependence import crowding, inflation, segments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -162,7 +162,8 @@ def _quantile(ordered: NDArray[np.float64], series: NDArray[np.float64], p: floa
     if n == 0:
         return Quantile(p, 0, None, None, None, is_rough=False, n_eff=0.0, certified=None)
     value = _interpolated(ordered, p)
-    n_eff = n / inflation(series <= value)
+    below = series <= value
+    n_eff = n / max(inflation(below), crowding(below.ravel()))
     if p != 0.5 and n_eff < least_count(p):
         return Quantile(p, n, None, None, None, is_rough=False, n_eff=n_eff, certified=None)
     low, high = _ranks(n, n_eff, p)

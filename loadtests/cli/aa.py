@@ -47,12 +47,12 @@ Examples:
     help="Of the gate: how often it may be wrong at most.",
 )  # fmt: skip
 @click.option(
-    "--across", default="", metavar="WORDS", help="Settings that may differ between the runs, as of `compare`."
+    "--across", multiple=True, metavar="WORDS", help="Settings that may differ between the runs, as of `compare`."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON, one object.")
 def aa(
     runs: tuple[Path, ...], *, metrics: tuple[str, ...], splits: int, seed: int, sizes: int | None, alpha: float,
-    across: str, as_json: bool,
+    across: tuple[str, ...], as_json: bool,
 ) -> int:  # fmt: skip
     """Measure the gate's own false-positive rate on runs of one and the same thing (default: results/latest).
 
@@ -73,7 +73,8 @@ def aa(
     from loadtests.units import not_one_of
 
     digests = digests_of(runs or (Path("results/latest"),))
-    meant = frozenset(filter(None, across.split(",")))
+    meant = frozenset(word.strip() for text in across for word in text.split(",") if word.strip())
+    metrics = tuple(dict.fromkeys(metrics))
     sameness.check(digests, meant)
     for name in metrics:
         if name not in words():

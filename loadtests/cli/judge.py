@@ -218,8 +218,8 @@ Examples:
     help="What change is no matter, like ttft_p95=15%; repeatable.  [default: p95, p99 10%; shares 1%; others 5%]",
 )  # fmt: skip
 @click.option(
-    "--alpha", type=click.FloatRange(0, 0.5, min_open=True), default=0.05, show_default=True,
-    help="How often, at the most, the same thing against itself is called different.",
+    "--alpha", type=click.FloatRange(1e-6, 0.5), default=0.05, show_default=True,
+    help="How often, at the most, the same thing against itself is called different, for each pair.",
 )  # fmt: skip
 @click.option("--all", "whole", is_flag=True, help="Every number, those of workloads and turns too.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON: one object, or a list where there are several pairs.")

@@ -83,7 +83,7 @@ def plan(
     if correlation is not None and not paired:
         raise click.UsageError("--correlation says how alike the two runs of a pair are: add --paired")
     named = dict(effects)
-    metrics = metrics or (() if "" in named else tuple(named))
+    metrics = tuple(dict.fromkeys(metrics)) or (() if "" in named else tuple(named))
     rho = (0.5 if correlation is None else correlation) if paired else None
     guess = Guess(sd, spread, requests, dependence)
     noises, length = _learned(runs, metrics, guess) if runs else _given(metrics or GUESSED, guess)
