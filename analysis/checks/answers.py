@@ -93,11 +93,14 @@ def timeouts(seen: Evidence) -> Check:
 
 def _is_near(sent: pd.DataFrame, kind: str, p: float) -> bool:
     """Whether some gave up in this way so soon that twice the quantile of what was seen lies behind."""
-    waited, ok = _waited(sent[where(sent, "error_kind", kind)], kind), sent[is_ok(sent)]
+    waited = _waited(sent[where(sent, "error_kind", kind)], kind)
+    if not waited.size:
+        return False
+    ok = sent[is_ok(sent)]
     values = numbers(ok, TIMEOUTS[kind])
     values = numbers(ok, "latency_s") if np.all(np.isnan(values)) else values
     values = values[~np.isnan(values)]
-    return bool(waited.size and (not values.size or waited.min() <= NEAR * np.quantile(values, p)))
+    return bool(not values.size or waited.min() <= NEAR * np.quantile(values, p))
 
 
 def _waited(gave_up: pd.DataFrame, kind: str) -> NDArray[np.float64]:

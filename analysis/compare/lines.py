@@ -88,7 +88,7 @@ def _line(sides: Sides, left: Place | None, right: Place | None, primary: bool) 
         values[0].size, values[1].size, _requests(sides.a, left), _requests(sides.b, right), "not_compared",
         margin=sides.rules.margin(place), tokens_b=None if right is None else right.tokens,
     )  # fmt: skip
-    if reason := _not_compared(sides, left, right):
+    if reason := _not_compared(sides, left):
         return replace(blank, reason=reason)
     if _is_gone(sides, place, values):
         return replace(blank, effect=0.0, reason="nothing is left of it", verdict="regression", worse=True)
@@ -129,7 +129,7 @@ def _mean(values: NDArray[np.float64], scale: str) -> float | None:
     return float(np.exp(np.log(values).mean())) if logs else float(values.mean())
 
 
-def _not_compared(sides: Sides, left: Place | None, right: Place | None) -> str:
+def _not_compared(sides: Sides, left: Place | None) -> str:
     """Why there is nothing to hold B against, or nothing of its kind; empty where there is."""
     if left is None:
         return "A has none"
