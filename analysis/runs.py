@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analysis import memory
 from loadtests import record
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ NOT_JUDGED: Final = frozenset({
 JUDGED: Final = frozenset(c.name for c in record.REQUEST_COLUMNS) - NOT_JUDGED - set(CHUNK_LISTS)
 """What judging a run reads."""
 AT_ONCE: Final = 4
+LARGE: Final = 1_000_000
+"""Rows from which on memory is kept from one array to the next."""
 FEW: Final = 8
 UNFINISHED: Final = "unfinished"
 """Why a run stopped, in the manifest of a draft: it did not, or nobody has finished it yet."""
@@ -216,6 +219,8 @@ def _plain(file: pq.ParquetFile, names: list[str]) -> pd.DataFrame:
     A few columns are read at once, since all of them twice, here and in Arrow, might not fit into memory.
     """
     n = file.metadata.num_rows
+    if n > LARGE:
+        memory.keep()
     nothing = np.full(n, np.nan)
     columns: dict[str, Any] = dict.fromkeys(names, nothing)
     there = [name for name in names if name in file.schema_arrow.names]
