@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analysis import chunks, window
+from analysis import window
+from analysis.inside import chunks
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.chunks import Chunks
+    from analysis.inside.chunks import Chunks
     from analysis.objectives import Objectives
     from analysis.runs import Run
     from analysis.window import Window

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.chunks import Distribution
+    from analysis.inside.chunks import Distribution
     from analysis.measured import Measured
     from analysis.metrics import Metric, Unit
     from analysis.sums import Sums

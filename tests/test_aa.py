@@ -12,10 +12,11 @@ import pytest
 from click.testing import CliRunner
 from manyruns import ERRORS, LATENCY, TTFT, noisy, run, series
 
-from analysis import aa, sameness, spread, stats
+from analysis import stats
 from analysis.compare import judge
 from analysis.compare.rules import PRIMARY, Rules
 from analysis.places import Place
+from analysis.replicates import aa, sameness, spread
 from analysis.runs import RunError
 from loadtests.cli import group
 

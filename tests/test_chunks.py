@@ -12,8 +12,9 @@ import synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import arms, chunks, lists, runs
-from analysis.distribution import BOUND_US, SECTIONS, Tally
+from analysis import arms, runs
+from analysis.inside import chunks, lists
+from analysis.inside.distribution import BOUND_US, SECTIONS, Tally
 from analysis.window import Window
 from loadtests import record
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from manyruns import ERRORS, GOODPUT, LATENCY, TTFT, noisy, run, series
 
 from analysis.charts.history import chart
-from analysis.history import Course, History, Step, trace
+from analysis.replicates.history import Course, History, Step, trace
 from analysis.runs import RunError
 from loadtests.cli import group
 from loadtests.cli.history import _told, bars, marks

@@ -9,7 +9,7 @@ import pytest
 import synthetic
 
 from analysis import metrics, objectives, runs
-from analysis.chunks import Chunks
+from analysis.inside.chunks import Chunks
 from analysis.measured import Measured
 from analysis.window import Window
 from loadtests import record

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from manyruns import ARRIVALS, ERRORS, LATENCY, TTFT, TTFT95, run
 
-from analysis import noise, planning, stats
+from analysis import stats
 from analysis.digest import Number
-from analysis.noise import Noise
+from analysis.replicates import noise, planning
+from analysis.replicates.noise import Noise
 from analysis.runs import RunError
 from loadtests.cli import group
 

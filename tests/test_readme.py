@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+import tables
 from click.testing import CliRunner
 
 from loadtests import cli, profiles, workload
@@ -126,3 +127,8 @@ def test_the_workloads_of_the_readme_are_sound(tmp_path: Path, monkeypatch: pyte
         (tmp_path / name).write_text(block)
         made = workload.make(workload.definitions(name), seed=1)
         assert made.request(0, a=0).messages
+
+
+def test_the_generated_parts_are_what_the_code_says() -> None:
+    """`python tests/tables.py` writes them anew."""
+    assert tables.written(TEXT) == TEXT

@@ -13,8 +13,8 @@ import pytest
 import synthetic
 from commands import ask, latest
 
-from analysis import runs, steady, window
-from analysis.checks import load
+from analysis import runs, window
+from analysis.checks import load, steady
 from analysis.checks.rule import evidence
 from loadtests.mock import process
 

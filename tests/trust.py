@@ -13,7 +13,7 @@ from simulation import Server, digests, numbers
 from analysis import stats
 from analysis.compare.judge import compare
 from analysis.compare.rules import PRIMARY, Rules
-from analysis.planning import Design
+from analysis.replicates.planning import Design
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

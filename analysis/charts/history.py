@@ -9,14 +9,14 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from analysis.charts.frame import BLUE, GREEN, GREY, INK, ORANGE, drawn
-from analysis.spread import told, unit_of
+from analysis.replicates.spread import told, unit_of
 from analysis.units import SHOWN_UNIT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from analysis.charts.frame import Canvas, Chart
-    from analysis.history import Course, History, Series
+    from analysis.replicates.history import Course, History, Series
 
 PANEL: Final = 1.7
 """Inches of height."""

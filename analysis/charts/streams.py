@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from analysis import lists
 from analysis.charts.frame import BLUE, GREEN, ORANGE, PURPLE, WIDTH, log_axis
 from analysis.charts.timeline import bin_width
 from analysis.derived import is_stream
-from analysis.distribution import Distribution, Tally
+from analysis.inside import lists
+from analysis.inside.distribution import Distribution, Tally
 from analysis.runs import seconds
 from loadtests import record
 

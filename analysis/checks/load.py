@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from analysis import series, stats, steady
+from analysis import series, stats
+from analysis.checks import steady
 from analysis.checks.rule import CAPPED, Check, Evidence, Rule, is_new_connection, relief
 from analysis.runs import flagged, is_later_turn, numbers, seconds, some, where
 from analysis.units import digits

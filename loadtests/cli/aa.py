@@ -15,7 +15,7 @@ from loadtests.cli.stored import RunArgument
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from analysis.aa import Calibration
+    from analysis.replicates.aa import Calibration
 
 EXAMPLES = """\b
 Examples:
@@ -65,11 +65,11 @@ def aa(
 
     Exit code 0 where it is calibrated, 4 where that is not shown.
     """
-    from analysis import sameness
-    from analysis.aa import Asked, calibrate
     from analysis.compare import judge
     from analysis.compare.rules import PRIMARY, Rules, words
-    from analysis.spread import pick
+    from analysis.replicates import sameness
+    from analysis.replicates.aa import Asked, calibrate
+    from analysis.replicates.spread import pick
     from loadtests.units import not_one_of
 
     digests = digests_of(runs or (Path("results/latest"),))
@@ -127,7 +127,7 @@ def _headline(found: Calibration) -> str:
 def _table(found: Calibration) -> Table:
     from rich.table import Table
 
-    from analysis.spread import told, unit_of
+    from analysis.replicates.spread import told, unit_of
     from analysis.units import NONE, SHOWN_UNIT, shown
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

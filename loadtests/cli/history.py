@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from analysis.history import Course, History, Series, Step
+    from analysis.replicates.history import Course, History, Series, Step
 
 LINE = 60
 """Points of a drawn line; of more, the last so many."""
@@ -61,7 +61,7 @@ def history(
     (p < 0.001), so one odd run is none, and two to four runs have to follow before a change is seen.
     """
     from analysis.compare.rules import PRIMARY
-    from analysis.history import trace
+    from analysis.replicates.history import trace
 
     found = trace(
         digests_of(runs or (Path("results"),)), metrics or PRIMARY, label=label, least_effect=min_effect,
@@ -99,7 +99,7 @@ def _show(found: History) -> None:
 def _show_series(series: Series, console: Console) -> None:
     from rich.text import Text
 
-    from analysis.history import LEAST_POINTS
+    from analysis.replicates.history import LEAST_POINTS
 
     console.print(Text(series.name, style="bold"))
     if series.why:
@@ -126,7 +126,7 @@ def _lines(course: Course) -> list[Text]:
     """A number as a line of bars, marks below it where it changed, and a sentence for each change."""
     from rich.text import Text
 
-    from analysis.spread import unit_of
+    from analysis.replicates.spread import unit_of
     from analysis.units import NONE, SHOWN_UNIT, shown
 
     unit = unit_of(course.place)
@@ -157,7 +157,7 @@ def marks(course: Course) -> str:
 def _told(course: Course, step: Step) -> Text:
     from rich.text import Text
 
-    from analysis.spread import unit_of
+    from analysis.replicates.spread import unit_of
     from analysis.units import SHOWN_UNIT, shown
 
     unit = unit_of(course.place)
@@ -171,7 +171,7 @@ def _told(course: Course, step: Step) -> Text:
 
 def _change(course: Course, step: Step) -> str:
     """How far it went: points of a share, else per cent, which a level of 0 has not."""
-    from analysis.spread import told, unit_of
+    from analysis.replicates.spread import told, unit_of
 
     if course.scale == "ratio" or unit_of(course.place) == "share":
         return told(step.size, course.scale, sign=True)

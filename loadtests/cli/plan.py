@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from analysis.noise import Noise
-    from analysis.planning import Choice, Plan
+    from analysis.replicates.noise import Noise
+    from analysis.replicates.planning import Choice, Plan
 
 GUESSED = ("ttft_p50", "ttft_p95", "tpot_p50", "latency_p95")
 """Of the primary numbers, the percentiles: what is planned for where no runs are there to learn from."""
@@ -78,7 +78,7 @@ def plan(
     quantiles.parquet files; all of one thing), or given by --sd, --spread and --requests. Power is exact, at the level
     that Holm's correction leaves. 5 runs a side are the least that can fail a gate.
     """
-    from analysis import planning
+    from analysis.replicates import planning
 
     if correlation is not None and not paired:
         raise click.UsageError("--correlation says how alike the two runs of a pair are: add --paired")
@@ -109,9 +109,9 @@ def _learned(
     runs: tuple[Path, ...], metrics: tuple[str, ...], guess: Guess
 ) -> tuple[list[Noise], tuple[float, float | None]]:
     """The noise of runs on disk; arrivals and seconds of one of them."""
-    from analysis import noise, sameness
     from analysis.compare.rules import PRIMARY
-    from analysis.spread import sound
+    from analysis.replicates import noise, sameness
+    from analysis.replicates.spread import sound
 
     if any(one is not None for one in guess):
         raise click.UsageError(
@@ -127,8 +127,8 @@ def _learned(
 
 def _given(metrics: tuple[str, ...], guess: Guess) -> tuple[list[Noise], tuple[float, None]]:
     """The noise that somebody assumes."""
-    from analysis import noise
     from analysis.compare.rules import words
+    from analysis.replicates import noise
     from loadtests.units import not_one_of
 
     for name in metrics:
@@ -179,7 +179,7 @@ def _show(found: Plan) -> None:
 def _needs(found: Plan) -> Table:
     from rich.table import Table
 
-    from analysis.spread import told
+    from analysis.replicates.spread import told
     from analysis.units import NONE
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -196,7 +196,7 @@ def _needs(found: Plan) -> Table:
 
 
 def _runs(count: int | None) -> str:
-    from analysis.planning import MOST_RUNS
+    from analysis.replicates.planning import MOST_RUNS
 
     return f"> {MOST_RUNS:,}" if count is None else f"{count:,}"
 

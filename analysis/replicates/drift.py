@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy import special
 
-from analysis import spread, stats
+from analysis import stats
+from analysis.replicates import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.digest import Digest
     from analysis.places import Place
-    from analysis.spread import Array
+    from analysis.replicates.spread import Array
 
 ALPHA: Final = 0.01
 

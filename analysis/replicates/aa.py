@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from analysis import spread, stats
+from analysis import stats
 from analysis.compare.rules import LEAST_RUNS, bare
-from analysis.drift import drifts
 from analysis.places import RUN
+from analysis.replicates import spread
+from analysis.replicates.drift import drifts
 from analysis.runs import RunError
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from analysis.compare.comparison import Comparison
     from analysis.compare.comparison import Line as Compared
     from analysis.digest import Digest
-    from analysis.drift import Drift
     from analysis.places import Place
-    from analysis.spread import Scale
+    from analysis.replicates.drift import Drift
+    from analysis.replicates.spread import Scale
 
     Judge = Callable[[Sequence[Digest], Sequence[Digest]], Comparison]
     Split = tuple[tuple[int, ...], tuple[int, ...]]

@@ -17,8 +17,8 @@ from analysis.compare.rules import LEAST_RUNS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analysis.noise import Noise
-    from analysis.spread import Scale
+    from analysis.replicates.noise import Noise
+    from analysis.replicates.spread import Scale
 
 SCHEMA_VERSION: Final = 1
 MOST_RUNS: Final = 2000

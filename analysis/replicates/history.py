@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from analysis import sameness, spread, stats
+from analysis import stats
 from analysis.compare.rules import sign
+from analysis.replicates import sameness, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from analysis.digest import Digest
     from analysis.places import Place
-    from analysis.spread import Array, Scale
+    from analysis.replicates.spread import Array, Scale
 
 SCHEMA_VERSION: Final = 1
 ALPHA: Final = 0.001

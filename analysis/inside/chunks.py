@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from analysis import lists
-from analysis.distribution import SECTIONS, Distribution, Tally
+from analysis.inside import lists
+from analysis.inside.distribution import SECTIONS, Distribution, Tally
 from analysis.runs import numbers, seconds, truths, where
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analysis.lists import Piece
+    from analysis.inside.lists import Piece
     from analysis.runs import Run
     from analysis.window import Window
 

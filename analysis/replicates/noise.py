@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from analysis import spread, stats
+from analysis import stats
 from analysis.places import RUN, Place
+from analysis.replicates import spread
 from analysis.runs import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.digest import Digest, Number
-    from analysis.spread import Scale
+    from analysis.replicates.spread import Scale
 
 SD_CONFIDENCE: Final = 0.8
 """Of the interval of an sd that was learned: its upper end is passed by 1 in 10."""
