@@ -85,8 +85,11 @@ def with_counts(found: Found, a: Array, b: Array, n: tuple[int, int]) -> Found:
     p_a, p_b = float(a.mean()), float(b.mean())
     (l_a, u_a), (l_b, u_b) = (stats.wilson(p * of, of) for p, of in zip((p_a, p_b), n, strict=True))
     lo, hi = found.effect - float(np.hypot(p_b - l_b, u_a - p_a)), found.effect + float(np.hypot(u_b - p_b, p_a - l_a))
-    sd = (hi - lo) / 2 / float(special.ndtri(0.975)) / float(np.sqrt(1 / a.size + 1 / b.size))
-    return replace(found, lo=lo, hi=hi, sd=sd)
+    error = (hi - lo) / 2 / float(special.ndtri(0.975))
+    sd = error / float(np.sqrt(1 / a.size + 1 / b.size))
+    # Of so few ways to swap pairs none is rare, and still 0 of 500 against 500 of 500 is no chance.
+    p = 2 * float(special.ndtr(-abs(found.effect) / error))
+    return replace(found, lo=lo, hi=hi, sd=sd, p=p)
 
 
 def of_one(a: Number, b: Number, *, logs: bool) -> Found:

@@ -148,7 +148,8 @@ def _lost(line: Line, sides: Sides) -> str:
 def _lacking(line: Line, sides: Sides) -> str:
     """What it would take to know."""
     if line.lo is None:
-        return "too few runs for an interval"
+        few = min(line.runs_a, line.runs_b) < min(len(sides.design.a), len(sides.design.b))
+        return "too few requests a run for it" if few else "too few runs for an interval"
     if line.runs_needed is None:
         return "too noisy to tell"
     unit = sides.design.of if sides.design.is_paired else "runs"
@@ -161,6 +162,10 @@ def _lacking(line: Line, sides: Sides) -> str:
 def _notes(sides: Sides, lines: Sequence[Line]) -> Iterable[str]:
     """What the comparison cannot say, and what would help."""
     of, n = sides.design.of, min(len(sides.design.a), len(sides.design.b))
+    if same := {(one.facts.run_id, one.facts.arm) for one in sides.a} & {
+        (one.facts.run_id, one.facts.arm) for one in sides.b
+    }:
+        yield f"{len(same)} runs are on both sides: that they are alike says nothing."
     if of == "one run":
         yield (
             "One run a side: the intervals are those of these two runs. Runs of the same thing differ too, often by "

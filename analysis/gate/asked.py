@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ALPHA: Final = 0.05
+ALPHAS: Final = (1e-6, 0.5)
+"""Beyond these nothing is ever, or everything is, called different."""
 MARGIN: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)")
 
 
@@ -50,7 +52,7 @@ def rules(
     told = dict(_margin(text, *text.partition("=")[::2], "--margin") for text in margins)
     family = _family(primary, "--metric") or held.get("primary", PRIMARY)
     return Rules(
-        alpha=held.get("alpha", ALPHA) if alpha is None else alpha, margins=held["margins"] | told,
+        alpha=held.get("alpha", ALPHA) if alpha is None else _alpha(alpha, "--alpha"), margins=held["margins"] | told,
         primary=family, across=frozenset(across),
     )  # fmt: skip
 
@@ -67,7 +69,7 @@ def _of_file(path: Path, earlier: dict[str, float]) -> dict[str, Any]:
     if primary is not None:
         found["primary"] = _family(primary, f"{path}: primary")
     if alpha is not None:
-        found["alpha"] = _alpha(alpha, path)
+        found["alpha"] = _alpha(alpha, f"{path}: alpha")
     own = [(f"{name} = {amount!r}", name, str(amount)) for name, amount in (margins or {}).items()]
     return found | {"margins": earlier | dict(_margin(*one, f"{path}: margins") for one in own)}
 
@@ -77,9 +79,10 @@ def _family(names: Iterable[str], where: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_number(name, where) for name in names))
 
 
-def _alpha(value: Any, path: Path) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-        raise RuleError(f"{path}: alpha = {value!r} isn't between 0 and 1; write alpha = 0.05")
+def _alpha(value: Any, where: str) -> float:
+    low, high = ALPHAS
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise RuleError(f"{where} {value!r} isn't a number from {low:g} to {high:g}; 0.05 is usual")
     return float(value)
 
 

@@ -144,14 +144,18 @@ def learned(digests: Sequence[Digest], names: Sequence[str], *, asked: bool = Fa
 
 def _learned(digests: Sequence[Digest], place: Place) -> Noise | None:
     own = spread.spread(digests, place, SD_CONFIDENCE)
-    if own is None or own.runs < 3 or own.sd <= 0:
+    if own is None or own.runs < 3:
         return None
     numbers = [one.numbers[place] for one in digests if place in one.numbers]
     errors = np.array([_error(number, own.scale) for number in numbers])
+    requests = max(1.0, float(np.mean([number.n for number in numbers])))
+    if own.sd <= 0:
+        # No run has an error: what a run's own requests leave open is all that is known.
+        known = math.sqrt(float(np.mean(errors**2)))
+        return Noise(place.words, own.scale, 0.0, known, requests, known, own.runs) if known > 0 else None
     within = None if np.isnan(errors).any() else min(own.sd, math.sqrt(float(np.mean(errors**2))))
     between = math.sqrt(own.sd**2 - (within or 0.0) ** 2)
-    requests = float(np.mean([number.n for number in numbers]))
-    return Noise(place.words, own.scale, between, within, max(1.0, requests), own.hi, own.runs)
+    return Noise(place.words, own.scale, between, within, requests, own.hi, own.runs)
 
 
 def _error(number: Number, scale: Scale) -> float:

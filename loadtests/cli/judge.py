@@ -163,6 +163,19 @@ def summary(
     return exit_code([one for judged in every for one in judged])
 
 
+def _each(paths: Iterable[Path]) -> list[Path]:
+    """Runs and campaigns; of a folder of these, each that is in it."""
+    from analysis.campaign import is_campaign
+    from analysis.compare.sides import run_folders
+
+    found: list[Path] = []
+    for path in paths:
+        inside = run_folders(path)
+        is_folder = inside and not is_campaign(path) and path not in inside
+        found += inside if is_folder else [path]
+    return found
+
+
 def exit_code(judged: list[Judged]) -> int:
     """3 where a run is not valid, 1 where an objective was missed."""
     missed = any(one.verdict == "missed" for judgement in judged for one in judgement.summary.objectives)
@@ -218,7 +231,7 @@ Examples:
     help="What change is no matter, like ttft_p95=15%; repeatable.  [default: p95, p99 10%; shares 1%; others 5%]",
 )  # fmt: skip
 @click.option(
-    "--alpha", type=click.FloatRange(1e-6, 0.5), default=0.05, show_default=True,
+    "--alpha", type=float, default=0.05, show_default=True, metavar="SHARE",
     help="How often, at the most, the same thing against itself is called different, for each pair.",
 )  # fmt: skip
 @click.option("--all", "whole", is_flag=True, help="Every number, those of workloads and turns too.")
