@@ -149,7 +149,7 @@ def summary(
 
     if tool is not None and (by or whole):
         raise click.UsageError("--as prints the other tool's own table; leave --by and --all away")
-    promised, paths = read(objectives) if objectives else None, runs or (Path("results/latest"),)
+    promised, paths = read(objectives) if objectives else None, _each(runs or (Path("results/latest"),))
     every = [judged_of(path, chunks=tool is not None, objectives=promised, by=by) for path in paths]
     if tool is not None:
         from loadtests.cli.retold import tell
