@@ -35,6 +35,8 @@ MINUTE_NS = 60 * 10**9
 QUIET = Recipe(n=100, poisson=False, spread=0.03, stream_share=1.0)
 """A run that varies little: an arrival every 125 ms, TTFT 200 ms with a log-sd of 3 %."""
 
+DECIDING = {"ttft_s", "tpot_s", "latency_s", "goodput_per_s", "error_rate"}
+
 
 def side(folder: Path, like: Digest, ttft: float = 1.0, runs: int = 5, at: int = 0) -> None:
     """
@@ -67,7 +69,7 @@ def side(folder: Path, like: Digest, ttft: float = 1.0, runs: int = 5, at: int =
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`run` with its rows; as files `old`, `same`, `slow` (TTFT + 30 %) of five runs each, and one that is `broken`."""
+    """`run` with its rows; files of five runs: `old`, `same`, `slow`, `mute` (no TTFT), `bare`; `broken` of one."""
     folder = tmp_path_factory.mktemp("gate")
     synthetic.write(folder / "run", QUIET)
     judged = [judge(run) for run in runs_of(folder / "run")]
@@ -76,6 +78,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     side(folder / "old", like, at=10)
     side(folder / "same", like, at=20)
     side(folder / "slow", like, ttft=1.3, at=30)
+    mute = {place: one for place, one in like.numbers.items() if place.metric != "ttft_s"}
+    bare = {place: one for place, one in mute.items() if place.metric not in DECIDING}
+    side(folder / "mute", replace(like, numbers=mute), at=50)
+    side(folder / "bare", replace(like, numbers=bare), at=60)
     fault = Check(12, "Little's law", "9 %", "≤ 5 %", "invalid", "rows are missing")
     side(folder / "broken", replace(like, verdict="invalid", faults=(fault,)), runs=1, at=40)
     return folder
@@ -121,11 +127,18 @@ def done(home: Path) -> dict[str, Done]:
         "slo": ["gate", "--candidate", "run", "--objectives", "ttft_p50<300ms"],
         "alone": ["gate", "--candidate", "run", "--objectives", "ttft_p50<100ms", "--objectives", "error_rate<50%"],
         "missed": [*two, "run", "--objectives", "ttft_p50<100ms"],
+        "lost": [*two, "mute", "--on-inconclusive", "pass"],
+        "blind": ["gate", "--baseline", "bare", "--candidate", "same", "--on-inconclusive", "pass"],
+        "less": ["gate", "--baseline", "mute", "--candidate", "same", "--on-inconclusive", "pass"],
         "wide": [*two, "slow", "--objectives", "slo.toml", "--metric", "ttft_p50", "--margin", "ttft_p50=60%"],
     }
     (home / "bad.toml").write_text("alpha = 5")
     (home / "slo.toml").write_text('primary = ["latency_p50"]\nalpha = 0.01\n[margins]\nlatency_p50 = "25%"\n')
-    mistakes = [["gate", *words, "--out", "mistake"] for words, _ in MISTAKES.values()]
+    mistakes = [["gate", *words, "--out", f"mistake-{name}"] for name, (words, _) in MISTAKES.items()]
+    for name in MISTAKES:
+        (home / f"mistake-{name}").mkdir()
+        for file in ("verdict.json", "junit.xml", "comment.md"):
+            (home / f"mistake-{name}" / file).write_text("of an earlier gate")
     ran = in_turn([*([*words, "--out", name] for name, words in lines.items()), *mistakes], home)
     return dict(zip([*lines, *(f"mistake {name}" for name in MISTAKES)], ran, strict=True))
 
@@ -191,14 +204,18 @@ def test_rules_come_from_the_file_and_the_command_line_goes_first(home: Path, do
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_one_line_and_leaves_nothing(done: dict[str, Done], home: Path, name: str) -> None:
+def test_a_mistake_is_one_line_and_takes_the_earlier_verdict_away(done: dict[str, Done], home: Path, name: str) -> None:
     said = done[f"mistake {name}"]
 
     assert (said.returncode, said.stdout) == (2, "")
     assert said.stderr.startswith("firsttoken: ")
     assert said.stderr.count("\n") == 1
     assert MISTAKES[name][1] in said.stderr
-    assert not (home / "mistake").exists()
+    place = home / f"mistake-{name}"
+    assert [path.name for path in place.iterdir()] == ["comment.md"]
+    marked, judged = (place / "comment.md").read_text().splitlines()
+    assert marked.startswith("<!-- firsttoken gate")
+    assert "could not judge: " in judged
 
 
 def test_github_gets_annotations_and_a_summary(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,6 +234,16 @@ def test_github_gets_annotations_and_a_summary(home: Path, tmp_path: Path, monke
     comment = (home / "gate-smoke" / "comment.md").read_text()
     assert comment.startswith("<!-- firsttoken gate: smoke -->")
     assert (tmp_path / "summary.md").read_text() == comment * 2
+
+
+def test_what_decides_may_not_be_lost(done: dict[str, Done], home: Path) -> None:
+    """However inconclusive is taken: a candidate without TTFT, and a baseline without any of the primary numbers."""
+    assert [done[name].returncode for name in ("lost", "blind", "less")] == [4, 4, 0]
+    assert any("B has none" in reason for reason in told(home, "lost")["reasons"])
+    assert "Not taken as pass" in (home / "lost" / "comment.md").read_text()
+    assert "no primary metric could be compared" in told(home, "blind")["reasons"]
+    assert "not compared: TTFT p50 (A has none)" in told(home, "blind")["reasons"]
+    assert "not compared: TTFT p50 (A has none)" in told(home, "less")["reasons"]
 
 
 def test_the_schema_is_printed() -> None:

@@ -177,6 +177,14 @@ def test_the_comment_has_numbers_doubts_and_what_to_do() -> None:
     assert "tpot\\_p95&lt;50ms" in text
 
 
+def test_what_runs_attained_is_said_once() -> None:
+    def comment(shares: list[float]) -> str:
+        return markdown(decide(Evidence((), NEW, None, [[outcome("met", share=share)] for share in shares])))
+
+    assert "| ✅ met | 100 % of 95.0 % |" in comment([1.0] * 5)
+    assert "| ✅ met | 97.1 to 100 % of 95.0 % |" in comment([0.99, 1.0, 0.971, 1.0, 1.0])
+
+
 @settings(deadline=None, max_examples=25)
 @given(
     st.text(st.characters(codec="utf-8"), max_size=400), st.integers(0, 500), st.integers(0, 500), st.integers(0, 60)

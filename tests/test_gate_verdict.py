@@ -46,6 +46,26 @@ def test_what_is_inconclusive_ends_as_the_user_chose(word: OnInconclusive | None
     assert gate("invalid", on_inconclusive=word).exit_code == 3
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [
+        Evidence(
+            OLD, NEW, comparison("inconclusive", [errors(), line("inconclusive", effect=None, reason="B has none")])
+        ),
+        Evidence(
+            OLD, NEW, comparison("inconclusive", [line("not_compared", a=None, effect=None, reason="A has none")])
+        ),
+        Evidence(OLD, NEW, comparison("pass", [line()]), wanted=("ttfa_p95",)),
+    ],
+)
+def test_what_is_lost_is_no_noise(lost: Evidence) -> None:
+    found = decide(lost, on_inconclusive="pass")
+
+    assert (found.verdict, found.exit_code, found.taken_as) == ("inconclusive", 4, None)
+    assert any(word in " ".join(found.reasons) for word in ("B has none", "A has none", "neither side has it"))
+    assert decide(lost, on_inconclusive="fail").exit_code == 1
+
+
 def test_a_missed_objective_fails_what_the_comparison_passes() -> None:
     seen = replace(evidence("pass"), outcomes=[[outcome("missed", reason="91 % of 95 %")]] * 5)
 

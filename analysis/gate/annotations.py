@@ -21,7 +21,7 @@ LONGEST: Final = 1000
 def commands(verdict: Verdict) -> list[str]:
     """A line for each reason, then one for each doubt; the tenth says how many have no place."""
     kind = _kind(verdict)
-    lines = [_command(kind, _title(verdict), text) for text in _bounded(verdict.reasons)]
+    lines = [_command(kind, _title(verdict.name, verdict.verdict), text) for text in _bounded(verdict.reasons)]
     doubts = [text for text in verdict.doubts if text not in verdict.reasons]
     room = MOST - len(lines) if kind == "warning" else MOST
     lines += [_command("warning", "firsttoken gate: validity", text) for text in _bounded(doubts, room)]
@@ -31,13 +31,17 @@ def commands(verdict: Verdict) -> list[str]:
 def _kind(verdict: Verdict) -> str:
     """What is inconclusive warns, unless it fails the job."""
     if verdict.verdict == "inconclusive":
-        return "error" if verdict.on_inconclusive == "fail" else "warning"
+        return "error" if verdict.taken_as == "fail" else "warning"
     return "notice" if verdict.verdict == "pass" else "error"
 
 
-def _title(verdict: Verdict) -> str:
-    named = f" {verdict.name}" if verdict.name else ""
-    return f"firsttoken gate{named}: {verdict.verdict}"
+def mistake(text: str, name: str) -> str:
+    """The one line for a gate that could not judge."""
+    return _command("error", _title(name, "could not judge"), text)
+
+
+def _title(name: str, told: str) -> str:
+    return f"firsttoken gate{f' {name}' if name else ''}: {told}"
 
 
 def _bounded(texts: tuple[str, ...] | list[str], most: int = MOST) -> Iterator[str]:

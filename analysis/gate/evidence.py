@@ -9,6 +9,7 @@ from analysis.compare import sides
 from analysis.compare.judge import compare
 from analysis.compare.rules import PRIMARY
 from analysis.gate.candidate import Held, held
+from analysis.gate.interrupted import interrupted
 from analysis.gate.verdict import Evidence
 from analysis.runs import RunError
 
@@ -51,15 +52,17 @@ def gather(asked: Asked) -> Evidence:
     judged = {id(one.digest): one.outcomes for one in both}
     candidate = _of_arm([one.digest for one in both], asked.arms[1], "candidate")
     outcomes = [judged[id(one)] for one in candidate] if promised else []
+    gaps = interrupted("candidate", asked.candidate, asked.arms[1])
     if not asked.baseline:
-        return Evidence((), candidate, None, outcomes)
+        return Evidence((), candidate, None, outcomes, interrupted=gaps)
     baseline = _of_arm(sides.read(asked.baseline, promised), asked.arms[0], "baseline")
     if promised and any(one.objectives != promised.texts for one in baseline):
         baseline, candidate = _as_planned(asked)
     _refuse_both(baseline, candidate)
     # By identity: somebody may have named the usual six.
     wanted = () if asked.rules.primary is PRIMARY else asked.rules.primary
-    return Evidence(baseline, candidate, compare(baseline, candidate, asked.rules), outcomes, wanted)
+    gaps = [*interrupted("baseline", asked.baseline, asked.arms[0]), *gaps]
+    return Evidence(baseline, candidate, compare(baseline, candidate, asked.rules), outcomes, wanted, gaps)
 
 
 def _as_planned(asked: Asked) -> tuple[list[Digest], list[Digest]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analysis.files import place_text
 from analysis.gate.junit import junit
-from analysis.gate.markdown import markdown
+from analysis.gate.markdown import markdown, mistake
 
 if TYPE_CHECKING:
     from analysis.gate.verdict import Verdict
@@ -37,6 +37,19 @@ def write(verdict: Verdict, folder: Path) -> Path:
     place_text(folder / JUNIT, junit(verdict))
     place_text(folder / COMMENT, markdown(verdict))
     return place_text(folder / JSON, text_of(verdict))
+
+
+def clear(folder: Path) -> None:
+    """Take an earlier verdict away: whoever finds one is to know that it is of this gate."""
+    for name in (JSON, JUNIT, COMMENT):
+        (folder / name).unlink(missing_ok=True)
+
+
+def write_mistake(text: str, name: str, folder: Path) -> None:
+    """Leave the comment of a gate that could not judge, and nothing else of a verdict."""
+    clear(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    place_text(folder / COMMENT, mistake(text, name))
 
 
 def append_summary(verdict: Verdict, path: Path) -> bool:

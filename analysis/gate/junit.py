@@ -82,19 +82,18 @@ def _timestamp(verdict: Verdict) -> str:
 
 def _cases(verdict: Verdict) -> Iterator[Case]:
     yield Case("gate", "verdict", _overall(verdict), "; ".join(verdict.reasons))
-    stamped = verdict.verdict == "invalid"
     for line in () if verdict.comparison is None else verdict.comparison.lines:
-        yield _of_line(line, stamped=stamped)
+        yield _of_line(line, stamped=not verdict.counts(line.place.metric))
     for one in verdict.objectives:
-        yield _of_objective(one, stamped=stamped)
+        yield _of_objective(one, stamped=not verdict.counts(one.metric))
     yield from _of_validity(verdict)
 
 
 def _overall(verdict: Verdict) -> str:
     """The verdict; one that is inconclusive is as the user chose that it be taken."""
-    if verdict.verdict != "inconclusive" or verdict.on_inconclusive is None:
+    if verdict.taken_as is None:
         return verdict.verdict
-    return "pass" if verdict.on_inconclusive == "pass" else "inconclusive_fails"
+    return "pass" if verdict.taken_as == "pass" else "inconclusive_fails"
 
 
 def _of_line(line: Line, *, stamped: bool) -> Case:

@@ -52,6 +52,11 @@ def markdown(verdict: Verdict) -> str:
     return "\n\n".join([text, *_details(verdict, room)]) + "\n"
 
 
+def mistake(text: str, name: str) -> str:
+    """The comment of a gate that could not judge, and why."""
+    return f"{marker(name)}\n### {SIGNS['invalid']} could not judge: {escape(text, 1000)}\n"
+
+
 def escape(text: str, most: int = CELL) -> str:
     """
     Text as markdown shows it literally, in one line: no markup, no HTML, nobody mentioned, no issue linked to.
@@ -73,8 +78,10 @@ def _head(verdict: Verdict) -> str:
     lines += fitted([f"- {escape(reason, 2 * CELL)}" for reason in verdict.reasons], OF_LIST)
     if verdict.next_step:
         lines += ["", f"**Next:** {escape(verdict.next_step, 2 * CELL)}"]
-    if verdict.verdict == "inconclusive" and verdict.on_inconclusive:
-        lines += ["", f"Taken as {verdict.on_inconclusive}: `--on-inconclusive {verdict.on_inconclusive}`."]
+    if verdict.taken_as:
+        lines += ["", f"Taken as {verdict.taken_as}: `--on-inconclusive {verdict.taken_as}`."]
+    elif verdict.verdict == "inconclusive" and verdict.on_inconclusive:
+        lines += ["", "Not taken as pass: what was to decide is missing, and that is no noise."]
     return "\n".join(lines)
 
 
@@ -123,8 +130,7 @@ def _promises(verdict: Verdict) -> list[str]:
 
 
 def _attained(one: Attained) -> str:
-    shares = ", ".join(told for told in map(words.share, one.outcomes[:5]) if told)
-    return escape("; ".join(told for told in (shares, one.reason) if told), 2 * CELL) or NONE
+    return escape("; ".join(told for told in (words.shares(one.outcomes), one.reason) if told), 2 * CELL) or NONE
 
 
 def _validity(verdict: Verdict) -> list[str]:

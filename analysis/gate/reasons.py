@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.compare.rules import LEAST_RUNS
-from analysis.gate import words
+from analysis.compare.rules import LEAST_RUNS, bare
+from analysis.gate import failing, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,12 +28,33 @@ def reasons(verdict: Verdict, lacking: Sequence[str]) -> list[str]:
         return faults(verdict, "invalid") or ["a run is not valid"]
     if verdict.verdict == "pass":
         return list(_passed(verdict))
-    told = [words.sentence(line) for line in _primary(verdict) if line.verdict == verdict.verdict]
-    told += lacking if verdict.verdict == "inconclusive" else []
-    wanted = "missed" if verdict.verdict == "regression" else "undecided"
-    told += [words.promise(one) for one in verdict.objectives if one.verdict == wanted]
-    notes = () if verdict.comparison is None else verdict.comparison.notes
-    return told or list(notes) or ["the comparison cannot tell"]
+    if verdict.verdict == "regression":
+        return list(_worse(verdict))
+    told = [words.sentence(line) for line in _primary(verdict) if line.verdict == "inconclusive"]
+    told += [*lacking, *_only_of_candidate(verdict, lacking)]
+    told += [words.promise(one) for one in verdict.objectives if one.verdict == "undecided"]
+    told += [one for one in verdict.lost if one not in told]
+    if told:
+        return told
+    if verdict.comparison is None or verdict.comparison.verdict == "pass":
+        return list(_passed(verdict))  # of runs that are not all of those planned
+    return list(verdict.comparison.notes) or ["the comparison cannot tell"]
+
+
+def _worse(verdict: Verdict) -> Iterator[str]:
+    lines = [line for line in _primary(verdict) if verdict.counts(line.place.metric)]
+    yield from (words.sentence(line) for line in lines if line.verdict == "regression")
+    promised = [one for one in verdict.objectives if verdict.counts(one.metric)]
+    yield from (words.promise(one) for one in promised if one.verdict == "missed")
+    if verdict.is_failing:
+        yield "candidate: its runs are not valid since so many requests failed; that is the regression"
+
+
+def _only_of_candidate(verdict: Verdict, lacking: Sequence[str]) -> Iterator[str]:
+    """The numbers that the baseline lacks, but for those that are told already."""
+    for line in _primary(verdict):
+        if line.verdict == "not_compared" and line.a is None and not any(bare(line.place) in one for one in lacking):
+            yield f"not compared: {words.title(line)} ({line.reason})"
 
 
 def _passed(verdict: Verdict) -> Iterator[str]:
@@ -57,7 +78,10 @@ def next_step(verdict: Verdict, lacking: Sequence[str]) -> str:
     if verdict.verdict == "pass":
         return ""
     if verdict.verdict == "invalid":
-        return "mend what the checks name and play these runs again, or leave them out"
+        again = "mend what the checks name and play these runs again"
+        return again if failing.has_failed([*verdict.baseline, *verdict.candidate]) else f"{again}, or leave them out"
+    if verdict.is_failing:
+        return "see the errors by kind in the candidate's reports; latencies of what was still answered decide nothing"
     if verdict.verdict == "regression":
         return "look at the candidate's reports; where the change is meant, make its runs the baseline"
     return _to_decide(verdict, lacking)
@@ -72,6 +96,12 @@ def _to_decide(verdict: Verdict, lacking: Sequence[str]) -> str:
         return f"see why {words.title(undecided[0])} cannot be compared ({undecided[0].reason}); more runs do not tell"
     if lacking:
         return "name numbers that both sides have"
+    if verdict.lost:
+        return (
+            "make runs the baseline that have the primary metrics, or name numbers that both sides have with --metric"
+        )
+    if all(one.verdict == "met" for one in verdict.objectives):
+        return "play the runs that are still planned"
     blank = [one.text for one in verdict.objectives if one.verdict == "undecided" and _is_blank(one)]
     return f"leave {', '.join(blank)} out: these runs do not have it" if blank else "play longer runs, or more of them"
 

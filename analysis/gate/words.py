@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from analysis.units import NONE, SHOWN_UNIT, digits, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analysis.compare.comparison import Comparison, Line
     from analysis.gate.attained import Attained
     from analysis.metrics import Unit
@@ -89,8 +91,14 @@ def promise(one: Attained) -> str:
     return f"objective {one.text} {one.verdict}" + (f": {one.reason}" if one.reason else "")
 
 
-def share(outcome: Outcome) -> str:
-    """What part of the requests attained it, and what had to: 97.1 % of 95 %; empty for one of the whole run."""
-    if outcome.share is None or outcome.needed is None:
+def shares(outcomes: Sequence[Outcome]) -> str:
+    """
+    What part of the requests attained it, from the least run to the best, and what had to: 97.1 to 99.0 % of 95.0 %.
+
+    Empty for one of the whole run.
+    """
+    found = sorted(one.share for one in outcomes if one.share is not None and one.needed is not None)
+    if not found:
         return ""
-    return f"{digits(100 * outcome.share)} % of {digits(100 * outcome.needed)} %"
+    ends = dict.fromkeys(digits(100 * share) for share in (found[0], found[-1]))
+    return f"{' to '.join(ends)} % of {digits(100 * (outcomes[0].needed or 0.0))} %"

@@ -7,6 +7,8 @@ import glob
 import os
 import re
 import sys
+from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +18,8 @@ from loadtests.cli.after import fail
 from loadtests.cli.stored import RunArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from rich.console import Console
 
     from analysis.gate.verdict import Verdict
@@ -58,7 +62,19 @@ class RunsArgument(click.ParamType[list[Path]]):
         return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
 
 
-@click.command(epilog=EXAMPLES)
+class Gate(click.Command):
+    """The verb; what is wrong with its words is told in its files too."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the words; --out and --name are looked for by themselves, as click may not get to them."""
+        out, name = _word(args, "--out"), _word(args, "--name") or ""
+        with _told_in(None if out is None else Path(out), name):
+            return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=Gate, epilog=EXAMPLES)
 @click.option(
     "--baseline", multiple=True, type=RunsArgument(), metavar="RUNS", help="What it is held against; repeatable."
 )
@@ -101,7 +117,7 @@ class RunsArgument(click.ParamType[list[Path]]):
 @click.option(
     "--on-inconclusive",
     type=click.Choice(["pass", "fail"]),
-    help="End with 0 or with 1 instead of 4 where it can't tell.",
+    help="End with 0 or with 1 instead of 4 where it can't tell; never with 0 where what decides is missing.",
 )
 @click.option("--name", default="", metavar="NAME", help="Keeps several gates of one pull request apart.")
 @click.option(
@@ -119,7 +135,8 @@ def gate(**given: Any) -> int:
     metrics; a pass is a change that is certainly below its margin; all else is inconclusive, with the runs that would
     tell. Of several candidate runs an objective is missed where more than half of them miss it by themselves, and met
     where more than half meet it and none misses; what that leaves open is judged by the requests of all runs together,
-    where there are 5 runs or more.
+    where there are 5 runs or more. Runs that are not valid decide nothing, but for a candidate's that are so since its
+    requests fail: where error rate, goodput or attainment tell, that is a regression.
 
     Beside the exit code it leaves verdict.json, junit.xml and comment.md; under GitHub Actions it adds to the step's
     summary and prints annotations. The same runs give the same files.
@@ -129,9 +146,13 @@ def gate(**given: Any) -> int:
     if given["schema"]:
         click.echo(files.schema(), nl=False)
         return 0
-    _check(given)
-    verdict = _judged(given)
-    folder = given["out"] or Path(f"gate-{given['name'].replace(' ', '-')}" if given["name"] else "gate")
+    folder = _folder(given["out"], given["name"])
+    with _told_in(given["out"], given["name"]):
+        _check(given)
+        assert folder is not None
+        with suppress(OSError):
+            files.clear(folder)
+        verdict = _judged(given)
     try:
         place = files.write(verdict, folder)
     except OSError as error:
@@ -140,6 +161,43 @@ def gate(**given: Any) -> int:
     _show(verdict, place, as_json=given["as_json"])
     _tell_github(verdict, err=given["as_json"])
     return verdict.exit_code
+
+
+def _folder(out: Path | None, name: str) -> Path | None:
+    """Where the files go; None for a name that none may have."""
+    if out is not None:
+        return out
+    return Path(f"gate-{name.replace(' ', '-')}" if name else "gate") if not name or NAME.fullmatch(name) else None
+
+
+def _word(args: Sequence[str], option: str) -> str | None:
+    """What was last said for an option."""
+    found = [after for word, after in pairwise(args) if word == option]
+    found += [word.partition("=")[2] for word in args if word.startswith(f"{option}=")]
+    return found[-1] if found else None
+
+
+@contextmanager
+def _told_in(out: Path | None, name: str) -> Iterator[None]:
+    """What goes wrong is told where the verdict would be, in the place of an earlier one, and goes on."""
+    try:
+        yield
+    except (click.exceptions.Exit, click.exceptions.Abort):
+        raise
+    except Exception as error:
+        from analysis.gate import files
+        from analysis.gate.annotations import mistake
+        from loadtests.guard import masked
+
+        folder = _folder(out, name)
+        said = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        text = " ".join(masked(said).split())
+        with suppress(OSError):
+            if folder is not None:
+                files.write_mistake(text, name, folder)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            click.echo(mistake(text, name), err=True)
+        raise
 
 
 def _check(given: dict[str, Any]) -> None:
