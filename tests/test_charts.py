@@ -55,6 +55,15 @@ def test_a_healthy_run_fills_all_six(healthy: tuple[Path, list[charts.Chart]]) -
         assert len(chart.svg) < 300_000
 
 
+def test_the_percentiles_that_the_requests_support_are_marked(healthy: tuple[Path, list[charts.Chart]]) -> None:
+    """Of 131 streams p50 and p95, and no p99; in the order of the run, as sorted values would seem to hang together."""
+    root = ET.fromstring(healthy[1][0].svg)
+    marks = {"".join(element.itertext()).split()[0] for element in root.iter() if element.tag.endswith("}text")}
+
+    assert {"p50", "p95"} <= marks
+    assert "p99" not in marks
+
+
 def test_charts_are_self_contained_and_undated(healthy: tuple[Path, list[charts.Chart]]) -> None:
     for chart in healthy[1]:
         links = re.findall(r'(?:href|src)="([^"]*)"', chart.svg)

@@ -18,7 +18,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from analysis.units import digits
+from analysis.metrics import BY_NAME
+from analysis.units import SHOWN_UNIT, digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +125,12 @@ def _svg(canvas: Canvas) -> str:
 
 
 # Axes.
+
+
+def axis(metric: str, *, log: bool = False) -> str:
+    """What an axis is called: the metric's label and the unit it is shown in."""
+    told = BY_NAME[metric]
+    return f"{told.label} ({SHOWN_UNIT[told.unit]}{', log scale' if log else ''})"
 
 
 def log_axis(axes: Axes, which: str, low: float, high: float, unit: str = "") -> None:

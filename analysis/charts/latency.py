@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from analysis import stats
-from analysis.charts.frame import BLUE, GREY, ORANGE, PALE, label_end, log_axis, ms
+from analysis.charts.frame import BLUE, GREY, ORANGE, PALE, axis, label_end, log_axis, ms
 from analysis.checks.rule import percentile
 from analysis.derived import is_ok, is_stream
 from analysis.runs import numbers
@@ -50,7 +50,8 @@ def _none(run: Run, summary: Summary, what: str) -> str:
 def ttft_ecdf(canvas: Canvas, run: Run, summary: Summary) -> None:
     """Chart 1: the share of requests whose first token came within a time, with a 95 % band (DKW)."""
     title = "Time to first token"
-    values = np.sort(np.maximum(_answers(run, summary, "ttft_s"), 1e-6))
+    arrived = np.maximum(_answers(run, summary, "ttft_s"), 1e-6)
+    values = np.sort(arrived)
     if not values.size:
         canvas.say(title, _none(run, summary, "time to first token"))
         return
@@ -62,8 +63,8 @@ def ttft_ecdf(canvas: Canvas, run: Run, summary: Summary) -> None:
     axes.fill_between(x, np.clip(y - half, 0, 1), np.clip(y + half, 0, 1), step="post", color=BLUE, alpha=0.13, lw=0)
     axes.step(x, y, where="post", color=BLUE)
     log_axis(axes, "x", 1000 * values[0], 1000 * values[-1])
-    axes.set(xlabel="first token - scheduled (ms, log scale)", ylabel="share of requests", ylim=(0, 1.02))
-    found = [q for q in stats.quantiles(values, (0.5, 0.95, 0.99)) if q.value is not None]
+    axes.set(xlabel=axis("ttft_s", log=True), ylabel="share of requests", ylim=(0, 1.02))
+    found = [q for q in stats.quantiles(arrived, (0.5, 0.95, 0.99)) if q.value is not None]
     for q in found:
         _mark_quantile(axes, q)
     axes.text(
@@ -118,7 +119,7 @@ def percentiles(canvas: Canvas, run: Run, summary: Summary) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([ticks[at] for at in shown])
     axes.set_ylim(0, 1080 * max(float(side[-1]) for side in sides) or 1.0)
-    axes.set(xlabel="percentile, spaced as 1 / (1 - p)", ylabel="latency (ms)")
+    axes.set(xlabel="percentile, spaced as 1 / (1 - p)", ylabel=axis("latency_s"))
     told = ", ".join(f"{percentile(p)} {ms(float(np.quantile(sides[0], p)))}" for p in (0.5, top))
     canvas.alt = (
         f"Latency of {n:,} {kind} by percentile: {told} from the schedule; nothing certain beyond {percentile(top)}."
@@ -170,7 +171,7 @@ def by_prompt(canvas: Canvas, run: Run, summary: Summary) -> None:
     axes.plot(x, y, "o", color=GREY, alpha=0.35, ms=3.2, mew=0, rasterized=x.size > 600)
     log_axis(axes, "x", x.min(), x.max())
     log_axis(axes, "y", y.min(), y.max())
-    axes.set(xlabel="prompt (tokens, log scale)", ylabel="first token - scheduled (ms, log scale)")
+    axes.set(xlabel="prompt (tokens, log scale)", ylabel=axis("ttft_s", log=True))
     for p, colour in ((0.5, BLUE), (0.95, ORANGE)):
         points = _by_bucket(x, y, p)
         if points:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from analysis.charts.frame import BLUE, GREEN, ORANGE, PURPLE, WIDTH, log_axis
+from analysis.charts.frame import BLUE, GREEN, ORANGE, PURPLE, WIDTH, axis, log_axis
 from analysis.charts.timeline import bin_width
 from analysis.derived import is_stream
 from analysis.inside import lists
@@ -108,7 +108,7 @@ def gaps(canvas: Canvas, run: Run, summary: Summary) -> None:
         return
     axes = canvas.axes(title, right=1.25)
     _heat(canvas, axes, *_cells(found))
-    axes.set(xlabel="time since the run's start (s)", ylabel="gap (ms, log scale)")
+    axes.set(xlabel="time since the run's start (s)", ylabel=axis("chunk_gap_s", log=True))
     middle, tail, longest = (
         1e3 * (value or 0.0) for value in (*map(found.gaps.quantile, (0.5, 0.99)), found.gaps.most)
     )

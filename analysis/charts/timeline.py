@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from analysis import series
-from analysis.charts.frame import BLUE, GREEN, GREY, ORANGE, PALE, WIDTH, label_end
+from analysis.charts.frame import BLUE, GREEN, GREY, ORANGE, PALE, WIDTH, axis, label_end
 from analysis.derived import is_ok
 from analysis.runs import numbers, seconds, where
 
@@ -82,7 +82,7 @@ def _panels(
         ("in flight", [("", series.in_flight(frame, edges), BLUE)]),
         ("errors/s", [("", series.count(over[failed], edges) / width, ORANGE)]),
         (
-            "TTFT (ms)",
+            axis("ttft_s"),
             [
                 ("p50", series.quantile_per_bin(scheduled, ttft, edges, 0.5), BLUE),
                 ("p95", series.quantile_per_bin(scheduled, ttft, edges, 0.95), ORANGE),
