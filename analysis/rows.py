@@ -204,8 +204,7 @@ def _reason(q: stats.Quantile) -> str | None:
         return None
     if q.n == 0:
         return "no request has it"
-    as_good = f", as good as {q.n_eff:,.0f}," if q.n_eff < 0.995 * q.n else ","
-    return f"{q.n:,} requests{as_good} need ≥ {q.needed:,}"
+    return f"{q.n:,} requests, need ≥ {q.needed:,}"
 
 
 # The whole run.

@@ -7,12 +7,13 @@ Plain values with stable keys: the table, the report, the digest and `--json` al
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from analysis import accounting, facts, failures, groups, measured, objectives, sources, validity
 from analysis.rows import rates_of, rows_of
-from analysis.runs import flagged, where
+from analysis.runs import LARGE, flagged, where
 from loadtests import record
 
 if TYPE_CHECKING:
@@ -155,21 +156,29 @@ def judge(
 
 
 def summarise(seen: Measured, by: Collection[str] = groups.USUAL, ps: tuple[float, ...] = SHOWN) -> Summary:
-    """Say what was measured."""
+    """Say what was measured; of a large run numbers and checks at once: both are mostly sorting, outside of Python."""
     run = seen.run
-    rates = rates_of(seen)
+    if len(run.requests) <= LARGE:
+        return _summary(seen, rates_of(seen), rows_of(seen, ps, by), validity.examine(run, seen.window))
+    with ThreadPoolExecutor(1) as beside:
+        checked = beside.submit(validity.examine, run, seen.window)
+        rates, rows = rates_of(seen), rows_of(seen, ps, by)
+        return _summary(seen, rates, rows, checked.result())
+
+
+def _summary(seen: Measured, rates: tuple[Rate, ...], rows: tuple[Row, ...], checked: Validity) -> Summary:
     of_one_source = Counter(rate.metric for rate in rates)
     told = {rate.metric: (rate.value, rate.lo, rate.hi) for rate in rates if of_one_source[rate.metric] == 1}
     return Summary(
-        facts=facts.of(run),
-        counts=_counts(run, len(seen.rows)),
+        facts=facts.of(seen.run),
+        counts=_counts(seen.run, len(seen.rows)),
         window=seen.window,
         rates=rates,
-        rows=rows_of(seen, ps, by),
-        validity=validity.examine(run, seen.window),
+        rows=rows,
+        validity=checked,
         objectives=objectives.judge(seen, told),
         failures=failures.of(seen.rows),
-        spent=accounting.of(run),
+        spent=accounting.of(seen.run),
     )
 
 

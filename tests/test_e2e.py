@@ -655,7 +655,7 @@ def test_a_campaign_is_runs_of_each_arm_side_by_side(tmp_path: Path) -> None:
         prompts.setdefault(run["round"], set()).add(tuple(row["prompt_hash"] for row in found))
     assert [len(asked) for asked in prompts.values()] == [1, 1]  # the same for all arms of a round
     assert prompts[0] != prompts[1]
-    assert "2 and 2 runs" in done.stdout
+    assert "Paired over 2 rounds" in done.stdout
 
 
 @pytest.mark.slow

@@ -93,13 +93,14 @@ def test_too_few_requests_have_a_loose_value_for_the_mean_over_runs() -> None:
 
 
 def test_requests_that_depend_on_each_other_count_for_fewer() -> None:
-    """A slow half after a fast one: 400 requests, but no 299 that would say anything of their own."""
+    """A slow half after a fast one: 400 requests, but no 299 that say anything of their own: open above, and rough."""
     drifting = np.sort(np.random.default_rng(3).lognormal(0, 0.5, 400))
     cell = row(drifting.tolist(), p=0.99)
 
-    assert cell.value is None
-    assert cell.reason is not None
-    assert cell.reason.startswith("400 requests, as good as ")
+    assert cell.value is not None
+    assert (cell.hi, cell.certified, cell.mark) == (None, None, "~")
+    assert cell.n_eff is not None
+    assert cell.n_eff < 299
 
 
 @given(st.lists(st.floats(0.001, 1000), min_size=200, max_size=300))

@@ -363,3 +363,13 @@ def test_the_summary_needs_no_matplotlib() -> None:
     loaded = set(ended.stdout.split())
 
     assert not loaded & {"matplotlib", "locust", "gevent", "httpx", "jinja2"}
+
+
+def test_a_large_run_is_judged_in_two_threads_to_the_same_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs.load(synthetic.write(tmp_path / "r"), columns=runs.JUDGED)
+    alone = summary.judge(run).summary.to_json()
+    monkeypatch.setattr(summary, "LARGE", 10)
+
+    assert summary.judge(run).summary.to_json() == alone

@@ -24,7 +24,7 @@ LEAST_COUNTED: Final = 10
 
 def certified(seen: Evidence) -> Check:
     """13: how far up percentiles are printed."""
-    rule = Rule(13, "highest percentile printed", "", 0.0, None, limit="as the answers allow")
+    rule = Rule(13, "highest percentile known", "", 0.0, None, limit="as the answers allow")
     latency = numbers(seen.rows, "latency_s")[is_ok(seen.rows)]
     latency = latency[~np.isnan(latency)]
     worth = {p: _worth(latency, p) for p in stats.LADDER if p > 0.5}
@@ -77,7 +77,7 @@ NEAR: Final = 2.0
 
 
 def timeouts(seen: Evidence) -> Check:
-    """15: waits that were cut short where the highest percentile printed would have been."""
+    """15: waits that were cut short where the highest percentile known would have been."""
     advice = "The longest waits were cut off by a timeout, so the tail is longer than it looks: give more time."
     sent = some(seen.rows, where(seen.rows, "outcome", "ok", "error", "lost"), *OF_TIMEOUTS)
     latency = numbers(sent[is_ok(sent)], "latency_s")

@@ -144,8 +144,9 @@ def quantiles(values: NDArray[np.float64], ps: tuple[float, ...]) -> tuple[Quant
     """
     Quantiles of a sample with their intervals.
 
-    The value is interpolated between neighbours (Hyndman & Fan's type 7, numpy's own); it is None where n_eff is below
-    `least_count(p)`, but for the median, which is given from one value on and is rough below six.
+    The value is interpolated between neighbours (Hyndman & Fan's type 7, numpy's own); it is None where n is below
+    `least_count(p)`, but for the median, given from one value on. Interval, certificate and whether it is rough
+    rest on n_eff: one stall that makes the whole tail is seen, and not taken for many.
 
     Args:
         values: In order of arrival, so that clusters show; NaN is left out, inf is what never came.
@@ -164,7 +165,7 @@ def _quantile(ordered: NDArray[np.float64], series: NDArray[np.float64], p: floa
     value = _interpolated(ordered, p)
     below = series <= value
     n_eff = n / max(inflation(below), crowding(below.ravel()))
-    if p != 0.5 and n_eff < least_count(p):
+    if p != 0.5 and n < least_count(p):
         return Quantile(p, n, None, None, None, is_rough=False, n_eff=n_eff, certified=None)
     low, high = _ranks(n, n_eff, p)
     return Quantile(
