@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 2
 SHOWN: Final = (0.5, 0.9, 0.95, 0.99)
+MOST_AT_ONCE: Final = 6_000_000
+"""Requests of a run up to which numbers and checks have room in memory beside each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def judge(
 def summarise(seen: Measured, by: Collection[str] = groups.USUAL, ps: tuple[float, ...] = SHOWN) -> Summary:
     """Say what was measured; of a large run numbers and checks at once: both are mostly sorting, outside of Python."""
     run = seen.run
-    if len(run.requests) <= LARGE:
+    if not LARGE < len(run.requests) <= MOST_AT_ONCE:
         return _summary(seen, rates_of(seen), rows_of(seen, ps, by), validity.examine(run, seen.window))
     with ThreadPoolExecutor(1) as beside:
         checked = beside.submit(validity.examine, run, seen.window)
