@@ -138,8 +138,13 @@ OF_PROFILE: Final = (
 EMBEDDED: Final = "mock"
 """The embedded provider, which listens on another port for each run."""
 
-NEVER_ALIKE: Final = frozenset({"plan.salt", "plan.model", "plan.arm", "plan.allow_insecure_http"})
-"""The salt is new for each run, the model is told once already, the arm is the side itself, the last a permission."""
+NEVER_ALIKE: Final = frozenset({
+    "plan.salt", "plan.model", "plan.arm", "plan.allow_insecure_http", "plan.server_metrics",
+})  # fmt: skip
+"""
+The salt is new for each run, the model is told once already, the arm is the side itself, then a permission, and who was
+asked for figures on the way.
+"""
 
 
 def _settings(run: Run) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from analysis import accounting, facts, failures, groups, measured, objectives, sources, validity
+from analysis import accounting, facts, failures, groups, measured, objectives, server, sources, validity
 from analysis.rows import rates_of, rows_of
 from analysis.runs import LARGE, flagged, where
 from loadtests import record
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from analysis.objectives import Objectives, Outcome
     from analysis.rows import Rate, Row
     from analysis.runs import Run
+    from analysis.server import Told
     from analysis.validity import Validity
     from analysis.window import Window
 
@@ -67,6 +68,7 @@ class Summary:
         objectives: What was promised and what became of it; empty where nothing was.
         failures: The kinds of failure, the most frequent first.
         spent: Tokens and money of all requests.
+        server: What the server said of itself; None where nobody asked it.
     """
 
     facts: facts.Facts
@@ -78,6 +80,7 @@ class Summary:
     objectives: tuple[Outcome, ...]
     failures: tuple[Failure, ...]
     spent: Accounting
+    server: Told | None = None
 
     def row(self, metric: str, group: str | None = None) -> Row | None:
         """A metric's row; without a group, its first."""
@@ -117,6 +120,7 @@ class Summary:
             "failures": [asdict(one) for one in self.failures],
             "spent": asdict(self.spent),
             "validity": self.validity.to_json(),
+            "server": None if self.server is None else asdict(self.server),
         }
 
     def _rate_to_json(self, like: Rate) -> dict[str, Any]:
@@ -181,6 +185,7 @@ def _summary(seen: Measured, rates: tuple[Rate, ...], rows: tuple[Row, ...], che
         objectives=objectives.judge(seen, told),
         failures=failures.of(seen.rows),
         spent=accounting.of(seen.run),
+        server=server.of(seen.run, seen.window),
     )
 
 

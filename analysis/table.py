@@ -71,6 +71,7 @@ def header(summary: Summary, notes: list[str], *, whole: bool = False) -> list[T
     lines.append(Text(f.client, style="dim"))
     w = summary.window
     lines.append(Text(f"window {w.start_s:.1f} to {w.end_s:.1f} s ({span(w.length_s)}): {w.reason}", style="dim"))
+    lines += _server(summary)
     lines += [_outcome(one) for one in summary.objectives]
     return lines + [_failure(one) for one in summary.failures]
 
@@ -111,6 +112,16 @@ def _told(rate: Rate, summary: Summary, notes: list[str]) -> str:
         around = f" [{shown(rate.lo, rate.unit)}{NONE}{shown(rate.hi, rate.unit)}]"
     label = "failed" if rate.metric == "error_rate" else rate.label
     return f"{shown(rate.value, rate.unit)}{around}{unit} {label}{mark}"
+
+
+def _server(summary: Summary) -> list[Text]:
+    """What the server said of itself."""
+    told = summary.server
+    if told is None:
+        return []
+    first, *others = told.figures or ["told nothing that is known here"]
+    figures = _lines([f"{told.who}: {first}", *others])
+    return [Text(line, style="dim") for line in figures] + [Text(f"  {line}") for line in told.says]
 
 
 def _outcome(one: Outcome) -> Text:

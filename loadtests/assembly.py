@@ -43,6 +43,7 @@ class Tables:
 
     Attributes:
         requests, client: As requests.parquet and client.parquet hold them.
+        server: As server.parquet holds it; None where no endpoint was asked.
         about: The manifest with what follows from them: `rows`, `duplicates`, `slots`, `headroom`.
         counts: Of the rows.
         ended: By worker, whether it ended as it should.
@@ -52,6 +53,7 @@ class Tables:
 
     requests: pa.Table
     client: pa.Table
+    server: pa.Table | None
     about: dict[str, Any]
     counts: Finished
     ended: list[bool]
@@ -90,7 +92,7 @@ def assemble(about: dict[str, Any], parts: Path, *, whole: bool) -> Tables:
     }  # fmt: skip
     lengths = [slot.length_ns for slot in played.slots]
     length_ns = None if None in lengths else sum(length or 0 for length in lengths)
-    return Tables(table, client, about, counts, ended, cut, length_ns)
+    return Tables(table, client, _server(parts), about, counts, ended, cut, length_ns)
 
 
 # Rows that are there twice.
@@ -152,6 +154,15 @@ def _client(parts: Path) -> pa.Table:
     # Parts of an earlier version have none of the columns that came later.
     table = pa.concat_tables([schema.empty_table(), *tables], promote_options="default").cast(schema)
     return table.sort_by([("t_ns", "ascending"), ("worker", "ascending")])
+
+
+def _server(parts: Path) -> pa.Table | None:
+    """What endpoints said, in order of time; None where none was asked."""
+    tables = [table for path in sorted(parts.glob("server-*.arrows")) if (table := read_part(path)).num_columns]
+    if not tables:
+        return None
+    order = [("t_ns", "ascending"), ("source", "ascending"), ("name", "ascending"), ("labels", "ascending")]
+    return pa.concat_tables(tables).sort_by(order).cast(record.server_schema())
 
 
 def _arm_wide(about: dict[str, Any]) -> dict[str, dict[str, str]]:

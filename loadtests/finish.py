@@ -40,7 +40,7 @@ DONE: Final = ".parts"
 
 def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, more: Sequence[Path] = ()) -> Finished:
     """
-    Make requests.parquet and client.parquet from the parts and mark the run as ended.
+    Make requests.parquet, client.parquet and server.parquet from the parts and mark the run as ended.
 
     The parts go, but where a worker on another machine has not delivered all: what it kept may still be added.
 
@@ -134,7 +134,7 @@ def _ending(about: dict[str, Any], found: Tables, stop: dict[str, Any] | None) -
 
 def draft(run_dir: Path, into: Path) -> None:
     """
-    Write run.json, requests.parquet and client.parquet of an unfinished run's state so far into another directory.
+    Write run.json and the tables of an unfinished run's state so far into another directory.
 
     Of a run that is on, or is about to begin: what was recorded, and nothing of what is still to come. Of a killed one:
     all that `finish` would make of it. The run's own files stay as they are and are not held.
@@ -208,6 +208,8 @@ def undelivered(about: dict[str, Any], run_dir: Path) -> str:
 def _write(folder: Path, found: Tables, *, ended: bool, stop: dict[str, Any] | None) -> None:
     write_parquet(found.requests, folder / record.REQUESTS)
     write_parquet(found.client, folder / record.CLIENT)
+    if found.server is not None:
+        write_parquet(found.server, folder / record.SERVER)
     manifest.write(folder, found.about | {"ended": ended, "stop": stop})
 
 

@@ -12,9 +12,12 @@ Schema history:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SCHEMA_VERSION: Final = 1
 
@@ -22,6 +25,7 @@ SCHEMA_VERSION: Final = 1
 MANIFEST: Final = "run.json"
 REQUESTS: Final = "requests.parquet"
 CLIENT: Final = "client.parquet"
+SERVER: Final = "server.parquet"
 VALIDITY: Final = "validity.json"
 QUANTILES: Final = "quantiles.parquet"
 REPORT: Final = "report.html"
@@ -179,6 +183,15 @@ CLIENT_COLUMNS: Final[tuple[Column, ...]] = (
     Column("tcp_resets", pa.int32(), "connections", "of the machine that a reset broke"),
 )
 
+SERVER_COLUMNS: Final[tuple[Column, ...]] = (
+    _ns("t_ns", "the endpoint was asked; before 0 once, to see whether it answers"),
+    _word("source", "the endpoint's URL"),
+    _word("name", "the series, as the endpoint calls it; up, scrape_duration_seconds, scrape_series_left_out: ours"),
+    _word("labels", "its labels in order of their keys, as the text format writes them"),
+    Column("value", pa.float64(), "as the series has it", "never NaN or infinite: such a sample is left out"),
+)
+"""Of runs with --server-metrics; series of a histogram's buckets are left out."""
+
 DERIVED: Final = frozenset({
     "ttft_s", "ttft_from_send_s", "latency_s", "latency_from_send_s", "send_lag_s", "tpot_s", "output_tokens_per_s",
     "max_gap_s", "first_chunk_tokens", "chunk_gap_us",
@@ -201,11 +214,26 @@ def client_schema() -> pa.Schema:
     return pa.schema([column.field() for column in CLIENT_COLUMNS], metadata=metadata)
 
 
+def server_schema() -> pa.Schema:
+    """The schema of server.parquet."""
+    metadata = {"schema_version": str(SCHEMA_VERSION)}
+    return pa.schema([column.field() for column in SERVER_COLUMNS], metadata=metadata)
+
+
 def part_schema() -> pa.Schema:
     """The schema of a worker's part: the raw columns, plain strings, and the stamps of the chunks."""
-    raw = [c for c in REQUEST_COLUMNS if c.name not in DERIVED and c.name not in ARM_WIDE]
-    fields = [pa.field(c.name, pa.string() if c.type == DICTIONARY else c.type) for c in raw]
-    return pa.schema([*fields, pa.field("chunk_ns", pa.list_(pa.int64()))])
+    raw = _plain(c for c in REQUEST_COLUMNS if c.name not in DERIVED and c.name not in ARM_WIDE)
+    return pa.schema([*raw, pa.field("chunk_ns", pa.list_(pa.int64()))])
+
+
+def server_part_schema() -> pa.Schema:
+    """The schema of a part of an endpoint's series: plain strings."""
+    return pa.schema(_plain(SERVER_COLUMNS))
+
+
+def _plain(columns: Iterable[Column]) -> list[pa.Field]:
+    """As parts have them: words are strings."""
+    return [pa.field(c.name, pa.string() if c.type == DICTIONARY else c.type) for c in columns]
 
 
 @dataclass(slots=True)

@@ -63,9 +63,9 @@ class Part:
         self.full = False
         self._write(schema.serialize())
 
-    def append(self, batch: pa.RecordBatch) -> None:
-        """Write one batch; after a full disk `full` is True, even where the reserve still took it."""
-        self._write(batch.serialize())
+    def append(self, batch: pa.RecordBatch, *, packed: bool = False) -> None:
+        """Write one batch, compressed where asked; after a full disk `full` is True, even where the reserve took it."""
+        self._write(_packed(batch) if packed else batch.serialize())
 
     def close(self) -> None:
         """End the stream."""
@@ -96,6 +96,14 @@ class Part:
                 raise DiskFullError(error.errno, os.strerror(error.errno)) from None
             raise
         self._size += done
+
+
+def _packed(batch: pa.RecordBatch) -> pa.Buffer:
+    """The message of a batch, compressed: what a whole stream has between its schema and its end mark of 8 bytes."""
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, batch.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_batch(batch)
+    return stream.getvalue()[batch.schema.serialize().size : -8]
 
 
 class Sink:

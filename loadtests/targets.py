@@ -111,9 +111,11 @@ def _require(profile: Profile) -> None:
 
 def is_local(profile: Profile) -> bool:
     """Whether the requests stay on this machine or in a private network."""
-    if profile.embedded:
-        return True
-    host = httpx.URL(profile.url).host
+    return profile.embedded or is_local_host(httpx.URL(profile.url).host)
+
+
+def is_local_host(host: str) -> bool:
+    """Whether a host is this machine or in a private network, by its name or its address."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -58,6 +58,7 @@ class Answer:
         has_tokens: The writes with an offset carry tokens, so that their moments are the truth about these.
         number: Of the chat completion, from 1; 0 for any other request.
         token_writes: The places of the writes that do, where not all of those with an offset do.
+        tokens: Of the whole answer, as it would be counted.
     """
 
     offsets_ns: Sequence[int]
@@ -67,6 +68,7 @@ class Answer:
     has_tokens: bool = False
     number: int = 0
     token_writes: tuple[int, ...] | None = None
+    tokens: int = 0
 
 
 class Voice(NamedTuple):
@@ -125,6 +127,7 @@ def compose(voice: Voice, play: Performance) -> Answer:
     answer.finish = fault or play.finish_reason
     answer.ending = BREAKS_OFF.get(fault or "", "keep" if voice.keeps_alive else "close")
     answer.number = voice.number
+    answer.tokens = play.tokens if answer.has_tokens else 0
     return answer
 
 

@@ -1,5 +1,5 @@
 """
-What a server's own state does to all of its answers: it freezes, it grows slower, it serves so many at a time.
+What a server's own state does to all of its answers: it freezes, grows slower, serves so many at a time or a minute.
 
 Moments are given; nothing here has a clock.
 """
@@ -30,6 +30,8 @@ class Conditions:
         drift: By which share the times of the script grow in a minute.
         drift_from_s: Unix time, in seconds, from which they grow; None is the mock's start.
         slots: Requests that are served at a time, at most; None for any number.
+        requests_per_minute, tokens_per_minute: The quota, see `quota`; None for no such limit.
+        quota_burst: The share of a minute's quota that may come at once; None is a second's.
 
     Raises:
         ValueError: A value is not allowed; says which.
@@ -39,6 +41,9 @@ class Conditions:
     drift: float = 0.0
     drift_from_s: float | None = None
     slots: int | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    quota_burst: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -53,6 +58,14 @@ class Conditions:
             raise ValueError("drift_from_s: does nothing without --drift SHARE, the growth in a minute")
         if self.slots is not None and self.slots < 1:
             raise ValueError(f"slots: {self.slots!r} isn't a whole number >= 1")
+        for name in ("requests_per_minute", "tokens_per_minute"):
+            per_min = getattr(self, name)
+            if per_min is not None and not 0 < per_min < math.inf:
+                raise ValueError(f"{name}: {per_min!r} isn't a number > 0")
+        if self.quota_burst is not None and not 0 < self.quota_burst <= 1:
+            raise ValueError(f"quota_burst: {self.quota_burst!r} isn't a share above 0 and up to 1")
+        if self.quota_burst is not None and self.requests_per_minute is None and self.tokens_per_minute is None:
+            raise ValueError("quota_burst: does nothing without --requests-per-minute N or --tokens-per-minute N")
 
 
 class Freezes:
@@ -98,12 +111,18 @@ class Drift:
 class Slots:
     """Who is served and who waits, in order; `most` None is any number."""
 
-    __slots__ = ("_most", "_taken", "_waiting")
+    __slots__ = ("_most", "_taken", "_waiting", "most")
 
     def __init__(self, most: int | None) -> None:
+        self.most = most
         self._most = math.inf if most is None else most
         self._taken = 0
         self._waiting: deque[Connection] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many connections wait for one."""
+        return sum(bool(connection.waiting) for connection in self._waiting)
 
     def take(self, connection: Connection) -> bool:
         """Whether there is a slot for its next request, which is its own now; else it waits for one."""

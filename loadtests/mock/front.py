@@ -17,6 +17,7 @@ from loadtests.mock.answer import refuse as refuse_unread
 from loadtests.mock.prepared import Prepared
 from loadtests.mock.providers.openai import GENERIC
 from loadtests.mock.providers.rules import Problem, check
+from loadtests.mock.quota import with_fields
 from loadtests.mock.request import Ask, BadAskError, check_usual, read_ask, read_body
 from loadtests.mock.scenarios import SCENARIOS
 from loadtests.mock.scene import SILENCE, Scene, scene_of
@@ -26,6 +27,7 @@ from loadtests.mock.wish import wish_of
 if TYPE_CHECKING:
     from loadtests.mock.journal import Journal
     from loadtests.mock.providers.provider import Provider
+    from loadtests.mock.quota import Over, Quota
     from loadtests.mock.request import Request
     from loadtests.mock.scenarios import Scenario
     from loadtests.mock.script import Performance, Script
@@ -54,32 +56,39 @@ class Cast:
 
 
 class Refused(NamedTuple):
-    """Why a request is refused."""
+    """Why a request is refused; `over` where it is beyond the server's quota."""
 
     status: int
     message: str
     problems: tuple[Problem, ...] = ()
+    over: Over | None = None
 
 
 class Front:
     """Answers requests by a script; counts the chat completions, which get numbers from 1 in order of arrival."""
 
     def __init__(
-        self, script: Script, key: str | None = None, cast: Cast | None = None, journal: Journal | None = None
-    ) -> None:
+        self, script: Script, key: str | None = None, cast: Cast | None = None, journal: Journal | None = None,
+        quota: Quota | None = None,
+    ) -> None:  # fmt: skip
         self._script = script
         self._key = key
         self._cast = cast or Cast()
         self._provider = self._cast.provider
         self._journal = journal
+        self._quota = quota
         self._prepared = Prepared(script) if script.prepared else None
         self._sessions: set[str] = set()
         self._count = 0
 
-    def answer(self, request: Request, created_s: int) -> tuple[Answer, Ask]:
-        """The answer to a request that was read at this unix second, and what was understood of it."""
+    def answer(self, request: Request, created_s: int, now_ns: int = 0) -> tuple[Answer, Ask]:
+        """The answer to a request that was read at this unix second, and what was understood of it; now: monotonic."""
+        answer, ask = self._answer(request, created_s, now_ns)
+        return (answer if self._quota is None else with_fields(answer, self._quota.fields(now_ns))), ask
+
+    def _answer(self, request: Request, created_s: int, now_ns: int) -> tuple[Answer, Ask]:
         if request.method == "POST" and self._provider.is_at(request.path, CHAT):
-            return self._complete(request, created_s)
+            return self._complete(request, created_s, now_ns)
         plain = Voice(0, created_s, Ask(), tells_usage=False, keeps_alive=request.keep_alive)
         if request.problem:
             return refuse_unread(plain, request.problem), Ask()
@@ -102,7 +111,7 @@ class Front:
 
     # A chat completion.
 
-    def _complete(self, request: Request, created_s: int) -> tuple[Answer, Ask]:
+    def _complete(self, request: Request, created_s: int, now_ns: int) -> tuple[Answer, Ask]:
         """A chat completion: played, or refused with a number all the same."""
         self._count += 1
         provider = self._provider
@@ -113,6 +122,8 @@ class Front:
         if why is None and ask.stream and request.http_version == "1.0":
             why = Refused(400, "A streamed answer needs HTTP/1.1.")
         scenario = None
+        if why is None:
+            why = self._over(ask, now_ns)
         if why is None:
             scenario, why = self._scenario(request, ask)
         voice = Voice(self._count, created_s, self._answering(ask), self._tells_usage(ask), request.keep_alive)
@@ -140,6 +151,13 @@ class Front:
             return asked, Refused(401, complaint), problems
         invalid = Refused(provider.invalid, "Invalid request.", tuple(problems)) if problems else None
         return asked, invalid, problems
+
+    def _over(self, ask: Ask, now_ns: int) -> Refused | None:
+        """Counted against the quota by its prompt and its cap, as nobody knows yet how long the answer will be."""
+        if self._quota is None:
+            return None
+        over = self._quota.take(ask.prompt_tokens + (ask.cap or self._script.output_tokens), now_ns)
+        return over and Refused(429, "", over=over)
 
     def _scenario(self, request: Request, ask: Ask) -> tuple[Scenario | None, Refused | None]:
         """What the request chose, else what is drawn for it; and why it can't be, if it can't."""
@@ -199,7 +217,9 @@ class Front:
         return scene.later(round(self._cast.cold_session_s * 1e9))
 
     def _refuse(self, voice: Voice, why: Refused, first_ns: int = 0) -> Score:
-        """The error in the provider's own shape."""
+        """The error in the provider's own shape; in OpenAI's where it is the quota's."""
+        if why.over is not None:
+            return refused(_scene(voice, first_ns), why.status, why.over.body, why.over.fields)
         value, fields = self._provider.refuse(why.status, why.message, why.problems)
         return refused(_scene(voice, first_ns), why.status, value, [*fields, *self._provider.fields(voice.created_s)])
 

@@ -120,6 +120,30 @@ CONDITION_OPTIONS: Final = (
         "--drift-from", "drift_from_s", float, None, "unix time from which they do (the mock's start)", metavar="UNIX_S"
     ),
     Option("--slots", "slots", int, None, "requests served at a time, at most; others wait in order", metavar="N"),
+    Option(
+        "--requests-per-minute",
+        "requests_per_minute",
+        float,
+        None,
+        "a quota: what comes beyond it is answered 429, and every answer says in x-ratelimit headers what is left",
+        metavar="N",
+    ),
+    Option(
+        "--tokens-per-minute",
+        "tokens_per_minute",
+        float,
+        None,
+        "the same of tokens: the prompt's, and the cap or --output-tokens",
+        metavar="N",
+    ),
+    Option(
+        "--quota-burst",
+        "quota_burst",
+        float,
+        None,
+        "share of a minute's quota that may come at once, one request at least (1/60: a second's)",
+        metavar="SHARE",
+    ),
 )
 
 OPTIONS: Final = SERVER_OPTIONS + CAST_OPTIONS + CONDITION_OPTIONS + SCRIPT_OPTIONS
@@ -213,6 +237,8 @@ def _cast(given: Mapping[str, Any]) -> Cast:
         raise ValueError(f"--cold-session: {provider.name} has no sessions; it needs --provider morpheus")
     if cold_s is not None and not 0 <= cold_s < float("inf"):
         raise ValueError(f"--cold-session: {cold_s!r} isn't a number of seconds >= 0")
+    if given["prepared"] and (given["requests_per_minute"] or given["tokens_per_minute"]):
+        raise ValueError("--prepared: its answers are all the same bytes, so it can't go with a quota")
     if given["prepared"] and (names or provider.name != "generic"):
         other = "--scenario" if names else f"--provider {provider.name}"
         raise ValueError(f"--prepared: its answers are all the same bytes, so it can't go with {other}")

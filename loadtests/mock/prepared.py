@@ -65,6 +65,7 @@ class Prepared:
             "keep" if voice.keeps_alive else "close",
             has_tokens=True,
             number=voice.number,
+            tokens=parts.play.tokens,
         )
 
     def _make(self, kind: Kind, voice: Voice) -> Parts:

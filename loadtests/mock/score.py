@@ -220,4 +220,5 @@ def answer_of(score: Score, number: int, finish: str) -> Answer:
         has_tokens=True,
         number=number,
         token_writes=tuple(place for place, piece in enumerate(timed) if piece.said),
+        tokens=score.tokens or 0,
     )

@@ -20,6 +20,7 @@ from loadtests.mock.condition import Conditions
 from loadtests.mock.front import Cast, Front
 from loadtests.mock.journal import Journal
 from loadtests.mock.log import Log
+from loadtests.mock.quota import quota_of
 from loadtests.mock.script import Script
 from loadtests.mock.server import Server
 from loadtests.mock.tls import context
@@ -44,7 +45,7 @@ class Settings:
         log: File for the truth, see `log`; None for none.
         request_log: File for what was asked, see `journal`; None for none.
         cast: Which provider and which scenarios are played.
-        conditions: The state of the server: freezes, drift, slots.
+        conditions: The state of the server: freezes, drift, slots, quotas.
         until_eof: End when stdin does, so as not to outlive the process at its other end.
     """
 
@@ -79,7 +80,7 @@ def serve(settings: Settings, on_ready: Callable[[int, str], None]) -> None:
     log = nullcontext() if settings.log is None else closing(Log(settings.log))
     asked = nullcontext() if settings.request_log is None else closing(Journal(settings.request_log))
     with log as truth, asked as journal, _listener(settings) as listener, _signals() as signalled:
-        front = Front(settings.script, settings.key, settings.cast, journal)
+        front = Front(settings.script, settings.key, settings.cast, journal, quota_of(settings.conditions))
         server = Server(listener, front, (truth, journal), tls, settings.conditions)
         server.watch(signalled, server.stop)
         if settings.until_eof:

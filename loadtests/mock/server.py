@@ -18,6 +18,7 @@ from loadtests.clock import Timer, monotonic_ns, realtime_ns
 from loadtests.mock.condition import Conditions, Drift, Freezes, Slots
 from loadtests.mock.connection import Connection, Delivery
 from loadtests.mock.due import Due
+from loadtests.mock.figures import Figures
 from loadtests.mock.outbox import Outbox
 from loadtests.mock.tls import Session
 
@@ -62,6 +63,7 @@ class Server:
         drifts_from_ns = realtime_ns() if state.drift_from_s is None else round(state.drift_from_s * 1e9)
         self._drift = Drift(state.drift, drifts_from_ns) if state.drift else None
         self._slots = Slots(state.slots)
+        self._figures = Figures(self._slots)
         self._timer = Timer()
         self._armed_ns = 0
         self._due = Due()
@@ -117,8 +119,7 @@ class Server:
 
     def _play(self) -> None:
         """Make the writes that are due, a burst of them at most."""
-        due = self._due
-        freezes = self._outbox.freezes
+        due, freezes = self._due, self._outbox.freezes
         if freezes is not None:
             self._outbox.thaw(self._connections)
         for _ in range(BURST):
@@ -169,6 +170,7 @@ class Server:
             self._close(connection)
 
     def _note(self, delivery: Delivery, finish: str) -> None:
+        self._figures.add(delivery, finish)
         if self._log is not None and delivery.answer.number:
             self._log.add(delivery.truth(finish))
 
@@ -176,10 +178,10 @@ class Server:
 
     def _send(self, connection: Connection, data: bytes) -> bool:
         """Send bytes of an answer, or keep what the kernel has no room for. False if the client is gone."""
-        is_there = self._outbox.send(connection, data)
-        if not is_there:
-            self._lose(connection)
-        return is_there
+        if self._outbox.send(connection, data):
+            return True
+        self._lose(connection)
+        return False
 
     def _reply(self, connection: Connection, data: bytes) -> bool:
         """The same of bytes that are no part of an answer, so that they may come in a freeze."""
@@ -195,9 +197,8 @@ class Server:
     def _on_event(self, fd: int, events: int) -> None:
         connection = self._connections.get(fd)
         if connection is None:
-            call = self._others.get(fd)
-            if call is not None:
-                call()
+            if fd in self._others:
+                self._others[fd]()
             return
         if events & ~select.EPOLLOUT:
             self._read(connection)
@@ -250,13 +251,17 @@ class Server:
 
     def _advance(self, connection: Connection) -> None:
         """Begin the next answer, unless one is on its way: pipelined requests are answered in order."""
+        if connection.delivery is None and connection.waiting:
+            told = self._figures.answers(connection, self._connections.values())
+            if told and not self._reply(connection, told):
+                return
         if connection.delivery is None and connection.waiting and self._slots.take(connection):
             self._begin(connection, connection.waiting[0][1])
 
     def _begin(self, connection: Connection, start_ns: int) -> None:
         """Answer its next request, as if all of it had been read at that moment."""
         request, _, read_ns = connection.waiting.popleft()
-        answer, ask = self._front.answer(request, read_ns // 1_000_000_000)
+        answer, ask = self._front.answer(request, read_ns // 1_000_000_000, start_ns)
         if self._outbox.freezes is not None and answer.number:
             self._outbox.freezes.begin(start_ns)
         connection.delivery = delivery = Delivery(connection, answer, ask, (start_ns, read_ns))

@@ -18,7 +18,9 @@ LATEST: Final = "latest"
 UNSENT: Final = ("lock", "reserve-", "budget")
 """Of the parts, what they say only to processes of one machine."""
 
-BATCH: Final = re.compile(r"(?P<part>(?:requests|client|bodies)-\d+)/(?P<number>\d+)(?P<suffix>\.arrows|\.jsonl)$")
+BATCH: Final = re.compile(
+    r"(?P<part>(?:requests|client|server|bodies)-\d+)/(?P<number>\d+)(?P<suffix>\.arrows|\.jsonl)$"
+)
 
 
 def batch(part: Path, number: int) -> str:
