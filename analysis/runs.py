@@ -36,7 +36,7 @@ OF_ARM: Final = ("model", "params", "new_connections")
 CHUNK_LISTS = ("chunk_gap_us", "chunk_kind", "chunk_chars")
 NOT_JUDGED: Final = frozenset({
     "run_id", "profile", "model", "seq", "user", "first_event_ns", "http_version", "output_cap",
-    "input_chars", "bytes_sent", "bytes_received", "response_id", "request_id", "server_time_s", "retry_after_s",
+    "input_chars", "bytes_sent", "bytes_received", "response_id", "request_id", "server_time_s",
 })  # fmt: skip
 """Columns that no figure and no check rests on."""
 JUDGED: Final = frozenset(c.name for c in record.REQUEST_COLUMNS) - NOT_JUDGED - set(CHUNK_LISTS)

@@ -180,11 +180,13 @@ def _whole(run: Run) -> Window:
     """
     All of the measuring, from the first arrival on.
 
-    Open loop: to one mean gap after the last arrival, so that arrivals / length is the rate; arrivals at one instant
-    count as one for the gap, and later turns of conversations not at all. Closed loop: for the planned duration. To the
-    last end where there is neither gap nor duration, or a closed loop stopped early.
+    Open loop: to one mean gap after the last arrival, so that arrivals / length is the rate, but not to the first that
+    a stop took back; arrivals at one instant count as one for the gap, and later turns of conversations not at all.
+    Closed loop: for the planned duration. To the last end where there is neither gap nor duration, or a closed loop
+    stopped early.
     """
-    meant = where(run.requests, "phase", "measure") & ~held_back_by_stop(run, run.requests)
+    back = held_back_by_stop(run, run.requests)
+    meant = where(run.requests, "phase", "measure") & ~back
     frame = some(run.requests, meant, "scheduled_ns", "end_ns", "turn")
     if frame.empty:
         return Window(0.0, 0.0, cut=False, reason="no request was measured")
@@ -194,7 +196,9 @@ def _whole(run: Run) -> Window:
     first, last, over = moments.min(), moments.max(), np.fmax(np.fmax.reduce(end), scheduled.max())
     duration = run.plan.get("duration_s") or sum(stage["duration_s"] or 0 for stage in run.plan.get("stages") or ())
     if run.is_open and last > first:
-        stop = last + (last - first) / (moments.size - 1)
+        behind = seconds(run.requests, "scheduled_ns")[back]
+        taken_back = np.nextafter(behind[behind > last].min(initial=np.inf), last)
+        stop = min(last + (last - first) / (moments.size - 1), taken_back)
     elif not run.is_open and duration and not run.manifest.get("stop") and not in_blocks(run):
         stop = min(first + float(duration), over)
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from loadtests.schedule import Size
+    from loadtests.wire.exchange import Exchange
     from loadtests.workload import Request, Workload
 
 
@@ -53,6 +54,7 @@ class Arrival:
         flags: What is notable already, for its record.
         conversation, turn: Where it is one of several turns.
         keep_text: Its answer's text is wanted: it becomes `text`.
+        exchange: Its answer, once it is on its way.
         over_ns, went_well: Once it is over: when, and whether its answer is a good one.
     """
 
@@ -69,8 +71,14 @@ class Arrival:
     turn: int | None = None
     keep_text: bool = False
     text: str = ""
+    exchange: Exchange | None = None
     over_ns: int = 0
     went_well: bool = False
+
+    @property
+    def is_silent(self) -> bool:
+        """Nothing of an answer has come."""
+        return self.exchange is None or (self.exchange.headers_ns is None and not self.exchange.reads)
 
 
 class GaveUpError(BaseException):

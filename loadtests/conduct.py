@@ -27,6 +27,10 @@ SHARE: Final = 0.05
 LEAST_ANSWERS: Final = 40
 """Fewer answers than this say nothing of a share of 5 %: one in twenty happens."""
 
+MANY: Final = 5
+MANY_SHARE: Final = 0.25
+"""So many throttled answers that are more than this share say it of few: where one in twenty happens, 1 in 400 runs."""
+
 SPAN_S: Final = 30
 LAST: Final = 20
 """Requests that are looked back on; when most of them failed, the run ends."""
@@ -121,7 +125,7 @@ class Conduct:
         answers, ones = (sum(second[k] for second in self._seconds) for k in (1, 2))
         if self._in_a_row >= IN_A_ROW:
             what = f"{self._in_a_row} answers in a row were throttled"
-        elif answers >= LEAST_ANSWERS and ones > SHARE * answers:
+        elif _is_wall(answers, ones):
             what = f"{ones} of the {answers} answers of the last {SPAN_S} s were throttled"
         else:
             return None
@@ -147,3 +151,10 @@ class Conduct:
     def _stop(self, word: Word, text: str) -> Stop:
         """A reason that is this arm's."""
         return Stop(word, f"arm {self._arm}: {text}" if self._arm else text, self._arm)
+
+
+def _is_wall(answers: int, ones: int) -> bool:
+    """More than one in twenty of many answers were throttled, or of few a quarter and several."""
+    if answers >= LEAST_ANSWERS:
+        return ones > SHARE * answers
+    return ones >= MANY and ones > MANY_SHARE * answers

@@ -9,7 +9,7 @@ import gevent
 import gevent.event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from loadtests.arrival import Arrival
 
@@ -36,7 +36,7 @@ class Flight:
         self._launched = 0
         self._open = True
         self._waiting: deque[tuple[Arrival, Callable[..., None], Any]] = deque()
-        self._active: set[Any] = set()
+        self._active: dict[Any, Arrival] = {}
         self._idle = gevent.event.Event()
 
     def launch(self, arrival: Arrival, deliver: Callable[..., None], how: Any) -> None:
@@ -85,15 +85,20 @@ class Flight:
         if arrival.user is not None and arrival.phase != "drain":
             self.measured += 1  # an arrival of the schedule counts from its launch on
         self._idle.clear()
-        self._active.add(gevent.getcurrent())
+        self._active[gevent.getcurrent()] = arrival
 
     def end(self, arrival: Arrival) -> None:
         """The request that this greenlet sent is over."""
-        self._active.discard(gevent.getcurrent())
+        self._active.pop(gevent.getcurrent(), None)
         self.in_flight -= 1
         if arrival.user is not None and arrival.phase != "drain":
             self.measured -= 1
         self._settle()
+
+    def under_way(self) -> Iterator[Arrival]:
+        """What is in flight, and then what waits for the cap, each in its order."""
+        yield from self._active.values()
+        yield from (waiting[0] for waiting in self._waiting)
 
     def withheld(self) -> None:
         """A request was not sent, and is over."""

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from loadtests.hopeless import Misses
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from loadtests.engine import Engine
     from loadtests.record import Record
 
@@ -18,9 +22,15 @@ SAMPLE: Final = 500
 
 
 class Tally:
-    """Counts of one worker since its start, and what is new since the last status."""
+    """
+    Counts of one worker since its start, and what is new since the last status.
 
-    def __init__(self) -> None:
+    Args:
+        limits: Of the plan: what breaks one is counted too.
+    """
+
+    def __init__(self, limits: Sequence[dict[str, Any]] = ()) -> None:
+        self._misses = Misses(limits)
         self.ok = self.errors = self.cancelled = self.unsent = 0
         self.output_tokens = 0
         self.answered = 0
@@ -41,6 +51,7 @@ class Tally:
             self.unsent += 1
         self.answered += record.headers_ns is not None
         self.output_tokens += record.output_tokens or 0
+        self._misses.add(record)
         if record.first_token_ns is not None:
             self._ttft_us.append((record.first_token_ns - record.scheduled_ns) // 1000)
 
@@ -61,6 +72,7 @@ class Tally:
             "kinds": self.kinds,
             "output_tokens": self.output_tokens,
             "ttft_us": ttft[::step],
+            "missed": self._misses.so_far(engine.flight.under_way(), engine.receiver.now_ns()),
             "paused_until_ns": {arm: conduct.paused_until_ns for arm, conduct in engine.conducts.items()},
             "last_due_ns": engine.last_due_ns,
             "slot": engine.course.slot and engine.course.slot.number,

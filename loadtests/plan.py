@@ -88,6 +88,8 @@ class Plan:
         keep_bodies: Share of the requests whose bodies are kept, redacted.
         tokenizer: Path of a tokenizer that counts answers whose provider doesn't, and gives prompts their length.
         objectives: What each arm is held against, as texts; only analysis reads them.
+        live_limits: What ends the run once it can't keep its promises any more, as `hopeless` makes and reads them.
+        server_metrics: Whose figures are asked for each second, as `scrape.checked` gives it.
     """
 
     arms: tuple[Arm, ...]
@@ -125,6 +127,8 @@ class Plan:
     keep_bodies: float = 0.0
     tokenizer: str | None = None
     objectives: tuple[str, ...] = ()
+    live_limits: tuple[dict[str, Any], ...] = ()
+    server_metrics: tuple[str, ...] = ()
 
     @classmethod
     def single(cls, model: str, *, params: dict[str, Any] | None = None, **load: Any) -> Self:

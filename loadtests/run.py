@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtests import clock, manifest, record
+from loadtests import clock, manifest, record, scrape
 from loadtests.finish import Finished, finish
 from loadtests.fleet import READY_S, Fleet, FleetError, Here, total
 from loadtests.guard import guard
@@ -78,7 +78,7 @@ def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
     with ExitStack() as stack:
         fleet = _start(setup, path, stack, interrupts, view)
         try:
-            watch(fleet, view, interrupts)
+            watch(fleet, view, interrupts, setup.plan)
         finally:
             stack.close()
             note(path, fleet.to_json())
@@ -98,6 +98,7 @@ def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts, v
         interrupts.check()
         fleet.zero_ns = clock.monotonic_ns() + fleet.lead_ns()
         about |= {"started_unix_ns": fleet.zero_ns + clock.measure_offset().offset_ns}
+        about |= _scraped(setup, path, profiles, stack, (fleet.zero_ns, view))
         manifest.write(path, about | fleet.to_json())
         fleet.on_change = lambda: note(path, fleet.to_json())
     except BaseException as error:
@@ -147,6 +148,16 @@ def hub_of(plan: Plan, path: Path, about: dict[str, Any], bind: tuple[str, int])
     hub = Hub(bind, path / record.PARTS, Ledger(Caps.of(plan), plan.workers) if plan.has_budget else None)
     hub.offer(about | {"run_dir": str(path)}, inputs_of(path), plan.workers)
     return hub
+
+
+def _scraped(
+    setup: Setup, path: Path, profiles: list[Profile], stack: ExitStack, when: tuple[int, View]
+) -> dict[str, Any]:
+    """Begin to ask for the server's own figures; what the manifest says of it."""
+    zero_ns, view = when
+    found = scrape.endpoints(setup.plan.server_metrics, profiles, [arm.name for arm in setup.plan.arms])
+    stack.callback(scrape.begin(found, path / record.PARTS, zero_ns, view.say))
+    return {"server_metrics": [one.to_json() for one in found]} if found else {}
 
 
 def _provider(setup: Setup, place: int, path: Path, stack: ExitStack) -> Profile:

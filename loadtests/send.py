@@ -116,7 +116,7 @@ class Sender:
         record.started_ns = self._receiver.now_ns()
         self._mark_cold(record)
         reader = self._new_reader(arrival)
-        exchange = self._new_exchange(reader, record.started_ns)
+        exchange = arrival.exchange = self._new_exchange(reader, record.started_ns)
         try:
             with self._patience_of(arrival):
                 if isinstance(exchange, HttpxExchange):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 Word = Literal[
-    "interrupt", "refused", "throttled", "failing", "budget", "disk_full", "no_descriptors", "worker_lost", "orphaned"
-]
+    "interrupt", "refused", "throttled", "failing", "decided", "budget", "disk_full", "no_descriptors", "worker_lost",
+    "orphaned",
+]  # fmt: skip
 
 
 class Stop(NamedTuple):
@@ -15,8 +16,8 @@ class Stop(NamedTuple):
 
     Attributes:
         word: "interrupt" (Ctrl-C), "refused" (401, 402, 403, 426, or the wrong model), "throttled" (429 and its like
-            again and again), "failing" (most requests fail), "budget" (spent), "disk_full", "no_descriptors",
-            "worker_lost", or "orphaned" (the parent process is gone).
+            again and again), "failing" (most requests fail), "decided" (what it was made to find out is known),
+            "budget" (spent), "disk_full", "no_descriptors", "worker_lost", or "orphaned" (the parent process is gone).
         text: The same for people, redacted.
         arm: The name of the arm whose answers it is about; "" where there is one arm, or where it is about the run.
     """

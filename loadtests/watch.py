@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from loadtests import clock
 from loadtests.fleet.passing import Passing
+from loadtests.hopeless import Curtailment
 from loadtests.stop import Stop
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from loadtests.fleet import Fleet
+    from loadtests.plan import Plan
 
 GRACE_S: Final = 5.0
 """How long requests in flight may go on after a stop that somebody asked for."""
@@ -81,14 +83,15 @@ class Interrupts:
             raise KeyboardInterrupt
 
 
-def watch(fleet: Fleet, view: View, interrupts: Interrupts) -> None:
-    """Show the run and pass on what stops it, until every worker is over."""
-    stopping, passing = Stopping(fleet, view, interrupts), Passing(fleet)
+def watch(fleet: Fleet, view: View, interrupts: Interrupts, plan: Plan) -> None:
+    """Show the run and pass on what stops it, a limit of its plan among that, until every worker is over."""
+    stopping, passing, curtailment = Stopping(fleet, view, interrupts), Passing(fleet), Curtailment(fleet, plan)
     while not fleet.done:
         fleet.listen(0.1)
         with suppress(OSError):  # whoever looked on may have gone
             view.update(fleet, fleet.elapsed_s())
         passing.look()
+        curtailment.look()
         stopping.look(clock.monotonic_ns())
     fleet.listen(0)
     with suppress(OSError):

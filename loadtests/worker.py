@@ -51,7 +51,7 @@ class Worker:
         if "worker" in facts:  # on another machine than its master
             fit.check(self.plan, profiles, os.environ, run_dir / PARTS)
         self.link = link
-        self.tally = Tally()
+        self.tally = Tally(self.plan.live_limits)
         self.environment = Environment(user_classes=[MixedUser], stop_timeout=PATIENCE_S)
         self.runner: Any = self.environment.create_local_runner()
         self.engine = Engine(

@@ -133,6 +133,23 @@ def test_more_than_one_in_twenty_throttled_ends_the_run(clock: Clock) -> None:
     assert "3 of the 41 answers of the last 30 s" in stop.text
 
 
+def test_of_few_answers_a_quarter_and_five_throttled_end_the_run(clock: Clock) -> None:
+    """Who keeps to the pauses of a small quota has few answers, every other one throttled, and never three in a row."""
+    made = conduct(clock, accept_errors=True)
+    answers = [record(), throttled()] * 5
+
+    assert [made.react(answer) for answer in answers[:-1]] == [None] * 9
+    stop = made.react(answers[-1])
+    assert stop is not None
+    assert "5 of the 10 answers of the last 30 s" in stop.text
+
+
+def test_five_throttled_of_twenty_stand(clock: Clock) -> None:
+    made = conduct(clock, accept_errors=True)
+
+    assert [made.react(answer) for answer in [record(), record(), record(), throttled()] * 5] == [None] * 20
+
+
 def test_throttling_is_forgotten_after_thirty_seconds(clock: Clock) -> None:
     made = conduct(clock, accept_errors=True)
     for answer in (throttled(), record(), throttled(), *(record() for _ in range(40))):

@@ -39,7 +39,8 @@ def is_sound(message: dict[str, Any]) -> bool:
     said = message["said"]
     stopping = said.get("stopping")
     known = said["kind"] in _SAID and _fits(said, _SAID[said["kind"]])
-    return known and (stopping is None or (_fits(stopping, [str]) and len(stopping) in {2, 3}))
+    counts_fit = _fits(said.get("missed", {}), {str: [int]})
+    return known and counts_fit and (stopping is None or (_fits(stopping, [str]) and len(stopping) in {2, 3}))
 
 
 def _fits(value: Any, shape: Any) -> bool:
