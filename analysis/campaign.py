@@ -7,7 +7,7 @@ Stands right behind `runs` and `arms`: from here on there are only runs of one a
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,13 +34,17 @@ class Campaign:
     Attributes:
         path: The campaign's folder, links resolved.
         runs: Of each run planned, in the order of time: `folder`, `arm`, `round`, `seed`, `state` (planned, done or
-            stopped).
+            stopped), and `step` where runs differ in their load. What was stopped and is played again counts once.
         arms: Their names as they were given; each round plays them in an order of its own.
+        kind: What its runs are for: `repeats`, `sweep` or `capacity`.
+        options: What the verb that made it was asked for.
     """
 
     path: Path
     runs: tuple[dict[str, Any], ...]
     arms: tuple[str, ...] = ()
+    kind: str = "repeats"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def begun(self) -> tuple[dict[str, Any], ...]:
@@ -75,7 +79,19 @@ def read(path: str | Path) -> Campaign:
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         known = SCHEMA_VERSION
         raise RunError(f"{file}: schema {version}, this firsttoken knows up to {known}; read it with a newer one")
-    return Campaign(folder, tuple(told["runs"]), tuple(told.get("arms") or ()))
+    kind, options = str(told.get("kind") or "repeats"), told.get("options") or {}
+    return Campaign(folder, _once(told["runs"]), tuple(told.get("arms") or ()), kind, options)
+
+
+def _once(told: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Its runs without those that were stopped and stand there again."""
+    kept = [_what(run) for run in told if run.get("state") != "stopped"]
+    return tuple(run for run in told if run.get("state") != "stopped" or _what(run) not in kept)
+
+
+def _what(run: dict[str, Any]) -> tuple[Any, ...]:
+    """What is played in a run."""
+    return run.get("arm"), run.get("round"), run.get("step")
 
 
 def arms_of(path: str | Path) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -142,16 +142,50 @@ def _requests(plan: Plan) -> int | None:
     return min(known) if known else None
 
 
-def outline(profiles: Sequence[Profile], plan: Plan, rounds: int = 0) -> list[str]:
-    """What is going to happen, in lines for people; in a campaign so many rounds of it."""
+def total(each: Sequence[Forecast], most: int | None) -> Forecast:
+    """
+    The worst case of several runs, one after another.
+
+    Args:
+        each: Of every run, at least one.
+        most: What the budget on requests leaves for all of them together; None: no cap.
+    """
+    known = [one.requests for one in each if one.requests is not None]
+    counted = len(known) == len(each)
+    asked = sum(known) if counted else None
+    add = sum if counted else max
+    costs = [one.cost for one in each if one.cost is not None]
+    return replace(
+        each[0],
+        requests=asked if most is None else min(asked or most, most),
+        input_tokens=add([one.input_tokens for one in each]),
+        output_tokens=add([one.output_tokens for one in each]),
+        cost=add(costs) if len(costs) == len(each) else None,
+        seconds=None,
+    )
+
+
+def outline(
+    profiles: Sequence[Profile], plan: Plan, rounds: int = 0, *, load: str = "", worst: Forecast | None = None
+) -> list[str]:
+    """
+    What is going to happen, in lines for people; in a campaign so many rounds of it.
+
+    Args:
+        profiles: Of the plan's arms.
+        plan: Of one run.
+        rounds: Of a campaign of such runs.
+        load: In words, and
+        worst: what it may take, where the runs of the campaign are not all of this plan.
+    """
     caps = {"requests": plan.budget_requests, "tokens": plan.budget_tokens, "cost": plan.budget_cost}
     budget = ", ".join(f"{value:,.6g} {name}" for name, value in caps.items() if value is not None)
     lines = [line for arm, profile in zip(plan.arms, profiles, strict=True) for line in _whom(plan, arm, profile)]
-    each = (" each round" if rounds else "") + (", and the tail of --hold" if plan.hold else "")
+    each = (" each round" if rounds and worst is None else "") + (", and the tail of --hold" if plan.hold else "")
     lines += [
-        f"load     {load_phrase(plan, rounds)}, {plan.streamed:.0%} streamed",
+        f"load     {load or load_phrase(plan, rounds)}, {plan.streamed:.0%} streamed",
         *[f"workload {line}" for line in _asked(plan)],
-        f"tokens   {forecast(profiles, plan).line()}{each}",
+        f"tokens   {(worst or forecast(profiles, plan)).line()}{each}",
     ]
     lines += [f"budget   {budget}"] if budget else []
     return [*lines, f"promised {', '.join(plan.objectives)}"] if plan.objectives else lines

@@ -55,3 +55,4 @@ class Given:
     keep_bodies: float = 0.0
     tokenizer: str | None = None
     objectives: tuple[str, ...] = ()
+    server_metrics: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from loadtests import connections, draws, limits, schedule, workload
+from loadtests import connections, draws, limits, schedule, scrape, workload
 from loadtests.contradictions import OptionError, check, refuse
 from loadtests.defaults import load_of
 from loadtests.plan import BLOCKS, Arm, Plan
@@ -111,6 +111,7 @@ def plan_of(arms: Sequence[Arm], profiles: Sequence[Profile], given: Given) -> P
     Raises:
         OptionError: Options that contradict each other or a profile.
         ScheduleError, WorkloadError: A value or a file that no schedule or no workload can be made from.
+        ScrapeError: A URL that cannot be asked for the server's figures.
     """
     refuse(given, len(arms))
     chosen = load_of(profiles, given)
@@ -152,6 +153,7 @@ def plan_of(arms: Sequence[Arm], profiles: Sequence[Profile], given: Given) -> P
         keep_bodies=given.keep_bodies,
         tokenizer=given.tokenizer,
         objectives=given.objectives,
+        server_metrics=scrape.checked(given.server_metrics, allow_insecure_http=given.allow_insecure_http),
     )
     apart = given.repeats is not None and not plan.together  # each run of the campaign has one of the arms
     check(replace(plan, arms=plan.arms[:1]) if apart else plan, given, profiles)

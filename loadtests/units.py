@@ -65,6 +65,23 @@ def per_second(text: str) -> float:
     return _finite(text, float(match[1]) / _SECONDS[match[2] or "s"], allowed, zero=False)
 
 
+def share(text: str, least: float, most: float) -> float:
+    """
+    A share: 3% or 0.03.
+
+    Raises:
+        UnitError: Not of these forms, or outside of what is allowed.
+    """
+    allowed = f"a share from {100 * least:g}% to {100 * most:g}%, like 25% or 0.25"
+    match = re.fullmatch(rf"{_NUMBER}(%)?\s*", text)
+    if not match:
+        raise UnitError(_line(text, allowed))
+    value = float(match[1]) / (100 if match[2] else 1)
+    if not least <= value <= most:
+        raise UnitError(_line(text, allowed))
+    return value
+
+
 def output_cap(text: str) -> Cap:
     """
     An output cap.

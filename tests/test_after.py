@@ -91,7 +91,7 @@ def test_arms_of_a_campaign_are_compared_where_two_have_a_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], over: int, shown: str
 ) -> None:
     """Whatever of it was played, its path is told."""
-    campaign = Campaign(setup_of(tmp_path), 1, 0.0)
+    campaign = Campaign.begin(setup_of(tmp_path), 1, 0.0)
     for entry in campaign.entries[:over]:
         recipe = synthetic.Recipe(n=120, tokens=5)
         recipe.manifest = {"arms": [{"name": entry.arm, "model": "m", "profile": {}}]}
@@ -109,7 +109,7 @@ def test_a_server_that_is_not_there_ends_a_campaign_and_not_its_telling(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "not-a-key-at-all")
 
-    assert play(setup_of(tmp_path), 2, 0.0, report=False, as_json=False) == 2
+    assert play(Campaign.begin(setup_of(tmp_path), 2, 0.0), report=False, as_json=False) == 2
     told = capsys.readouterr().err
     assert "firsttoken: nothing reached at http://127.0.0.1:9/v1" in told
     assert "campaign: " in told.splitlines()[-1]

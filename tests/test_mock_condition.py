@@ -205,6 +205,10 @@ def test_a_client_that_leaves_gives_its_place_and_its_slot_to_the_next(tmp_path:
         ({"drift_from_s": 3.0}, "--drift-from: does nothing without --drift"),
         ({"drift": 1.0, "drift_from_s": -1.0}, "--drift-from: -1.0 isn't a unix time"),
         ({"slots": 0}, "--slots: 0 isn't a whole number >= 1"),
+        ({"requests_per_minute": 0.0}, "--requests-per-minute: 0.0 isn't a number > 0"),
+        ({"tokens_per_minute": -5.0}, "--tokens-per-minute: -5.0 isn't a number > 0"),
+        ({"requests_per_minute": 60.0, "quota_burst": 2.0}, "--quota-burst: 2.0 isn't a share above 0 and up to 1"),
+        ({"quota_burst": 0.5}, "--quota-burst: does nothing without --requests-per-minute N or --tokens-per-minute N"),
     ],
 )
 def test_a_condition_that_cannot_be_is_one_line(values: dict[str, object], says: str) -> None:

@@ -99,7 +99,7 @@ def test_json_is_plain_and_its_keys_stand(tmp_path: Path) -> None:
     assert plain["schema_version"] == 2
     assert list(plain) == [
         "schema_version", "verdict", "run", "counts", "window", "rates", "metrics", "objectives", "failures", "spent",
-        "validity",
+        "validity", "server",
     ]  # fmt: skip
     assert list(plain["metrics"][0]) == [
         "metric", "label", "unit", "group", "by", "tokens", "partial", "n", "cells", "mean", "worst", "aside",

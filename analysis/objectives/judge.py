@@ -51,6 +51,7 @@ class Outcome:
         n: The requests that it applies to; of a number of the run the window's arrivals.
         reason: Why it is not `met`, in words; empty where it is.
         value_lo, value_hi: The 95 % interval of a percentile.
+        n_eff: Independent requests that the n are worth; None for a number of the run.
     """
 
     text: str
@@ -65,6 +66,7 @@ class Outcome:
     reason: str
     value_lo: float | None = None
     value_hi: float | None = None
+    n_eff: float | None = None
 
 
 def counted(rows: pd.DataFrame) -> Mask:
@@ -164,7 +166,7 @@ def _of_requests(term: Objective, kept: _Kept, of: Mask, ok: Mask, confidence: f
         reason = f"{_percent(share)} of {n:,} kept it" + _would_decide(share, term.p, n / worth, confidence)
     value, value_lo, value_hi = _percentile(term, kept.amount[of], answered)
     return Outcome(
-        term.text, term.metric, share, term.p, value, lo, hi, n, verdict, reason, value_lo, value_hi
+        term.text, term.metric, share, term.p, value, lo, hi, n, verdict, reason, value_lo, value_hi, worth
     )  # fmt: skip
 
 

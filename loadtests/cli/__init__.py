@@ -19,6 +19,8 @@ from loadtests import __version__
 VERBS: Final[dict[str, tuple[str, str]]] = {
     "run": ("loadtests.cli.run", "Offer load, record every request, judge the run. The main job."),
     "worker": ("loadtests.cli.worker", "Join a run --expect-workers N on another machine."),
+    "sweep": ("loadtests.cli.sweep", "Find how latency, goodput and errors change with the load."),
+    "capacity": ("loadtests.cli.capacity", "Find the highest load that keeps the promises, and what that means."),
     "summary": ("loadtests.cli.judge", "Print the numbers of one or more runs."),
     "report": ("loadtests.cli.judge", "Draw the charts of a run into one HTML file."),
     "compare": ("loadtests.cli.judge", "Put runs beside a baseline: ratios, intervals, a verdict."),
@@ -53,6 +55,7 @@ _MISTAKES: Final = (
     ("loadtests.store.url", "StoreError"),
     ("analysis.runs", "RunError"),
     ("analysis.objectives", "ObjectiveError"),
+    ("analysis.capacity.sizing", "SizingError"),
 )
 """Errors whose text is the one line that a user gets. Named, not imported: most verbs never load most of them."""
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from analysis.summary import Summary
+    from analysis.summary import Judged, Summary
     from loadtests.profiles import Profile
     from loadtests.run import Result
     from loadtests.rundir import Setup
@@ -26,21 +26,32 @@ GONE_AFTER = 5
 
 def judge(setup: Setup, result: Result, *, report: bool, as_json: bool, quiet: bool = False) -> int:
     """Summary (a line of it where `quiet`), report and the exit code; a run with nothing in it is said in one line."""
+    return judged_and_told(setup, result, report=report, as_json=as_json, quiet=quiet)[1]
+
+
+def judged_and_told(
+    setup: Setup, result: Result, *, report: bool, as_json: bool = False, quiet: bool = True, terse: bool = False
+) -> tuple[list[Judged], int]:
+    """
+    The same, with what was judged: a run of each arm, or none where there is nothing to judge.
+
+    Where it is to be `terse`, only what went wrong is told: what the run says is then for others to tell.
+    """
     stop = result.stop
     if result.finished is None:
-        return fail(stop.text if stop else "the run was not finished", 3)
+        return [], fail(stop.text if stop else "the run was not finished", 3)
     if stop is not None and stop.word == "refused" and not _any_ok(result, stop.arm):
-        return fail(f"{_refusal(setup, stop)}; {_kept(result)}", 2)
+        return [], fail(f"{_refusal(setup, stop)}; {_kept(result)}", 2)
     if result.issued and result.answered == 0 and (stop is None or stop.word == "failing"):
         places = [profile.proxy or profile.base_url or "the embedded provider" for profile in setup.profiles]
         where = " and ".join(dict.fromkeys(places))
-        return fail(f"nothing reached at {where}: {_first_error(result.path)}; {_kept(result)}", 2)
-    code = _show(result.path, report=report, as_json=as_json, quiet=quiet)
+        return [], fail(f"nothing reached at {where}: {_first_error(result.path)}; {_kept(result)}", 2)
+    judged, code = _show(result.path, report=report, as_json=as_json, quiet=quiet, terse=terse)
     gone = _gone(result.path) if stop is None or stop.word == "failing" else ""
     if text := gone or (stop.text if stop else ""):
         click.echo(f"firsttoken: {text}", err=True)
-        code = 3
-    return 130 if stop is not None and stop.word == "interrupt" else code
+        code = code if stop is not None and stop.word == "decided" else 3
+    return judged, 130 if stop is not None and stop.word == "interrupt" else code
 
 
 def _any_ok(result: Result, arm: str) -> bool:
@@ -123,7 +134,7 @@ def _first_error(path: Path) -> str:
     return f"{told[0]['error_kind']}: {told[0]['error']}" if told else "no request was answered"
 
 
-def _show(path: Path, *, report: bool, as_json: bool, quiet: bool) -> int:
+def _show(path: Path, *, report: bool, as_json: bool, quiet: bool, terse: bool) -> tuple[list[Judged], int]:
     """Print the summary, or a line of it, and write what analysis writes; 3 not valid, 1 an objective missed."""
     from loadtests.cli.judge import dump, is_invalid, judged_of, plain, show, write_all
 
@@ -132,17 +143,19 @@ def _show(path: Path, *, report: bool, as_json: bool, quiet: bool) -> int:
         written = write_all(judged, report=report)
     except OSError as error:
         safe = f"the rows are safe, write the report later: `firsttoken report {path}`"
-        return fail(f"{path}: {error.strerror or error}; {safe}", 3)
+        return judged, fail(f"{path}: {error.strerror or error}; {safe}", 3)
     if quiet:
-        for one in judged:
+        for one in judged if not terse else ():
             click.echo(_line(one.summary), err=True)
     elif as_json:
         dump(plain([one.summary.to_json() for one in judged]))
     else:
         show(judged)
-    for place in written:
+    for place in written if not terse else ():
         click.echo(f"{'report' if report else 'run'}: {url_of(place) or os.path.relpath(place)}", err=as_json or quiet)
-    return 3 if is_invalid(judged) else _kept_promises([one.summary for one in judged])
+    if is_invalid(judged):
+        return judged, 3
+    return judged, 0 if terse else _kept_promises([one.summary for one in judged])
 
 
 def _kept_promises(arms: list[Summary]) -> int:

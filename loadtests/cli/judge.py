@@ -62,6 +62,13 @@ def show(judged: list[Judged], *, whole: bool = False) -> None:
         if place:
             console.print()
         render(one.summary, console, whole=whole)
+    if len({(one.run.plan.get("rate"), one.run.plan.get("concurrency")) for one in judged}) > 1:
+        from analysis.capacity import point
+        from loadtests.cli.sweeping import show_loads
+
+        console.print()
+        show_loads([point.of(one) for one in judged], arms_of(judged[0].run.path), console)
+        return
     if len({one.run.arm for one in judged}) < 2:
         return
     named = arms_of(judged[0].run.path)

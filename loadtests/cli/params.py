@@ -48,6 +48,32 @@ class PerSecond(click.ParamType[float]):
         return _unit(self, units.per_second, value, param, ctx)
 
 
+class Share(click.ParamType[float]):
+    """A share within limits: 25% or 0.25."""
+
+    name = "share"
+
+    def __init__(self, least: float, most: float) -> None:
+        self._least, self._most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """From 0 to 1, or more where more is allowed."""
+        return _unit(self, partial(units.share, least=self._least, most=self._most), value, param, ctx)
+
+
+class Loads(click.ParamType[tuple[float, ...]]):
+    """Loads of a sweep: 1,2,4,8, or 1..16:6 for six in equal ratios."""
+
+    name = "loads"
+
+    def __init__(self, read: Callable[[str], tuple[float, ...]]) -> None:
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Arrivals per second, or users; ascending."""
+        return _unit(self, self._read, value, param, ctx)
+
+
 class OutputCap(click.ParamType[units.Cap]):
     """A whole number of tokens, or `workload`."""
 

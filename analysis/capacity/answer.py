@@ -1,0 +1,234 @@
+"""What the probes of a search say together: the capacity, its interval, and what limits it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from analysis.capacity import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.capacity.fit import Crossing
+    from analysis.capacity.point import Mode, Point
+    from analysis.capacity.probe import Probe, Term
+
+
+class Bracket(NamedTuple):
+    """The highest load below every failure that kept the promises, and the lowest that did not; None: not seen."""
+
+    lo: float | None
+    hi: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    The highest load that keeps the promises.
+
+    Attributes:
+        value: Where the fit crosses, arrivals per second or users; the highest load that kept them where nothing
+            failed; 0 where nothing kept them; None where it could not be told.
+        lo, hi: Its 95 % interval; None for hi: nothing says how far it goes.
+        limited_by: The promise that breaks first, or `stability`, `quota`, `client`, `most`, `failures`.
+        reason: How that was found, as a sentence.
+        is_confirmed: Fresh runs below kept the promises, and fresh runs above did not.
+        crossing: The fit of the promise that breaks first; None where there is none.
+        best: The steady run of the highest load at or below the answer; what is asked for at that load is told from it.
+        service_s: Mean time that a request takes alone.
+    """
+
+    arm: str
+    mode: Mode
+    value: float | None
+    lo: float | None
+    hi: float | None
+    limited_by: str
+    reason: str
+    is_confirmed: bool
+    objectives: tuple[str, ...]
+    probes: tuple[Probe, ...]
+    crossing: Crossing | None
+    best: Point | None
+    service_s: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        kept = ("arm", "mode", "value", "lo", "hi", "limited_by", "reason", "is_confirmed", "service_s")
+        told = {name: getattr(self, name) for name in kept}
+        return {
+            **told,
+            "objectives": list(self.objectives),
+            "crossing": None if self.crossing is None else self.crossing._asdict(),
+            "best": None if self.best is None else self.best.to_json(),
+            "probes": [probe.to_json() for probe in self.probes],
+        }
+
+
+# Where it is.
+
+
+def bounds(probes: Sequence[Probe], mode: Mode) -> Bracket:
+    """
+    The bracket that the probes leave.
+
+    An undecided probe counts for the side to which its share leans. Where a load passed above one that failed, most of
+    what was seen at both decides: the bracket is the one that disagrees with the fewest probes.
+    """
+    tried = sorted((probe.load, probe.leans_to_pass) for probe in probes if probe.step.mode == mode)
+    if not tried:
+        return Bracket(None, None)
+    wrong = [
+        sum(not ok for load, ok in tried[:cut]) + sum(ok for load, ok in tried[cut:]) for cut in range(len(tried) + 1)
+    ]
+    cut = min(range(len(wrong)), key=wrong.__getitem__)
+    lo = max((load for load, ok in tried[:cut] if ok), default=None)
+    hi = min((load for load, ok in tried[cut:] if not ok), default=None)
+    return Bracket(lo, hi)
+
+
+def estimate(probes: Sequence[Probe], mode: Mode) -> Crossing | None:
+    """The lowest crossing of all promises; None where none can be fitted."""
+    found = [crossing for _, crossing in crossings(probes, mode)]
+    return min(found, key=lambda one: one.load, default=None)
+
+
+def crossings(probes: Sequence[Probe], mode: Mode) -> list[tuple[str, Crossing]]:
+    """Each promise of requests with where it crosses, the lowest first."""
+    told: dict[str, list[tuple[float, Term]]] = {}
+    for probe in probes:
+        if probe.step.mode == mode and probe.state not in ("quota", "client"):
+            for term in probe.terms:
+                told.setdefault(term.text, []).append((probe.load, term))
+    fitted = [(text, _fitted(terms)) for text, terms in told.items()]
+    known = [(text, crossing) for text, crossing in fitted if crossing is not None]
+    return sorted(known, key=lambda pair: pair[1].load)
+
+
+def _fitted(told: list[tuple[float, Term]]) -> Crossing | None:
+    rows = [(load, t.share, t.n, t.n_eff, t.needed) for load, t in told if t.share is not None and t.n_eff > 0]
+    if len(rows) < 2 or rows[0][4] is None:
+        return None
+    loads, shares, counts, sizes = (np.array([row[place] for row in rows], dtype=float) for place in range(4))
+    return fit.crossing(loads, shares, counts, sizes, float(rows[0][4]))
+
+
+# What is said of it.
+
+
+class Found(NamedTuple):
+    """A value with its interval, what limits it, and how it was found."""
+
+    value: float | None
+    lo: float | None
+    hi: float | None
+    limited_by: str
+    reason: str
+
+
+def conclude(probes: Sequence[Probe], mode: Mode, arm: str = "", objectives: tuple[str, ...] = ()) -> Answer:
+    """What a search says that has come so far, or to its end."""
+    fitted = crossings(probes, mode)
+    crossing = fitted[0][1] if fitted else None
+    found = _stopped(probes, mode) or _one_sided(probes, mode) or _crossed(probes, mode, fitted)
+    found, is_confirmed = _confirmed(found, probes)
+    if mode == "concurrency":
+        value, lo, hi = (None if x is None else float(math.floor(x + 1e-9)) for x in found[:3])
+        found = found._replace(value=value, lo=lo, hi=hi)
+    service_s = next((point.stay_s for probe in probes if probe.step.kind == "base" for point in probe.points), None)
+    return Answer(
+        arm,
+        mode,
+        *found,
+        is_confirmed,
+        objectives,
+        tuple(probes),
+        crossing,
+        _best(probes, mode, found.value),
+        service_s,
+    )
+
+
+def _stopped(probes: Sequence[Probe], mode: Mode) -> Found | None:
+    """Where a quota or the client ended the search: what was seen below it is all there is."""
+    last = probes[-1] if probes else None
+    if last is None or last.state not in ("quota", "client"):
+        return None
+    lo = bounds([probe for probe in probes if probe is not last], mode).lo
+    return Found(lo, lo, None, last.state, last.why)
+
+
+def _one_sided(probes: Sequence[Probe], mode: Mode) -> Found | None:
+    """Where everything passed, or nothing did."""
+    lo, hi = bounds(probes, mode)
+    base = probes[0] if probes else None
+    if base is not None and base.step.kind == "base" and not base.leans_to_pass:
+        return Found(0.0, 0.0, 0.0, _broken(base), f"even one request at a time breaks it: {base.reason}")
+    if hi is None:
+        return Found(lo, lo, None, "most", "nothing broke up to the highest load that was tried")
+    if lo is None:
+        return Found(None, 0.0, hi, _broken(_at(probes, mode, hi)), "every load that was tried broke it")
+    return None
+
+
+def _crossed(probes: Sequence[Probe], mode: Mode, fitted: list[tuple[str, Crossing]]) -> Found:
+    """Where the lowest fit crosses, or the queue begins to grow."""
+    lo, hi = bounds(probes, mode)
+    assert lo is not None
+    assert hi is not None
+    grows = [
+        probe.load for probe in probes if probe.step.mode == mode and probe.state == "unstable" and probe.load > lo
+    ]
+    if grows and (not fitted or fitted[0][1].load > min(grows)):
+        text = "the queue grows without end from there on, though nothing was promised that breaks before"
+        return Found(math.sqrt(lo * min(grows)), lo, min(grows), "stability", text)
+    if not fitted:
+        text = "between the highest load that kept the promises and the lowest that did not"
+        return Found(math.sqrt(lo * hi), lo, hi, _broken(_at(probes, mode, hi)), text)
+    text, crossing = fitted[0]
+    many = sum(probe.step.mode == mode for probe in probes)
+    how = f"where the share that keeps {text} falls below {100 * crossing.needed:g} %, by a fit over {many} probes"
+    return Found(crossing.load, crossing.lo, crossing.hi, text, how)
+
+
+def _confirmed(found: Found, probes: Sequence[Probe]) -> tuple[Found, bool]:
+    """Whether fresh runs on both sides agree; where they surely do not, the interval goes as far as they lie."""
+    if found.value is None or found.lo is None or found.hi is None:
+        return found, False
+    fresh = [probe for probe in probes if probe.step.kind == "confirm"]
+    below = [probe for probe in fresh if probe.load <= found.value]
+    above = [probe for probe in fresh if probe.load > found.value]
+    lo = min([found.lo, *(probe.load for probe in below if probe.decision == "fail")])
+    hi = max([found.hi, *(probe.load for probe in above if probe.decision == "pass")])
+    agree = bool(below and above) and (lo, hi) == (found.lo, found.hi)
+    return found._replace(lo=lo, hi=hi), agree
+
+
+def _best(probes: Sequence[Probe], mode: Mode, value: float | None) -> Point | None:
+    """The steady run of the highest load at or below the answer; else of the lowest above it."""
+    steady = [
+        point
+        for probe in probes
+        for point in probe.used
+        if probe.step.mode == mode and point.state == "steady" and probe.step.kind != "base"
+    ]
+    below = [point for point in steady if value is not None and point.load <= value]
+    return max(below, key=lambda p: (p.load, p.requests)) if below else min(steady, key=lambda p: p.load, default=None)
+
+
+def _at(probes: Sequence[Probe], mode: Mode, load: float) -> Probe:
+    """The first probe of a load."""
+    return next(probe for probe in probes if probe.step.mode == mode and probe.load == load)
+
+
+def _broken(probe: Probe) -> str:
+    """What a probe broke: a promise, or the state that it was in."""
+    if probe.state == "unstable":
+        return "stability"
+    missed = [t.text for t in probe.terms if t.verdict == "missed"]
+    missed += [t.text for t in probe.terms if t.share is not None and t.needed is not None and t.share < t.needed]
+    return missed[0] if missed else "failures"

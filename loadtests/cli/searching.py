@@ -1,0 +1,238 @@
+"""A search for the capacity while it is played: the next step of each, its run, and what all of them say in the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from loadtests.cli.after import fail
+from loadtests.cli.searches import Search, plain, promised, searches_of
+from loadtests.cli.stepping import Playing
+from loadtests.cli.stored import url_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from analysis.capacity.answer import Answer
+    from analysis.capacity.meaning import Asked as Wanted
+    from analysis.capacity.meaning import Meaning
+    from analysis.capacity.probe import Step
+    from analysis.capacity.told import Told
+    from analysis.summary import Judged
+    from loadtests.campaign import Campaign, Entry
+    from loadtests.rundir import Setup
+
+EXIT: Final = {"client": 3, "quota": 4}
+
+
+# The play.
+
+
+def play(campaign: Campaign, wanted: Wanted, *, report: bool, as_json: bool) -> int:
+    """
+    Play what is left of all searches, by turns, and say what they found.
+
+    Returns:
+        130 where it was stopped, 2 or 3 where it cannot go on; else what the answers mean, see `exit_code`.
+    """
+    from loadtests.watch import Interrupts
+
+    with campaign, Interrupts() as interrupts:
+        playing = Playing(campaign, interrupts)
+        searches, kept = begun(campaign)
+        code = 0
+        for search, entry in _turns(campaign, searches):
+            found = playing.play(entry)
+            if isinstance(found, int):
+                code = found
+                break
+            kept.append((entry, found[0]))
+            _take(search, entry, found[0])
+        interrupts.over = True
+    told = _told(campaign, kept)
+    if told is None:
+        return code or 3
+    if code:
+        click.echo(
+            f"firsttoken: the search is not over; `firsttoken capacity --resume {campaign.path}` goes on", err=True
+        )
+    meanings = _meanings(told, wanted)
+    _show([(told, meanings)], as_json=as_json)
+    if report:
+        _write(told, meanings)
+    click.echo(f"campaign: {url_of(campaign.path) or campaign.path}", err=True)
+    return code or exit_code(told.answers)
+
+
+def begun(campaign: Campaign) -> tuple[list[Search], list[tuple[Entry, Judged]]]:
+    """The searches of a campaign with what is over of them, and the runs that this rests on."""
+    from analysis.capacity import point
+    from loadtests.cli.judge import judged_of
+
+    searches, kept = searches_of(campaign.setup, campaign.options), []
+    for entry in campaign.entries:
+        for search in searches:
+            if search.holds(entry):
+                search.turns += entry.state != "stopped"
+                if entry.state == "done":
+                    judged = judged_of(campaign.path / entry.folder)[0]
+                    kept.append((entry, judged))
+                    search.runs.append((entry.step or {}, point.of(judged)))
+    return searches, kept
+
+
+def _turns(campaign: Campaign, searches: Sequence[Search]) -> Iterator[tuple[Search, Entry]]:
+    """What was cut short first; then the next step of the search that has had the fewest runs, until all are over."""
+    texts = campaign.setup.plan.objectives
+    for entry in list(campaign.planned()):
+        yield next(search for search in searches if search.holds(entry)), entry
+    while True:
+        steps = ((search, search.following()) for search in sorted(searches, key=lambda one: one.turns))
+        search, step = next(((search, step) for search, step in steps if step is not None), (None, None))
+        if search is None or step is None:
+            return
+        _say(search, step)
+        entry = campaign.add([plain(search, step, texts)], [search.turns], [search.arm])[0]
+        search.turns += 1
+        yield search, entry
+
+
+def _take(search: Search, entry: Entry, judged: Judged) -> None:
+    from analysis.capacity import point, show
+
+    search.runs.append((entry.step or {}, point.of(judged)))
+    click.echo(show.probe_line(search.probes[-1]), err=True)
+
+
+def _say(search: Search, step: Step) -> None:
+    from analysis.capacity import show
+    from loadtests.cli.foretold import load_words
+
+    whose = f"{search.arm}: " if search.arm != "default" else ""
+    what = f"probe {step.number}, {step.kind}: {load_words({'mode': step.mode, 'load': float(f'{step.load:.4g}')})}"
+    click.echo(f"{whose}{what}; {show.progress(search.probes, search.asked)}", err=True)
+
+
+# What it says.
+
+
+def _told(campaign: Campaign, kept: Sequence[tuple[Entry, Judged]]) -> Told | None:
+    """All runs together; None where none is over."""
+    from analysis.campaign import read
+    from analysis.capacity import told
+
+    if not kept:
+        return None
+    order = {entry.folder: place for place, entry in enumerate(campaign.entries)}
+    pairs = sorted(kept, key=lambda pair: order[pair[0].folder])
+    return told.of(read(campaign.path), [(entry.to_json(), judged) for entry, judged in pairs])
+
+
+def _meanings(told: Told, wanted: Wanted) -> list[Meaning]:
+    from analysis.capacity.meaning import mean
+
+    return [mean(answer, wanted) for answer in told.answers]
+
+
+def _show(every: Sequence[tuple[Told, list[Meaning]]], *, as_json: bool) -> None:
+    """What each campaign found, and where there are several, all of that side by side."""
+    from analysis.capacity import show
+    from analysis.capacity.beside import beside
+    from loadtests.cli.judge import console_of, dump
+    from loadtests.cli.judge import plain as one_or_all
+
+    if as_json:
+        dump(one_or_all([show.plain(told, meanings) for told, meanings in every]))
+        return
+    console = console_of()
+    for told, meanings in every:
+        show.render(told, console, meanings)
+        console.print()
+    if len(every) > 1:
+        show.render_beside(beside([one for _, meanings in every for one in meanings]), console)
+
+
+def _write(told: Told, meanings: Sequence[Meaning]) -> None:
+    from analysis.capacity import report
+
+    try:
+        place = report.write(told, meanings)
+    except OSError as error:
+        fail(f"{told.path}: {error.strerror or error}; write it later: `firsttoken report {told.path}`", 3)
+    else:
+        click.echo(f"report: {url_of(place) or place}", err=True)
+
+
+def exit_code(answers: Sequence[Answer]) -> int:
+    """The worst of them: 3 the client was the limit, 1 nothing keeps the promise, 4 a quota or nothing decided, 0."""
+    codes = {_code(answer) for answer in answers}
+    return next((code for code in (3, 1, 4) if code in codes), 0)
+
+
+def _code(answer: Answer) -> int:
+    if answer.limited_by in EXIT:
+        return EXIT[answer.limited_by]
+    if answer.value is None:
+        return 4
+    return 1 if answer.value == 0 else 0
+
+
+def tell(paths: Sequence[Path], objectives: Sequence[str], wanted: Wanted, *, as_json: bool) -> int:
+    """Say again what campaigns found that are there, side by side, with other questions."""
+    from analysis.capacity import told
+
+    others = promised(objectives) if objectives else None
+    every = [told.read(path, others) for path in paths]
+    _show([(one, _meanings(one, wanted)) for one in every], as_json=as_json)
+    return exit_code([answer for one in every for answer in one.answers])
+
+
+# Before it.
+
+
+def outlined(setup: Setup, options: Mapping[str, Any]) -> list[str]:
+    """What a search is going to do, in lines for people."""
+    from loadtests.forecast import outline
+
+    count = len(searches_of(setup, options))
+    most_s = options["probes"] * count * (options["duration"] + setup.plan.warmup_s + 10)
+    by = {"rate": "arrivals per second", "concurrency": "users", "both": "arrivals per second, and by users"}
+    load = (
+        f"a search by {by[options['by']]}: {count} x at most {options['probes']} probes of {options['duration']:g} s or"
+        f" more, to ±{100 * options['precision']:g} %"
+    )
+    lines = outline(setup.profiles, setup.plan, load=load)
+    return [*lines, f"time     at most about {most_s / 60:.0f} min, where probes need no more than that"]
+
+
+def rehearse(setup: Setup, options: Mapping[str, Any]) -> None:
+    """Show what would be played; nothing is sent."""
+    for line in outlined(setup, options):
+        click.echo(line)
+    click.echo("nothing was sent (--dry-run)")
+
+
+def confirm(setup: Setup, options: Mapping[str, Any], *, yes: bool) -> None:
+    """
+    Show a search at a remote provider, and ask before it is played.
+
+    Raises:
+        click.UsageError: Nothing bounds it.
+    """
+    from loadtests.cli.before import ask
+    from loadtests.targets import is_local
+
+    remote = [profile.base_url for profile in setup.profiles if not is_local(profile)]
+    if not remote:
+        return
+    if not setup.plan.has_budget:
+        raise click.UsageError(
+            f"{remote[0]} is remote, and nobody knows ahead how much a search sends; bound it with --budget-requests,"
+            " --budget-tokens or --budget-cost"
+        )
+    for line in outlined(setup, options):
+        click.echo(line, err=True)
+    if not yes:
+        ask(f"{', '.join(dict.fromkeys(remote))} is remote, and a search goes up to its limit", "Send it?")

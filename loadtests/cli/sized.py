@@ -1,0 +1,95 @@
+"""What somebody wants to know beside the capacity: the options about peaks, growth, users and money."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from loadtests.cli.params import PerSecond, Seconds, Share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from analysis.capacity.meaning import Asked
+    from analysis.capacity.peak import Peak
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+AMOUNT: Final = click.FloatRange(0, min_open=True)
+OPTIONS: Final = (
+    click.option("--peak", type=PerSecond(), metavar="R", help="Requests per second that have to be carried."),
+    click.option(
+        "--peak-trace", metavar="FILE", help="The same, from a trace: the p99.9 of its minutes (or the busiest one)."
+    ),
+    click.option("--peak-users", type=AMOUNT, metavar="N", help="The same, as users; see --user-think."),
+    click.option(
+        "--user-think", type=Seconds(zero=True), metavar="D", help="What a user takes between an answer and the next request."
+    ),
+    click.option("--turns", type=AMOUNT, metavar="F", help="Requests of a session."),
+    click.option("--mean-rate", type=PerSecond(), metavar="R", help="Requests per second over a month, for its bill."),
+    click.option("--growth", type=Share(0.0, 100.0), metavar="SHARE", help="What will be added to the peak.  [default: 0%]"),
+    click.option(
+        "--headroom", type=Share(0.0, 0.99), metavar="SHARE", help="What a replica keeps free at the peak.  [default: 25%]"
+    ),
+    click.option(
+        "--failures", type=click.IntRange(0), metavar="N",
+        help="Replicas that may be lost at the peak.  [default: 1, where it takes more than one]",
+    ),
+    click.option("--replicas", type=click.IntRange(1), metavar="N", help="Replicas that are there today; see --load-now."),
+    click.option("--load-now", type=PerSecond(), metavar="R", help="What they carry today."),
+    click.option("--price-per-hour", type=AMOUNT, metavar="USD", help="Of one replica."),
+    click.option(
+        "--output-weight", type=AMOUNT, metavar="F",
+        help="What an output token counts, in input tokens, where the bill is shared out between both.",
+    ),
+)  # fmt: skip
+NAMES: Final = (
+    "peak", "peak_trace", "peak_users", "user_think", "turns", "mean_rate", "growth", "headroom", "failures", "replicas",
+    "load_now", "price_per_hour", "output_weight",
+)  # fmt: skip
+
+
+def sizing(verb: F) -> F:
+    """A decorator that gives a verb all of these options."""
+    for option in reversed(OPTIONS):
+        verb = option(verb)
+    return verb
+
+
+def asked(given: dict[str, Any]) -> Asked:
+    """
+    What is asked for, from the options.
+
+    Raises:
+        click.UsageError: Options that need another one, or a trace that tells no peak.
+    """
+    from analysis.capacity.meaning import Asked
+
+    several = [
+        f"--{name.replace('_', '-')}" for name in ("peak", "peak_trace", "peak_users") if given[name] is not None
+    ]
+    if len(several) > 1:
+        raise click.UsageError(f"{' and '.join(several)} both say how much the peak is; give one")
+    if given["replicas"] is not None and given["load_now"] is None:
+        raise click.UsageError("--replicas says who carries today's load; give --load-now too")
+    chosen = {
+        "growth": given["growth"], "headroom": given["headroom"], "replicas": given["replicas"],
+    }  # fmt: skip
+    return Asked(
+        peak_per_s=given["peak"], trace=None if given["peak_trace"] is None else _peak(given["peak_trace"]),
+        users=given["peak_users"], mean_per_s=given["mean_rate"], load_per_s=given["load_now"],
+        failures=given["failures"], think_s=given["user_think"], turns=given["turns"],
+        price_per_h=given["price_per_hour"], weight=given["output_weight"],
+        **{name: value for name, value in chosen.items() if value is not None},
+    )  # fmt: skip
+
+
+def _peak(file: str) -> Peak:
+    from analysis.capacity.peak import peak
+    from loadtests.schedule import read_trace
+
+    found = peak(read_trace(file).offsets_ns / 1e9)
+    if found is None:
+        raise click.UsageError(f"--peak-trace {file}: needs two arrivals at different moments to tell a peak")
+    return found

@@ -1,0 +1,140 @@
+"""A sweep while it is played, and what it ends in: the table over its loads, the report, the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from loadtests import clock
+from loadtests.cli.foretold import OVERHEAD_S, load_words, seconds, time_words
+from loadtests.cli.stepping import Playing
+from loadtests.cli.stored import url_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from analysis.capacity.curve import Curve
+    from analysis.capacity.point import Point
+    from loadtests.campaign import Campaign, Entry
+
+REPORT: Final = "analysis.capacity.report"
+
+
+def play(campaign: Campaign, *, report: bool, as_json: bool) -> int:
+    """
+    Play what is left of a sweep and show its curve.
+
+    Returns:
+        130 where it was stopped, 2 where it cannot go on, 3 where it ended early or tells nothing, else 0.
+    """
+    from analysis.capacity import point
+    from loadtests.watch import Interrupts
+
+    points: dict[str, list[Point]] = {}
+    with campaign, Interrupts() as interrupts:
+        playing, pace, code = Playing(campaign, interrupts), Pace(campaign), 0
+        for entry in campaign.planned():
+            click.echo(pace.line(entry), err=True)
+            found = playing.play(entry)
+            if isinstance(found, int):
+                code = found
+                break
+            pace.over(entry)
+            points[entry.folder] = [point.of(one) for one in found]
+            for one in points[entry.folder]:
+                click.echo(line_of(one), err=True)
+        interrupts.over = True
+        done = [entry for entry in campaign.entries if entry.state == "done"]
+        every = [one for entry in done for one in points.get(entry.folder) or _read(campaign, entry)]
+        _show(campaign, every, report=report, as_json=as_json)
+    if code:
+        click.echo(f"firsttoken: the sweep is not over; `firsttoken sweep --resume {campaign.path}` goes on", err=True)
+    return code or exit_code(every)
+
+
+class Pace:
+    """How far a sweep has come and how long it will take, by how long its runs have taken."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        self._campaign = campaign
+        self._beside_s, self._runs = OVERHEAD_S, 0
+        self._since_ns = clock.monotonic_ns()
+
+    def line(self, entry: Entry) -> str:
+        """Which run of how many, and how long they all take from here on."""
+        left = list(self._campaign.planned())
+        several = f", arm {entry.arm}" if len(self._campaign.setup.plan.arms) > 1 else ""
+        what = f"{load_words(entry.step or {})}, round {entry.round + 1}{several}"
+        return f"run {self._campaign.place(entry)}: {what}; about {time_words(self._takes_s(left))} left"
+
+    def over(self, entry: Entry) -> None:
+        """A run is over: what it took beside its schedule and its rest."""
+        now_ns = clock.monotonic_ns()
+        beside_s = (now_ns - self._since_ns) / 1e9 - seconds(self._campaign.setup, [entry], self._campaign.rest_s, 0.0)
+        self._since_ns, self._runs = now_ns, self._runs + 1
+        self._beside_s += (max(0.0, beside_s) - self._beside_s) / self._runs
+
+    def _takes_s(self, left: Iterable[Entry]) -> float:
+        return seconds(self._campaign.setup, left, self._campaign.rest_s, self._beside_s)
+
+
+def line_of(one: Point) -> str:
+    """A run in one line."""
+    shown = (("achieved", one.achieved_per_s, 1, "/s"), ("TTFT p50", one.ttft_s[0], 1000, " ms"))
+    told = ", ".join(f"{name} {scale * value:,.4g}{unit}" for name, value, scale, unit in shown if value is not None)
+    why = f": {one.why}" if one.why else ""
+    return f"  {one.state}{why}; {one.requests:,} requests in {one.length_s:.3g} s{told and ', '}{told}"
+
+
+def _read(campaign: Campaign, entry: Entry) -> list[Point]:
+    """The points of a run that was over before."""
+    from analysis.capacity import point
+    from loadtests.cli.judge import judged_of
+
+    return [point.of(one) for one in judged_of(campaign.path / entry.folder)]
+
+
+def _show(campaign: Campaign, points: list[Point], *, report: bool, as_json: bool) -> None:
+    """The table over the loads, the report, and where all that is."""
+    from analysis.capacity import sweep
+    from loadtests.cli.judge import console_of, dump
+
+    arms = [arm.name for arm in campaign.setup.plan.arms]
+    if as_json:
+        told = {name: sweep.to_json(curve) for name, curve in _curves(points, arms).items()}
+        dump({"campaign": str(campaign.path), "kind": campaign.kind, "curves": told})
+    elif points:
+        show_loads(points, arms, console_of())
+        sys.stdout.flush()
+    write = getattr(import_module(REPORT), "write_sweep", None) if report and points and find_spec(REPORT) else None
+    if write is not None:
+        page = write(campaign.path)
+        click.echo(f"report: {url_of(page) or os.path.relpath(page)}", err=True)
+    click.echo(f"campaign: {url_of(campaign.path) or campaign.path}", err=True)
+
+
+def show_loads(points: list[Point], arms: Sequence[str], console: Console) -> None:
+    """The table of runs at several loads, arm by arm in this order."""
+    from analysis.capacity import table
+
+    table.render_sweep(_curves(points, arms), console)
+
+
+def _curves(points: list[Point], arms: Sequence[str]) -> dict[str, Curve]:
+    from analysis.capacity.curve import curves
+
+    places = {name: place for place, name in enumerate(arms)}
+    return curves(sorted(points, key=lambda one: places.get(one.arm, len(places))))
+
+
+def exit_code(points: list[Point]) -> int:
+    """3 where a run's client was its limit, or no run tells anything; that a load was too much is worth knowing."""
+    told = [one for one in points if one.state == "unstable" or (one.state == "steady" and one.verdict != "invalid")]
+    return 3 if not told or any(one.state == "client" for one in points) else 0
