@@ -98,7 +98,7 @@ def _shown_arm(summary: Summary, drawn: list[Chart]) -> dict[str, Any]:
         "headline": _headline(summary),
         "rates": [_shown_rate(rate, summary.source_of(rate)) for rate in summary.rates if rate.value is not None],
         "table": [_shown_row(row, summary.source_of(row)) for row in summary.rows],
-        "charts": [{"alt": chart.alt, "data": _data_uri(chart.svg)} for chart in drawn],
+        "charts": [{"alt": chart.alt, "data": data_uri(chart.svg)} for chart in drawn],
     }
 
 
@@ -137,7 +137,7 @@ def _shown_effect(value: float, *, points: bool) -> str:
     return f"{100 * value:+.2f} pt" if points else f"{value:.3f}"
 
 
-def _data_uri(svg: str) -> str:
+def data_uri(svg: str) -> str:
     """As an image of its own, so that the names inside one chart cannot meet those of another."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 

@@ -113,8 +113,12 @@ OF_ANALYSIS = [
     {"analysis.gate", "analysis.replicates"},
     {"analysis.charts"},
     {"analysis.report"},
+    {"analysis.capacity.report"},
 ]
 """The same for the other side, from the rows of a run to the page that people read."""
+
+APART = {"analysis.capacity.report"}
+"""Modules that stand in a row of their own, not in their folder's: the page reads the charts, which read the others."""
 
 OF_LOADTESTS_FOR_ANALYSIS = {"loadtests.record"}
 
@@ -144,7 +148,8 @@ def imported(tree: ast.AST) -> set[str]:
 def room(name: str) -> str:
     """The row entry a module belongs to: a folder's modules are one room."""
     parts = name.split(".")
-    return ".".join(parts[:2])
+    whole = ".".join(parts[:3])
+    return whole if whole in APART else ".".join(parts[:2])
 
 
 def row(name: str, layers: list[set[str]]) -> int | None:

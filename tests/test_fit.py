@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
@@ -23,7 +23,7 @@ def test_shares_on_a_curve_give_the_curve_back(at: float, steepness: float) -> N
 
     assert found is not None
     assert found.load == pytest.approx(at, rel=0.005)
-    assert found.steepness == pytest.approx(steepness, rel=0.1)  # the grid of steepnesses steps by 9 %
+    assert found.steepness == pytest.approx(steepness, rel=0.1)  # the grid of steepnesses steps by 7 %
     assert found.lo < at < found.hi
     assert found.share(np.array([found.load]))[0] == pytest.approx(0.95)
 
@@ -55,6 +55,7 @@ def test_a_probe_that_saw_few_misses_is_worth_no_more_than_its_neighbours() -> N
     assert worth[0] == pytest.approx(1000 / 20**0.5)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_the_interval_holds_the_crossing_and_scaling_the_loads_scales_it(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -72,15 +73,15 @@ def test_the_interval_holds_the_crossing_and_scaling_the_loads_scales_it(seed: i
 
 
 def test_its_interval_covers_at_its_level() -> None:
-    """200 sets of 10 independent probes of 400 requests: the 95 % interval holds the truth in 93 % at least."""
+    """100 sets of 10 independent probes of 400 requests: the 95 % interval holds the truth in 93 % at least."""
     loads = 6.0 * np.array([0.6, 0.75, 0.9, 0.95, 1.0, 1.0, 1.05, 1.1, 1.25, 1.5])
     n, held, off = np.full(10, 400.0), 0, []
-    for seed in range(200):
+    for seed in range(100):
         hits = np.random.default_rng(seed).binomial(400, shares(loads, 6.0, 12.0)) / 400
         found = crossing(loads, hits, n, n, 0.95)
         assert found is not None
         held += found.lo <= 6.0 <= found.hi
         off.append(found.load / 6.0 - 1)
 
-    assert held >= 186
+    assert held >= 93
     assert abs(float(np.mean(off))) < 0.005

@@ -25,11 +25,12 @@ ALIKE: Final = 0.3
 """The same, for how much requests of a load hang together: neighbours in load are told by each other."""
 LEFT_OUT: Final = 0.05
 """Weight from which on a probe is left out once, to see what hangs on it."""
-STEEP: Final[Array] = np.exp(np.linspace(math.log(2), math.log(150), 96))
+STEEP: Final[Array] = np.exp(np.linspace(math.log(2), math.log(150), 64))
 USUAL: Final = (math.log(15), 1.0)
 """Mean and deviation of the log of b, before anything is seen: where probes are all or nothing, any steepness fits."""
-GRID: Final = 801
-BEYOND: Final = 0.2
+GRID: Final = 401
+BEYOND: Final = 0.3
+"""How far the crossing is looked for beyond the loads that it must lie between, on the log of the load."""
 ROUNDS: Final = 3
 
 
@@ -109,7 +110,8 @@ class _Likelihood:
     """What each probe says of each crossing and steepness; probes can be weighed and left out without asking again."""
 
     def __init__(self, x: Array, hits: Array, size: Array, needed: float) -> None:
-        self.grid = np.linspace(x.min() - BEYOND, x.max() + BEYOND, GRID)
+        kept, broke = x[hits >= needed * size].max(), x[hits < needed * size].min()
+        self.grid = np.linspace(min(kept, broke) - BEYOND, max(kept, broke) + BEYOND, GRID)
         logit = special.logit(needed) - STEEP[:, None] * (x - self.grid[:, None, None])
         self._each = hits * special.log_expit(logit) + (size - hits) * special.log_expit(-logit)
         self._prior = -0.5 * ((np.log(STEEP) - USUAL[0]) / USUAL[1]) ** 2
