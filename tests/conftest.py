@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -29,9 +31,35 @@ os.environ.setdefault(
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="firsttoken-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
+# Every process that a test starts would compile the package anew: a second or two each, where bytecode is not kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # A busy machine is no flaw: what is drawn may take its time.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+collections = 0
+"""How many full collections there were when it was last said what is here to stay."""
+
+
+def pytest_collection_finish() -> None:
+    """All modules and tests are there: the next test to run says that they are here to stay."""
+    gc.collect()
+
+
+def pytest_runtest_setup() -> None:
+    """What outlived a full collection is not looked at by the next: every engine collects when it begins."""
+    global collections  # noqa: PLW0603  the collector is one for the process, too
+    if (now := gc.get_stats()[2]["collections"]) != collections:
+        gc.freeze()
+        collections = now
+
+
+def pytest_sessionfinish() -> None:
+    """Whatever was leaked is found at the end."""
+    gc.unfreeze()
+
 
 Handler = "Callable[[socket.socket], None]"
 

@@ -42,6 +42,7 @@ class Talking(queues.Server):
             point, run=f"{self.arm}-{step.mode}-{len(self.played):02d}", arm=self.arm, outcomes=outcomes,
             length_s=length_s, offered_per_s=arrived if point.mode == "rate" else None, achieved_per_s=achieved,
             goodput_per_s=achieved * share, error_rate=0.0, attainment=share, little=0.004 + 0.01 * busy,
+            flow=None if point.in_flight is None else point.in_flight * (1.004 + 0.01 * busy),
             ttft_s=(wait, 3 * wait, 5 * wait), tpot_s=(0.01, 0.012 + 0.004 * busy, 0.02),
             latency_s=(1 + wait, 3 + 3 * wait, 5 + 5 * wait), user_tokens_per_s=100 / (1 + busy),
             input_tokens_per_s=500 * achieved, output_tokens_per_s=100 * achieved, input_tokens=500.0,

@@ -65,6 +65,19 @@ def test_a_load_is_what_the_worst_of_its_runs_is_but_a_slow_client_is_left_out(
     assert len(level.points) == len(states)
 
 
+@pytest.mark.parametrize(("invalid", "state", "used"), [(1, "steady", 2), (2, "invalid", 2), (3, "invalid", 3)])
+def test_steady_runs_that_are_invalid_are_not_read(invalid: int, state: str, used: int) -> None:
+    points = [
+        point(4.0, verdict="invalid" if place < invalid else "valid", stay_s=500.0 if place < invalid else 0.5)
+        for place in range(3)
+    ]
+    found = one(*points)
+    (level,) = found.levels
+
+    assert (level.state, len(level.used), len(found.steady)) == (state, used, state == "steady")
+    assert level.value("stay_s") == (0.5 if state == "steady" else 500.0)
+
+
 def test_percentiles_need_requests_over_all_runs_of_a_load() -> None:
     """p99 needs 299: two runs of 200 have them, one has not; p95 needs 59."""
     both, single = one(*(point(1.0, requests=200) for _ in range(2)), point(2.0, requests=200)).levels

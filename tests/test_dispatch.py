@@ -541,24 +541,24 @@ def test_a_user_that_was_paused_over_the_end_of_its_slot_does_not_ask_in_it(engi
     """
     An arm's turn may be over while one of its users waits.
 
-    A turn of 0.2 s and two users: the second request is answered after 0.6 s, long after that; the other user goes on
-    until nothing can be connected from 0.1 to 0.3 s. It must not ask then, although the slot is still at hand.
+    A turn of 0.2 s and two users: the second request is answered after 0.8 s, long after that; the other user goes on
+    until nothing can be connected from 0.1 to 0.6 s. It must not ask then, although the slot is still at hand.
     """
     plan = plan_of(A, B, mode="closed", concurrency=2, duration_s=0.2, blocks=1)
-    slow = Provider(0.02, 0.6, 0.02), Provider(0.02)
+    slow = Provider(0.02, 0.8, 0.02), Provider(0.02)
     first = made_first(plan)
     made = engine(plan, *(slow if first == "a" else slow[::-1]))
 
     def nothing_there() -> None:
-        made.conducts[first].no_connection_until_ns = 300 * MS
+        made.conducts[first].no_connection_until_ns = 600 * MS
 
     gevent.spawn_later(0.12, nothing_there)
     play_closed(made)
 
     found = [row for row in recorded(tmp_path) if row["arm"] == first]
     assert {row["phase"] for row in found} == {"measure"}
-    assert max(row["end_ns"] for row in found) >= 600 * MS
-    assert max(row["sent_ns"] for row in found) < 295 * MS
+    assert max(row["end_ns"] for row in found) >= 800 * MS
+    assert max(row["sent_ns"] for row in found) < 600 * MS  # on a busy machine one may go out well after the turn's end
 
 
 def made_first(plan: Plan) -> str:

@@ -72,30 +72,30 @@ def open_plan(**more: Any) -> Plan:
 
 
 def test_every_arrival_is_sent_at_its_moment_however_slow_the_answers(engine: Any, tmp_path: Path) -> None:
-    """50/s with answers after 0.5 s: 25 are in flight at a time, and nobody said how many users that takes."""
-    play(engine(open_plan(), answering(delay_s=0.5)))
+    """50/s with answers after 0.3 s: 15 are in flight at a time, and nobody said how many users that takes."""
+    play(engine(open_plan(duration_s=0.6), answering(delay_s=0.3)))
 
     rows = read_part(tmp_path / "requests-0.arrows").sort_by("seq").to_pylist()
-    assert [row["seq"] for row in rows] == list(range(50))
-    assert [row["scheduled_ns"] for row in rows] == [i * 20_000_000 for i in range(50)]
+    assert [row["seq"] for row in rows] == list(range(30))
+    assert [row["scheduled_ns"] for row in rows] == [i * 20_000_000 for i in range(30)]
     assert {row["outcome"] for row in rows} == {"ok"}
     late = sorted(row["sent_ns"] - row["scheduled_ns"] for row in rows)
     assert late[0] >= 0  # never early
-    assert late[25] < 20_000_000
+    assert late[15] < 20_000_000
 
 
 def test_a_worker_offers_its_own_shard(engine: Any, tmp_path: Path) -> None:
-    play(engine(open_plan(workers=3), answering(), worker=1))
+    play(engine(open_plan(duration_s=0.2, workers=3), answering(), worker=1))
 
-    assert sorted(read_part(tmp_path / "requests-1.arrows").column("seq").to_pylist()) == list(range(1, 50, 3))
+    assert sorted(read_part(tmp_path / "requests-1.arrows").column("seq").to_pylist()) == [1, 4, 7]
 
 
 def test_arrivals_before_the_warm_ups_end_say_so(engine: Any, tmp_path: Path) -> None:
-    play(engine(open_plan(warmup_s=0.5), answering()))
+    play(engine(open_plan(duration_s=0.3, warmup_s=0.1), answering()))
 
     rows = read_part(tmp_path / "requests-0.arrows").to_pylist()
-    assert {row["phase"] for row in rows if row["seq"] < 25} == {"warmup"}
-    assert {row["phase"] for row in rows if row["seq"] >= 25} == {"measure"}
+    assert {row["phase"] for row in rows if row["seq"] < 5} == {"warmup"}
+    assert {row["phase"] for row in rows if row["seq"] >= 5} == {"measure"}
 
 
 def test_a_refusal_stops_the_offer(engine: Any) -> None:
@@ -109,7 +109,11 @@ def test_a_refusal_stops_the_offer(engine: Any) -> None:
 
 
 def test_cancel_records_what_is_in_flight(engine: Any, tmp_path: Path) -> None:
-    made = engine(open_plan(duration_s=0.2), answering(delay_s=3.0))
+    def never(sock: socket.socket) -> None:
+        while read_request(sock):
+            pass
+
+    made = engine(open_plan(duration_s=0.2), never)
     made.begin(clock.monotonic_ns())
     gevent.spawn(offer, made, made.send)
     gevent.sleep(0.4)
@@ -149,11 +153,11 @@ def test_the_tally_counts_what_the_records_say(engine: Any) -> None:
 
 
 def test_the_clients_own_health_is_sampled(engine: Any, tmp_path: Path) -> None:
-    play(engine(open_plan(duration_s=2.2), answering()))
+    play(engine(open_plan(duration_s=1.2), answering()))
 
     samples = read_part(tmp_path / "client-0.arrows").to_pylist()
     assert len(samples) >= 2
-    assert samples[-1]["issued"] == samples[-1]["done"] == 110
+    assert samples[-1]["issued"] == samples[-1]["done"] == 60
     assert samples[-1]["in_flight"] == 0
     assert all(0 <= sample["cpu"] < 1.5 for sample in samples)
     assert all(sample["wake_lag_p50_us"] is None or sample["wake_lag_p50_us"] >= 0 for sample in samples)

@@ -38,7 +38,7 @@ def test_latency_of_a_queue_has_doubled_halfway_from_the_lowest_load_to_the_high
     """From k / (10 - x) = 2 k / (10 - 1) follows x = (10 + 1) / 2 = 5.5."""
     found = of(*(exponential(load, MU) for load in np.linspace(1.0, 9.0, 60)))
 
-    assert found.low == pytest.approx(math.log(20) / 9)
+    assert (found.low, found.low_load) == pytest.approx((math.log(20) / 9, 1.0))
     assert found.double.load == pytest.approx(5.5, rel=1e-3)
     assert (found.double.lo, found.double.hi) == (None, None)
     assert found.double.reason == "a load with one run has no interval"

@@ -192,7 +192,8 @@ def _crossed(probes: Sequence[Probe], mode: Mode, fitted: list[tuple[str, Crossi
     text, crossing = fitted[0]
     many = sum(probe.step.mode == mode for probe in probes)
     how = f"where the share that keeps {text} falls below {100 * crossing.needed:g} %, by a fit over {many} probes"
-    return Found(crossing.load, crossing.lo, crossing.hi, text, how)
+    hi = min([crossing.hi, *(load for load in grows if load > crossing.load)])  # no queue that grows keeps a promise
+    return Found(crossing.load, crossing.lo, hi, text, how)
 
 
 def _confirmed(found: Found, probes: Sequence[Probe]) -> tuple[Found, bool]:

@@ -30,7 +30,7 @@ OPEN: Final = {"most": "not reached", "client": "not reached: load generator", "
 def answered(meaning: Meaning, told: Told) -> dict[str, Any]:
     """All that one answer has on the page, but its charts."""
     stamp, kind = _stamp(meaning)
-    several = sum(answer.arm == meaning.arm for answer in told.answers) > 1
+    several = sum(answer.arm == meaning.answer.arm for answer in told.answers) > 1
     by = f" by {'rate' if meaning.answer.mode == 'rate' else 'users'}" if several else ""
     return {
         "headline": words.headline(meaning),
@@ -58,8 +58,11 @@ def _numbers(meaning: Meaning) -> Iterator[Big]:
     if carried is None:
         return
     if carried.mode == "concurrency":
-        yield _figure("capacity, users at once", carried.load, carried.bound, whole=True)
-    yield _figure("capacity, requests/s", carried.per_s, carried.bound)
+        users = _figure("capacity, users at once", carried.load, carried.bound, whole=True)
+        together = f"{rounded(carried.per_s)[0]} requests/s together"
+        yield users | {"note": "; ".join(filter(None, (users["note"], together)))}
+    else:
+        yield _figure("capacity, requests/s", carried.per_s, carried.bound)
     limit = OPEN.get(answer.limited_by) or ("the queue" if answer.limited_by == "stability" else answer.limited_by)
     yield big("gives way first", limit, "" if answer.limited_by in BEYOND else in_words(answer.limited_by))
     if meaning.sizing is not None:
@@ -179,8 +182,8 @@ def _money(meaning: Meaning) -> dict[str, Any]:
         for cost, when in used:
             if cost is not None:
                 when_used = f"{when} ({percent(cost.utilisation)} used)"
-                rows.append((f"1,000 good requests, {when_used}", cost.per_1k_good and paid(cost.per_1k_good)))
-                rows.append((f"1 M output tokens, {when_used}", cost.per_m_output and paid(cost.per_m_output)))
+                rows.append((f"1,000 good requests, {when_used}", _paid_of(cost.per_1k_good)))
+                rows.append((f"1 M output tokens, {when_used}", _paid_of(cost.per_m_output)))
         if rent.month is not None:
             rows.append(("a month of 730 hours", paid(rent.month)))
     if tokens is not None:
@@ -190,8 +193,12 @@ def _money(meaning: Meaning) -> dict[str, Any]:
         rows.append(("1 M output tokens by token prices", _money_of(tokens.per_m_output)))
         rows.append(("a month at the mean load", _money_of(tokens.month_mean)))
         rows.append(("a month at the peak all the time", _money_of(tokens.month_peak)))
-    return _table("Money", [(name, value or None) for name, value in rows])
+    return _table("Money", rows)
 
 
 def _money_of(amount: float | None) -> str | None:
     return None if amount is None else money(amount)
+
+
+def _paid_of(figure: Figure | None) -> str | None:
+    return None if figure is None else paid(figure)

@@ -2,14 +2,15 @@
 Runs at several loads as one curve: what each load had on average, how sure that is, and which loads say nothing.
 
 A load's number is the mean over its runs with the t interval of so many; of latencies and speeds on the log scale.
-Only `steady` runs tell what the server does at a load: others are kept to be shown and never averaged with them.
+Only steady runs that are not invalid tell what the server does at a load: others are kept to be shown and never
+averaged with them.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from scipy import special
@@ -30,7 +31,10 @@ SHARES: Final = ("attainment", "error_rate")
 LATENCIES: Final = ("ttft", "tpot", "latency")
 PERCENTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
-SPOILS: Final[tuple[State, ...]] = ("unstable", "failed", "quota")
+Standing: TypeAlias = "State | Literal['invalid']"
+"""What a run, or a load, may be read as: its state, but `invalid` where it is steady and not to be believed."""
+
+SPOILS: Final[tuple[Standing, ...]] = ("unstable", "failed", "quota")
 """What one run of a load is enough for, worst first; a run that its client spoiled is only left out."""
 
 
@@ -57,22 +61,23 @@ class Level:
     Attributes:
         load: Arrivals per second, or users, as asked for.
         points: All its runs.
-        state: `unstable`, `failed` or `quota` as soon as one of them is; else `steady` if any is; else `client`.
-        why: Why it is not steady, as a clause; empty where it is.
+        state: `unstable`, `failed` or `quota` as soon as one of them is; else `steady` where more are steady than
+            invalid; else `invalid` if any is; else `client`.
+        why: Why it is not steady, as a clause; empty where it is, or nobody said.
         numbers: By name (`ttft_p95_s`, `achieved_per_s`), of the runs that are in this state; what is not known is not
             there, nor a percentile that all these runs together have too few requests for.
     """
 
     load: float
     points: tuple[Point, ...]
-    state: State
+    state: Standing
     why: str
     numbers: Mapping[str, Number]
 
     @property
     def used(self) -> tuple[Point, ...]:
         """The runs that its numbers rest on."""
-        return tuple(point for point in self.points if point.state == self.state)
+        return tuple(point for point in self.points if standing(point) == self.state)
 
     @property
     def is_steady(self) -> bool:
@@ -161,17 +166,26 @@ def curve(arm: str, mode: Mode, points: Sequence[Point]) -> Curve:
     return Curve(arm, mode, tuple(_level(load, tuple(loads[load])) for load in sorted(loads)))
 
 
+def standing(point: Point) -> Standing:
+    """What a run may be read as."""
+    return "invalid" if point.state == "steady" and point.verdict == "invalid" else point.state
+
+
 def _level(load: float, points: tuple[Point, ...]) -> Level:
-    state = _state([point.state for point in points])
-    used = [point for point in points if point.state == state]
+    state = _state([standing(point) for point in points])
+    used = [point for point in points if standing(point) == state]
     why = "" if state == "steady" else next((point.why for point in used if point.why), "")
     numbers = {name: number for name, of in NAMES.items() if (number := _number(name, of, used)) is not None}
     return Level(load, points, state, why, numbers)
 
 
-def _state(states: Sequence[State]) -> State:
+def _state(states: Sequence[Standing]) -> Standing:
     spoilt = next((state for state in SPOILS if state in states), None)
-    return spoilt or ("steady" if "steady" in states else "client")
+    if spoilt is not None:
+        return spoilt
+    if states.count("steady") > states.count("invalid"):
+        return "steady"
+    return "invalid" if "invalid" in states else "client"
 
 
 def _number(name: str, of: Callable[[Point], float | None], points: Sequence[Point]) -> Number | None:

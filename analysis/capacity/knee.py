@@ -59,13 +59,15 @@ class Knee:
 
     Attributes:
         metric: What bends: `ttft_p95_s`, or `latency_p95_s` where nothing was streamed.
-        low: Its value at the lowest steady load; None without any.
+        low: Its value at the lowest steady load that has one; None without any.
+        low_load: That load.
         bend: By its shape; its range is from the load below to the load above.
         double: Where it is twice `low`; its range is from the intervals over runs.
     """
 
     metric: str
     low: float | None
+    low_load: float | None
     bend: Found
     double: Found
 
@@ -78,11 +80,11 @@ def knee(curve: Curve) -> Knee:
     """The knee of p95 TTFT over the steady loads of a curve."""
     name = next((name for name in ("ttft_p95_s", "latency_p95_s") if len(curve.series(name)[0]) >= LEAST), "ttft_p95_s")
     levels, numbers = curve.series(name)
-    low = numbers[0].value if numbers else None
+    low, low_load = (numbers[0].value, levels[0].load) if numbers else (None, None)
     if len(levels) < LEAST:
         few = Found(None, reason=f"{len(levels)} steady loads with a p95; {LEAST} are needed")
-        return Knee(name, low, few, few)
-    return Knee(name, low, _bend(levels, numbers), _double(levels, numbers, curve))
+        return Knee(name, low, low_load, few, few)
+    return Knee(name, low, low_load, _bend(levels, numbers), _double(levels, numbers, curve))
 
 
 def kneedle(x: Array, y: Array) -> int | None:

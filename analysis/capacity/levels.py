@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from analysis.capacity import knee, sweep
 from analysis.capacity.page import big, link
@@ -17,17 +17,32 @@ if TYPE_CHECKING:
     from analysis.capacity.page import Big
 
 
+WITH_ENDS: Final = {"achieved_per_s", "goodput_per_s", "ttft_p95_s", "latency_p95_s"}
+"""Numbers whose interval has room in the table."""
+
+
 def swept(name: str, curve: Curve, path: Path, *, named: bool) -> dict[str, Any]:
     """All that one curve has on the page, but its charts."""
     return {
         "name": name,
-        "headline": f"{name}: {_found(curve)}" if named else _found(curve).capitalize(),
+        "headline": f"{name}: {_found(curve)}" if named else _upper(_found(curve)),
+        "class": _class(curve),
         "numbers": list(_of_curve(curve)),
         "sentences": sweep.sentences(curve),
         "unit": "rate, 1/s" if curve.mode == "rate" else "users",
         "columns": [heading for heading, *_ in _columns(curve)],
         "rows": [_level(level, curve, path) for level in curve.levels],
     }
+
+
+def _upper(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def _class(curve: Curve) -> str:
+    """Whether it may be believed: by the worst of the runs that its numbers rest on."""
+    verdicts = {point.verdict for level in curve.levels for point in level.used}
+    return next((word for word in ("invalid", "doubtful") if word in verdicts), "valid" if curve.steady else "doubtful")
 
 
 def _found(curve: Curve) -> str:
@@ -76,6 +91,7 @@ def _columns(curve: Curve) -> list[tuple[str, str, Any]]:
     left = set() if curve.is_promised else {"goodput_per_s", "attainment"}
     left |= {"offered_per_s"} if curve.mode == "concurrency" else set()
     known = {name for level in curve.levels for name in level.numbers} - left
+    known -= {"latency_p95_s"} if "ttft_p95_s" in known else set()
     return [column for column in every if column[1] in known]
 
 
@@ -89,7 +105,7 @@ def _level(level: Level, curve: Curve, path: Path) -> dict[str, Any]:
         number = level.numbers.get(name)
         ends = [None, None] if number is None else [number.lo, number.hi]
         told = [write(type(number)(end, None, None, 1)) for end in ends if number is not None and end is not None]
-        note = f"{told[0]} to {told[1]}" if len(told) == 2 and level.is_steady else ""
+        note = f"{told[0]} to {told[1]}" if len(told) == 2 and level.is_steady and name in WITH_ENDS else ""
         cells.append({"value": NONE if number is None else write(number), "note": note})
     used, every = len(level.used), len(level.points)
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from analysis.capacity import carried as carrying
 from analysis.capacity import mix as mixes
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from analysis.capacity.money import BreakEven, Rent, Tokens
     from analysis.capacity.peak import Peak
     from analysis.capacity.users import Users
+
+
+UNNAMED: Final = "default"
+"""The arm of a run of which nobody named any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,8 @@ class Meaning:
 
     @property
     def arm(self) -> str:
-        """Its name."""
-        return self.answer.arm
+        """Its name; empty where nobody gave it one."""
+        return "" if self.answer.arm == UNNAMED else self.answer.arm
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, without the probes: those are the answer's own."""

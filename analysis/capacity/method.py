@@ -38,13 +38,13 @@ def of_sweep(told: Told, about: Mapping[str, Any]) -> list[str]:
     times = f", each load once in each of {rounds} rounds" if rounds and rounds > 1 else ""
     return [
         (
-            f"{len(told.points)} runs at {loads} loads{times}; within a round the loads come in random order, so that a "
-            "drift of the server is not taken for an effect of the load."
+            f"{len(told.points)} runs at {loads} loads{times}; within a round the loads come in random order, so that "
+            "a drift of the server is not taken for an effect of the load."
         ),
         _rest(about),
         (
-            "A number at a load is the mean over its runs, its interval by Student's t over so many runs; of latencies on "
-            "the log scale. One run has no interval."
+            "A number at a load is the mean over its runs, its interval by Student's t over so many runs; of latencies "
+            "on the log scale. One run has no interval."
         ),
         UNSTABLE,
         LATENCY,
@@ -61,20 +61,20 @@ def of_search(about: Mapping[str, Any]) -> list[str]:
         (
             "First one request at a time tells how long an answer takes alone (base). Then the load is raised in steps "
             f"until it breaks a promise (ramp), by {search.LEAP:g} times while the server is not strained at all, by "
-            f"{search.GROWTH:g} times from then on. Then the gap between the highest load that held and the lowest that "
-            "did not is halved on the log scale (bisect). Fresh runs on both sides make sure (confirm): up to "
+            f"{search.GROWTH:g} times from then on. Then the gap between the highest load that held and the lowest "
+            "that did not is halved on the log scale (bisect). Fresh runs on both sides make sure (confirm): up to "
             f"{search.CONFIRM_LO} below and {search.CONFIRM_HI} above{enough}.{limit}"
         ),
         _rest(about),
         (
-            "Each probe passes where a share of requests as high as promised is certain, fails where a lower one is, each "
-            "with 95 % confidence; else it is undecided, and extended by more runs where that would probably decide it. A "
-            "probe whose promise can't be kept any more ends early, which changes no decision."
+            "Each probe passes where a share of requests as high as promised is certain, fails where a lower one is, "
+            "each with 95 % confidence; else it is undecided, and extended by more runs where that would probably "
+            "decide it. A probe whose promise can't be kept any more ends early, which changes no decision."
         ),
         (
-            "The capacity is not the last probe that passed: it is where a curve through all probes crosses the promise, "
-            "logit(share) = logit(promised) - b ln(load / capacity), by maximum likelihood, near probes counting for more. "
-            "Its interval is the wider one of the profile likelihood's and the jackknife's over probes."
+            "The capacity is not the last probe that passed: it is where a curve through all probes crosses the "
+            "promise, logit(share) = logit(promised) - b ln(load / capacity), by maximum likelihood, near probes "
+            "counting for more. Its interval is the wider of the profile likelihood's and the jackknife's over probes."
         ),
         CHANCE,
         UNSTABLE,
@@ -95,8 +95,8 @@ def limits(told: Told) -> list[str]:
     """What the statement does not cover, and what is wrong with what it rests on."""
     said = [
         (
-            "It holds for the mix of requests, the model, the settings and the machines below, at the time of the test; "
-            "not for longer texts, other models or another day's neighbours."
+            "It holds for the mix of requests, the model, the settings and the machines below, at the time of the "
+            "test; not for longer texts, other models or another day's neighbours."
         ),
     ]
     modes = {point.mode for point in told.points if point.mode == "rate"}

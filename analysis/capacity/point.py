@@ -36,6 +36,7 @@ class Point:
         requests: Arrivals in the window.
         in_flight: Mean over the window, of requests sent and not over.
         stay_s: Mean time from sent to over.
+        flow: lambda W: of what was sent in the window, how many a second times how long each stayed.
         little: |L - lambda W| / L over the window, how far Little's law is from closing.
         user_tokens_per_s: What one user sees: median of the answers' own output speed.
         state: Only a `steady` run tells a latency of the server at this load.
@@ -76,6 +77,7 @@ class Point:
     outcomes: tuple[Outcome, ...]
     prices_read: str | None = None
     decided: str = ""
+    flow: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -87,7 +89,7 @@ def of(judged: Judged) -> Point:
     run, told, seen = judged.run, judged.summary, judged.measured
     mode: Mode = "rate" if run.is_open else "concurrency"
     found = cause.cause(judged)
-    in_flight, stay_s, little = _presence(seen)
+    in_flight, stay_s, flow = _presence(seen)
     length_s = seen.window.length_s
     fresh = _mean(seen, "input_tokens")
     achieved = told.rate("requests_per_s")
@@ -105,7 +107,7 @@ def of(judged: Judged) -> Point:
         attainment=told.rate("attainment"),
         in_flight=in_flight,
         stay_s=stay_s,
-        little=little,
+        little=None if flow is None or not in_flight else abs(in_flight - flow) / in_flight,
         ttft_s=_percentiles(told, "ttft_s"),
         tpot_s=_percentiles(told, "tpot_s"),
         latency_s=_percentiles(told, "latency_s"),
@@ -123,6 +125,7 @@ def of(judged: Judged) -> Point:
         outcomes=told.objectives,
         prices_read=told.spent.prices_read,
         decided=found.decided,
+        flow=flow,
     )
 
 
@@ -137,7 +140,7 @@ def _percentiles(told: Summary, metric: str) -> Percentiles:
 
 
 def _presence(seen: Measured) -> tuple[float | None, float | None, float | None]:
-    """L, W, and how far they are apart over the window; of what was sent, and from the moment it was."""
+    """L, W and lambda W over the window; of what was sent, and from the moment it was."""
     start, end = seen.window.start_s, seen.window.end_s
     sent, over = series.lifetimes(seen.run.requests)
     inside = (sent >= start) & (sent < end) & np.isfinite(over)
@@ -145,8 +148,7 @@ def _presence(seen: Measured) -> tuple[float | None, float | None, float | None]
         return None, None, None
     present = float(series.in_flight(seen.run.requests, np.array([start, end]))[0])
     stay_s = float(np.mean(over[inside] - sent[inside]))
-    gap = None if not present else abs(present - int(inside.sum()) / (end - start) * stay_s) / present
-    return present, stay_s, gap
+    return present, stay_s, int(inside.sum()) / (end - start) * stay_s
 
 
 def _mean(seen: Measured, column: str) -> float | None:

@@ -134,10 +134,10 @@ def _one_unit(both: _Both, think_s: float | None) -> list[str]:
     thinks = f"thinks for {plain(think_s)} s" if think_s > THINKS * point.stay_s else "asks again at once"
     cycle = point.stay_s + (think_s if think_s > THINKS * point.stay_s else 0.0)
     said.append(
-        f"Little's law joins the two: {point.load:g} users, each of whom waits {plain(point.stay_s)} s and then "
-        f"{thinks}, make {point.load:g} / {plain(cycle)} s = {plain(point.load / cycle)}/s; measured were "
-        f"{plain(point.achieved_per_s)}/s. However slow it gets, {point.load:g} users never have more than "
-        f"{point.load:g} requests waiting."
+        f"Little's law joins the two: {point.load:.4g} users, each of whom waits {plain(point.stay_s)} s and then "
+        f"{thinks}, make {point.load:.4g} / {plain(cycle)} s = {plain(point.load / cycle)}/s; measured were "
+        f"{plain(point.achieved_per_s)}/s. However slow it gets, {point.load:.4g} users never have more than "
+        f"{point.load:.4g} requests waiting."
     )
     return said
 
@@ -171,7 +171,7 @@ def _swing(point: Point | None, n: int, reached: float | None) -> list[str]:
     """How the in flight of an open loop goes up and down, against the closed loop's most."""
     if point is None or point.in_flight is None or reached is None:
         return []
-    mean = f"At {point.load:g}/s {plain(point.in_flight)} are in flight on average"
+    mean = f"At {point.load:.4g}/s {plain(point.in_flight)} are in flight on average"
     if point.in_flight >= n:
         return [f"{mean}, no fewer than the {n} that the users have at most."]
     if reached < 0.001:
@@ -183,7 +183,7 @@ def _swing(point: Point | None, n: int, reached: float | None) -> list[str]:
 def _occupied(point: Point | None, n: int) -> list[str]:
     if point is None or point.in_flight is None:
         return []
-    mean = f"At {point.load:g}/s {plain(point.in_flight)} are in flight on average"
+    mean = f"At {point.load:.4g}/s {plain(point.in_flight)} are in flight on average"
     if point.in_flight > n:
         return [f"{mean}, more than {n} users ever have: these are held back by their number, not by the server."]
     return [f"{mean}, fewer than the {n} of the users, so that their number alone does not explain it."]
@@ -210,4 +210,4 @@ def _closing(laws: tuple[Law, ...]) -> list[str]:
 
 
 def _load(law: Law) -> str:
-    return f"{law.load:g}/s" if law.mode == "rate" else f"{law.load:g} user{'' if law.load == 1 else 's'}"
+    return f"{law.load:.4g}/s" if law.mode == "rate" else f"{law.load:.4g} user{'' if law.load == 1 else 's'}"

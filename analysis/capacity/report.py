@@ -12,6 +12,7 @@ import jinja2
 from analysis import campaign
 from analysis.capacity import answered, levels, method
 from analysis.capacity.beside import COLUMNS, beside
+from analysis.capacity.meaning import UNNAMED
 from analysis.capacity.page import link
 from analysis.capacity.ranout import edge
 from analysis.capacity.show import are_several, both, meant, named
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from analysis.capacity.told import Told
     from analysis.charts.frame import Chart
 
-MODES: Final = {"rate": "rate", "concurrency": "users"}
+USERS: Final = "users"
 
 
 class Figure(NamedTuple):
@@ -132,7 +133,7 @@ def _beside(meanings: Sequence[Meaning]) -> dict[str, Any] | None:
 def _facts(arm: str, told: Told) -> dict[str, Any]:
     one = told.facts[arm]
     runs = sum(point.arm == arm for point in told.points)
-    return {"arm": arm or "server", "runs": runs, "f": one}
+    return {"arm": "" if arm == UNNAMED else arm, "runs": runs, "f": one}
 
 
 def _run(place: int, told: Told) -> dict[str, Any]:
@@ -156,8 +157,16 @@ def _of_load(told: Told, answers: Mapping[str, Answer]) -> list[Chart]:
     """Those of the curves, but for those that have nothing to show."""
     if not told.curves:
         return []
-    drawn = load.curves(told.curves, promises(told.objectives).terms if told.objectives else (), answers, _clock(told))
+    curves = {_label(name): curve for name, curve in told.curves.items()}
+    answers = {_label(name): answer for name, answer in answers.items()}
+    drawn = load.curves(curves, promises(told.objectives).terms if told.objectives else (), answers, _clock(told))
     return [chart for chart in drawn if not chart.alt.startswith("Empty")]
+
+
+def _label(name: str) -> str:
+    """A curve's name for people: `fast by users`; without that of an arm that nobody named."""
+    words = name.removeprefix(f"{UNNAMED} ")
+    return words.removesuffix("concurrency") + USERS if words.endswith("by concurrency") else words
 
 
 def _clock(told: Told) -> str:
@@ -172,7 +181,7 @@ def _of_search(told: Told, meanings: Sequence[Meaning]) -> list[Figure]:
         found.append(Figure("Side by side", bars.chart(beside(meanings).rows, small)))
     for place, answer in enumerate(told.answers):
         several = len(told.answers) > 1
-        of = f", {answer.arm or 'server'} by {MODES[answer.mode]}" if several else ""
+        of = f", {_label(f'{answer.arm} by {answer.mode}')}" if several else ""
         found.append(Figure("The search", search.chart(answer, small, f"search{f'-{place + 1}' * several}", of)))
     names = {_curve(answer, told): answer for answer in told.answers}
     found += [Figure("Latency and throughput at each load", chart) for chart in _of_load(told, names)]
@@ -188,7 +197,7 @@ def _curve(answer: Answer, told: Told) -> str:
 
 
 def _of_server(told: Told) -> Iterator[Figure]:
-    """The runs on both sides of each capacity over time, with the figures of the server; none where it was not asked."""
+    """The runs on both sides of each capacity over time, with the server's figures; none where it was not asked."""
     for answer in told.answers:
         for probe, which in zip(edge(answer), ("the highest load that passed", "the lowest that failed"), strict=True):
             run = None if probe is None else next((one.run for one in probe.points if one.run in told.said), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from analysis.capacity import knee, pareto, usl
+from analysis.capacity.curve import standing
 from analysis.units import NONE, digits
 
 if TYPE_CHECKING:
@@ -99,10 +100,10 @@ def _knee(found: Knee, mode: Mode) -> Iterator[str]:
 
 
 def _double(found: Knee, mode: Mode) -> str:
-    at, low = found.double, latency(found.low or 0.0)
+    at, low = found.double, f"{latency(found.low or 0.0)} at {load(found.low_load or 0.0, mode)}"
     if at.load is None:
-        return f"does not double its {low} at the lowest load ({at.reason})"
-    return f"is twice its {low} at the lowest load from {estimate(at.load, at.lo, at.hi, mode)} on"
+        return f"does not double its {low} ({at.reason})"
+    return f"is twice its {low} from {estimate(at.load, at.lo, at.hi, mode)} on"
 
 
 def _bend(found: Found, mode: Mode) -> str:
@@ -168,7 +169,7 @@ def _not_steady(curve: Curve) -> Iterator[str]:
         where = f"Unstable at {load(start, curve.mode)}{on}" if above else f"Unstable from {load(start, curve.mode)} on"
         yield f"{where}{_because(first)}; latencies there grow with the length of the run."
     for level in curve.levels:
-        if level.state not in ("steady", "unstable"):
+        if level.state not in ("steady", "unstable", "invalid"):
             yield f"{load(level.load, curve.mode)} tells nothing about the server ({level.state}){_because(level)}."
 
 
@@ -177,10 +178,10 @@ def _because(level: Level) -> str:
 
 
 def _verdicts(curve: Curve) -> Iterator[str]:
-    """What is to be said about runs that are averaged all the same, or were left out."""
-    invalid = [point.run for level in curve.steady for point in level.used if point.verdict == "invalid"]
+    """What is to be said about runs that were left out, and loads without an interval."""
+    invalid = [point.run for point in curve.points if standing(point) == "invalid"]
     if invalid:
-        yield f"Not to be relied on: {', '.join(invalid)} {'is' if len(invalid) == 1 else 'are'} invalid."
+        yield f"Invalid, and in no mean of a steady load: {', '.join(sorted(invalid))}."
     left = sum(len(level.points) - len(level.used) for level in curve.levels)
     if left:
         yield f"{left} {'run is' if left == 1 else 'runs are'} left out of the means: in another state than the load."

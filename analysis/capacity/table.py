@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COLOURS: Final = {
     "steady": "green", "unstable": "bold red", "failed": "bold red", "quota": "bold yellow", "client": "bold yellow",
+    "invalid": "bold red",
 }  # fmt: skip
 WIDE: Final = 100
 
@@ -142,7 +143,4 @@ def _runs(level: Level) -> str:
 
 
 def _state(level: Level) -> Text:
-    """Whether it tells what the server does, and whether its runs may be believed."""
-    if level.is_steady and any(point.verdict == "invalid" for point in level.used):
-        return Text("invalid", style="bold red")
     return Text(level.state, style=COLOURS[level.state])

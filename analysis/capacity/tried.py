@@ -74,7 +74,7 @@ def of(probe: Probe, text: str | None) -> Tried:
         sum(point.requests for point in probe.points),
         _geometric([value for value in p95s if value is not None and value > 0]) if steady else None,
         _over_time(probe.points, lambda point: point.in_flight),
-        _over_time(probe.points, lambda point: None if point.stay_s is None else _per_s(point) * point.stay_s),
+        _over_time(probe.points, lambda point: point.flow),
         max(gaps, default=None),
     )
 
@@ -152,10 +152,6 @@ def at(probe: Probe) -> str:
 
 def _slack(term: Term) -> float | None:
     return None if term.share is None or term.needed is None else term.share - term.needed
-
-
-def _per_s(point: Point) -> float:
-    return point.requests / point.length_s if point.length_s > 0 else 0.0
 
 
 def _over_time(points: Sequence[Point], of_point: Callable[[Point], float | None]) -> float | None:

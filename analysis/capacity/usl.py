@@ -229,7 +229,7 @@ def _peak(a: float, b: float, most: float) -> float | None:
 
 
 def _peak_range(drawn: Array, most: float) -> Interval:
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         peaks = np.sqrt(np.where(drawn[:, 2] > 0, (1 - drawn[:, 1]) / drawn[:, 2], np.inf))
     low, high = np.quantile(peaks, ENDS, method="nearest")
     return tuple(None if end > REACH * most else float(end) for end in (low, high))  # type: ignore[return-value]

@@ -142,7 +142,7 @@ def _work(meaning: Meaning) -> list[str]:
         unit = "/s" if meaning.answer.mode == "rate" else " users"
         there = f"{plain(mix.in_flight)} requests were being answered at any moment"
         took = span(float(f"{mix.response_s:.3g}"))
-        said.append(f"At {mix.load:g}{unit}, the nearest load held steady, {there} and each took {took} on average.")
+        said.append(f"At {mix.load:.4g}{unit}, the nearest load held steady, {there} and each took {took} on average.")
     return said
 
 

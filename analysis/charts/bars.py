@@ -79,4 +79,3 @@ def _shown(one: Meaning) -> str:
 def _name(one: Meaning) -> str:
     name = f"{one.arm or 'server'}{', users' if one.answer.mode == 'concurrency' else ''}"
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
-

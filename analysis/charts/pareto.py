@@ -33,7 +33,9 @@ def pareto(canvas: Canvas, arms: Mapping[str, Curve]) -> None:
     axes = canvas.axes(title, HEIGHT, top=0.72, right=0.4)
     faded = "faded: another load gives more of both" if any(not one.is_frontier for one in every) else ""
     note(canvas, ["crosses: 95 % over runs, where a load has several", faded])
-    axes.set_xlim(0, 1.12 * max(one.user.hi or one.user.value for one in every))
+    slowest = min(one.user.lo or one.user.value for one in every)
+    fastest = max(one.user.hi or one.user.value for one in every)
+    axes.set_xlim(0.8 * slowest if slowest > fastest / 2 else 0, 1.1 * fastest)
     axes.set_ylim(0, 1.12 * max(one.total.hi or one.total.value for one in every))
     best = choices.frontier(every)
     axes.plot([one.user.value for one in best], [one.total.value for one in best], color=GREY, lw=1.0, ls=(0, (4, 3)))

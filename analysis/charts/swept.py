@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from analysis.capacity.curve import NAMES
+from analysis.capacity.curve import NAMES, standing
 from analysis.capacity.sweep import figure
 from analysis.charts.frame import GREY, WIDTH, label_end, log_axis
 from analysis.units import digits
@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from analysis.capacity.curve import Curve, Level
-    from analysis.capacity.point import Mode, State
+    from analysis.capacity.curve import Curve, Level, Standing
+    from analysis.capacity.point import Mode
     from analysis.charts.frame import Canvas
 
-MARKS: Final[dict[State, str]] = {"unstable": "o", "failed": "D", "quota": "s", "client": "^"}
-GLYPHS: Final[dict[State, str]] = {"unstable": "○", "failed": "◇", "quota": "□", "client": "△"}
+MARKS: Final[dict[Standing, str]] = {"unstable": "o", "failed": "D", "quota": "s", "client": "^", "invalid": "v"}
+GLYPHS: Final[dict[Standing, str]] = {"unstable": "○", "failed": "◇", "quota": "□", "client": "△", "invalid": "▽"}
 LOADS: Final[dict[Mode, str]] = {"rate": "offered load (requests/s", "concurrency": "users (requests in flight at most"}
 MODELS: Final[dict[Mode, str]] = {"rate": "open loop", "concurrency": "closed loop"}
 APART: Final = 0.055
 """Of the axis' width: how far ticks have to be apart."""
+
+NARROW: Final = 3.0
+"""Times: a range below it makes much of small differences, and has no round ticks."""
 
 LINE: Final = 0.17
 """Inches that the names of lines have to be apart."""
@@ -60,7 +63,7 @@ def note(canvas: Canvas, parts: Iterable[str]) -> None:
 def marks(curves: Iterable[Curve]) -> list[str]:
     """What is drawn of each load, in words."""
     every = list(curves)
-    states = {point.state for curve in every for point in curve.points}
+    states = {standing(point) for curve in every for point in curve.points}
     hollow = ", ".join(f"{GLYPHS[state]} {state}" for state in MARKS if state in states)
     several = any(len(level.used) > 1 for curve in every for level in curve.levels)
     parts = ["bars: 95 % over runs", "small: each run"] if several else ["one run a load"]
@@ -82,8 +85,10 @@ def x_axis(axes: Axes, curves: Sequence[Curve]) -> str:
 
 
 def y_axis(axes: Axes, found: Sequence[float]) -> None:
-    """Milliseconds on a log scale over these seconds, with room for marks at the ends."""
-    log_axis(axes, "y", 1000 * min(found) / 1.08, 1000 * max(found) * 1.15)
+    """Milliseconds on a log scale over these seconds, with room for marks at the ends, and never a narrow range."""
+    low, high = min(found) / 1.08, max(found) * 1.15
+    wider = max(1.0, math.sqrt(NARROW * low / high))
+    log_axis(axes, "y", 1000 * low / wider, 1000 * high * wider)
 
 
 def draw(axes: Axes, curve: Curve, name: str, colour: str, factor: float = 1.0, style: Any = "-") -> None:
@@ -112,8 +117,9 @@ def _runs(axes: Axes, level: Level, name: str, colour: str, factor: float) -> No
         value = NAMES[name](point)
         if value is None:
             continue
-        if point.state != "steady":
-            axes.plot(level.load, factor * value, MARKS[point.state], mfc="none", mec=colour, ms=5, mew=1.0)
+        state = standing(point)
+        if state != "steady":
+            axes.plot(level.load, factor * value, MARKS[state], mfc="none", mec=colour, ms=5, mew=1.0)
         elif len(level.points) > 1 or not level.is_steady:
             axes.plot(level.load, factor * value, "o", color=colour, ms=2.4, mew=0, alpha=0.55)
 

@@ -20,7 +20,7 @@ ORPHANS_S: Final = 40.0
 """So long the workers of a parent that was killed may still wait for answers; what they offered is in its run."""
 
 LOOK_S: Final = 0.2
-CUT: Final = ("interrupt", "refused", INCOMPLETE)
+CUT: Final = ("interrupt", "refused", "budget", INCOMPLETE)
 """Reasons of an early end that say nothing of the load."""
 
 

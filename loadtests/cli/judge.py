@@ -62,13 +62,6 @@ def show(judged: list[Judged], *, whole: bool = False) -> None:
         if place:
             console.print()
         render(one.summary, console, whole=whole)
-    if len({(one.run.plan.get("rate"), one.run.plan.get("concurrency")) for one in judged}) > 1:
-        from analysis.capacity import point
-        from loadtests.cli.sweeping import show_loads
-
-        console.print()
-        show_loads([point.of(one) for one in judged], arms_of(judged[0].run.path), console)
-        return
     if len({one.run.arm for one in judged}) < 2:
         return
     named = arms_of(judged[0].run.path)
@@ -148,26 +141,24 @@ def summary(
 ) -> int:  # fmt: skip
     """Print the numbers of one or more runs (default: results/latest).
 
-    A run of several arms and a campaign give one table after another, and then how the arms compare. Of a run that is
-    on or was killed, what is there so far is judged. Exit code 3 where a run is not valid; its numbers are printed all
-    the same. Exit code 1 where an objective was missed.
+    A run of several arms and a campaign give one table after another, and then how the arms compare; a sweep its table
+    of loads and a search its answer, as long as neither --by nor --all asks for each run. Of a run that is on or was
+    killed, what is there so far is judged. Exit code 3 where a run is not valid; its numbers are printed all the same.
+    Exit code 1 where an objective was missed. Of sweeps and searches the exit code is that of their verb.
     """
     from analysis.objectives import read
+    from loadtests.cli.found import summed
 
     if tool is not None and (by or whole):
         raise click.UsageError("--as prints the other tool's own table; leave --by and --all away")
     promised, paths = read(objectives) if objectives else None, _each(runs or (Path("results/latest"),))
-    every = [judged_of(path, chunks=tool is not None, objectives=promised, by=by) for path in paths]
     if tool is not None:
         from loadtests.cli.retold import tell
 
-        tell([one for judged in every for one in judged], tool, as_json=as_json)
-    elif as_json:
-        dump(plain([one.summary.to_json() for judged in every for one in judged]))
-    else:
-        for judged in every:
-            show(judged, whole=whole)
-    return exit_code([one for judged in every for one in judged])
+        judged = [one for path in paths for one in judged_of(path, chunks=True, objectives=promised)]
+        tell(judged, tool, as_json=as_json)
+        return exit_code(judged)
+    return summed(paths, promised, by, whole=whole, as_json=as_json)
 
 
 def _each(paths: Iterable[Path]) -> list[Path]:
@@ -204,11 +195,14 @@ def _drawn(path: Path) -> list[Path]:
 def report(run: Path, *, as_json: bool) -> int:
     """Draw the charts of a run into one HTML file that opens from disk (default: results/latest).
 
-    Of a campaign, each of its runs gets its own; of a run that is on or was killed, what is there so far is drawn.
+    Of a campaign, each of its runs gets its own; of a sweep or a search all of them together get one, and a run of it
+    when it is named. Of a run that is on or was killed, what is there so far is drawn.
     """
     from analysis.campaign import members
+    from loadtests.cli import found
 
-    paths = [path for one in members(run) for path in _drawn(one)]
+    told = found.told_of(run)
+    paths = [found.write(told)] if told is not None else [path for one in members(run) for path in _drawn(one)]
     if as_json:
         dump(plain([{"report": url_of(path) or str(path.resolve())} for path in paths]))
     else:

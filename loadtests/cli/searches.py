@@ -108,6 +108,6 @@ def limits_of(step: Step, probes: Sequence[Probe], terms: Sequence[Objective]) -
     found = [most_in_flight(max(LEAST_FLOOD, math.ceil(FLOOD * step.load * alone_s)))]
     for term in terms:
         if term.p is not None and term.op == "<" and term.metric in ("ttft_s", "tpot_s", "latency_s"):
-            most = max(LEAST_MISSES, math.ceil(HOPELESS * (1 - term.p) * arrivals))
+            most = max(LEAST_MISSES, round(HOPELESS * (1 - term.p) * arrivals))
             found.append(at_most(most, term.metric, term.limit))
     return found

@@ -73,15 +73,17 @@ class Playing:
         judged, code = judged_and_told(setup, result, report=self._report, terse=self._terse)
         if result.finished is None:  # the disk is full: the next one had no room either
             return code
-        # Where nothing was reached, or all was refused, it is played again once that is mended.
-        self._campaign.done(entry, stopped=bool(self._interrupts.count) or not judged)
+        # Where nothing was reached, or all was refused, it is played again once that is mended; what the budget has
+        # cut is no run at its load.
+        spent = self._terse and result.stop is not None and result.stop.word == "budget"
+        self._campaign.done(entry, stopped=bool(self._interrupts.count) or not judged or spent)
         self._rest_s = self._campaign.rest_s
         if self._terse:
             self._rest_s = max(self._rest_s, min(MOST_REST_S, slowest_s(judged)))
         self.codes.append(code)
         if self._interrupts.count:
             return 130
-        return judged or code
+        return code if spent else judged or code
 
 
 def execute(setup: Setup, interrupts: Interrupts) -> Result | int:

@@ -1,0 +1,92 @@
+"""A sweep's and a search's folder, told again by `summary` and `report`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import synthetic
+from click.testing import CliRunner
+
+from loadtests.cli import found
+from loadtests.cli.judge import report, summary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def invoke(verb: Any, *words: str) -> Any:
+    done = CliRunner().invoke(verb, words, standalone_mode=False)
+    if done.exception is not None:
+        raise done.exception
+    return done
+
+
+def write(folder: Path, kind: str, argv: list[str]) -> Path:
+    """One request at a time, then 4/s and 8/s: probes of a search, or loads of a sweep; a third run was never played."""
+    entries = []
+    steps = (("concurrency", 1.0, "base"), ("rate", 4.0, "ramp"), ("rate", 8.0, "ramp"))
+    for number, (mode, load, step) in enumerate(steps):
+        name = f"{number + 1:02}"
+        kept = {"mode": mode, "load": load, "number": number + 1, "kind": step, "length_s": 20.0, "search": "rate"}
+        entries.append({"folder": name, "arm": "default", "round": 0, "seed": 1, "state": "done", "step": kept})
+        recipe = synthetic.Recipe(n=round(20 * load), rate=load, seed=number)
+        plan = synthetic.manifest_of(recipe, recipe.n)["plan"] | {"rate": load, "objectives": ["ttft_p95<2s"]}
+        recipe.manifest = {"plan": plan, "argv": argv}
+        synthetic.write(folder / name, recipe)
+    entries.append({"folder": "04", "arm": "default", "round": 0, "state": "planned", "step": {"load": 9.0}})
+    about = {"schema_version": 1, "kind": kind, "runs": entries, "argv": argv, "rest_s": 5.0, "repeats": 1}
+    (folder / "campaign.json").write_text(json.dumps(about))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    argv = ["firsttoken", "capacity", "--objective", "ttft_p95<2s", "--peak", "20", "--price-per-hour", "2.5"]
+    return write(tmp_path_factory.mktemp("campaigns") / "searched", "capacity", argv)
+
+
+def test_a_search_is_told_with_what_was_asked_of_it_then(searched: Path) -> None:
+    """8/s was kept and nothing broke: 20 / (8 x 0.75) = 3.3, so 4 machines and one that may fail, or fewer."""
+    text = " ".join(invoke(summary, str(searched)).stdout.split())
+
+    assert text.startswith("The server carries at least 8 requests a second; the peak takes at most 5 machines.")
+    assert "At 2.50 USD an hour" in text
+    assert "3 ramp 8/s" in text
+
+
+def test_as_json_it_is_one_object_with_its_answers(searched: Path) -> None:
+    told = json.loads(invoke(summary, str(searched), "--json").stdout)
+
+    assert told["kind"] == "capacity"
+    assert told["answers"][0]["limited_by"] == "most"
+    assert told["meanings"][0]["sizing"]["replicas"] == 5
+
+
+def test_its_report_is_one_page_of_all_runs(searched: Path) -> None:
+    out = invoke(report, str(searched), "--json").stdout
+
+    assert json.loads(out)["report"] == str(searched / "report.html")
+    assert not (searched / "01" / "report.html").exists()
+
+
+def test_a_run_of_it_is_still_a_run(searched: Path) -> None:
+    assert "ttft" in invoke(summary, str(searched / "02")).stdout.lower()
+    assert len(json.loads(invoke(summary, str(searched), "--all", "--json").stdout)) == 3
+
+
+def test_a_sweep_is_told_as_its_loads(tmp_path: Path) -> None:
+    path = write(tmp_path / "swept", "sweep", ["firsttoken", "sweep", "--rates", "4,8"])
+    text = invoke(summary, str(path)).stdout
+
+    assert "offered" in text
+    assert "carries" not in text
+
+
+def test_where_no_run_is_over_there_is_nothing_to_tell_yet(searched: Path, tmp_path: Path) -> None:
+    about = json.loads((searched / "campaign.json").read_text())
+    (tmp_path / "campaign.json").write_text(json.dumps(about | {"runs": about["runs"][-1:]}))
+
+    assert found.told_of(tmp_path) is None
+    assert found.told_of(searched / "01") is None
