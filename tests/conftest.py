@@ -35,8 +35,9 @@ atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# A busy machine is no flaw: what is drawn may take its time.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine is no flaw: what is drawn may take its time. Each run draws others; FIRSTTOKEN_EXAMPLES says how many.
+examples = int(os.environ.get("FIRSTTOKEN_EXAMPLES", "50"))
+settings.register_profile("patient", deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 collections = 0

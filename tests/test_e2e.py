@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from conftest import Server, chunked, read_request
+from conftest import chunked, read_request
 
 from loadtests import clock, record
 from loadtests.mock import log, process
@@ -26,6 +25,7 @@ from loadtests.parts import read_part
 from loadtests.plan import Plan
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
 HOME = Path(__file__).resolve().parent.parent
@@ -366,57 +366,6 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(mistaken: Any, words: tuple
     assert says in one_line(done)
 
 
-def unauthorised(folder: Path) -> subprocess.CompletedProcess[str]:
-    with process.start(["--key", "right-key-123"]) as mock:
-        return run_against(mock.port, "--rate", "20", "--duration", "5s", cwd=folder)
-
-
-def test_a_401_stops_the_run_and_keeps_the_row(ended: Any) -> None:
-    folder, done = ended[unauthorised]
-
-    assert done.returncode == 2
-    assert "401" in one_line(done)
-    found = rows(folder)
-    assert found[0]["error_kind"] == "auth"
-    assert len(found) == about(folder)["planned"]
-    assert [row["outcome"] for row in found].count("unsent") > len(found) - 10
-
-
-def throttled(folder: Path) -> tuple[subprocess.CompletedProcess[str], list[float]]:
-    seen: list[float] = []
-    answer = b'{"model":"m","choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]}'
-
-    def handler(sock: socket.socket) -> None:
-        while read_request(sock):
-            seen.append(clock.monotonic_ns() / 1e9)
-            if len(seen) == 1:
-                sock.sendall(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}")
-            else:
-                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(answer), answer))
-
-    server = Server(handler, None, socket.AF_INET)
-    words = ("--no-stream", "--rate", "10", "--arrivals", "constant", "--duration", "2s")
-    try:
-        return run_against(server.port, *words, cwd=folder), seen
-    finally:
-        server.close()
-
-
-def test_a_429_pauses_the_run_and_sends_no_burst_after_it(ended: Any) -> None:
-    """The first request is answered 429 with Retry-After 1: arrivals of the next second are unsent, later ones sent."""
-    folder, (done, seen) = ended[throttled]
-
-    found = rows(folder)
-    assert len(found) == 20
-    assert (found[0]["error_kind"], found[0]["retry_after_s"]) == ("throttled", 1.0)
-    unsent = [row["seq"] for row in found if row["outcome"] == "unsent"]
-    assert unsent == list(range(1, 1 + len(unsent)))
-    assert 8 <= len(unsent) <= 11
-    assert all(row["flags"] == ["paused"] for row in found if row["outcome"] == "unsent")
-    assert len(seen) == 20 - len(unsent)
-    assert done.returncode in {0, 3}
-
-
 def left_alone(folder: Path) -> tuple[int, str]:
     """Its provider is killed 1.5 s after the run has begun."""
     mock = process.start(["--ttft", "0.05", "--output-tokens", "16"])
@@ -432,6 +381,7 @@ def left_alone(folder: Path) -> tuple[int, str]:
     return running.returncode, stderr
 
 
+@pytest.mark.slow
 def test_a_provider_that_dies_is_rows_and_exit_code_3(ended: Any) -> None:
     folder, (code, stderr) = ended[left_alone]
 
@@ -679,8 +629,6 @@ def test_stages_of_concurrency_have_their_users_and_their_end(tmp_path: Path) ->
 
 BESIDE: dict[str, tuple[Callable[[Path], Any], ...]] = {
     "test_a_closed_loop_keeps_its_users_busy": (busy_users,),
-    "test_a_401_stops_the_run_and_keeps_the_row": (unauthorised,),
-    "test_a_429_pauses_the_run_and_sends_no_burst_after_it": (throttled,),
     "test_a_provider_that_dies_is_rows_and_exit_code_3": (left_alone,),
     "test_ctrl_c_keeps_every_row": (interrupted, interrupted_twice),
     "test_a_run_whose_processes_were_all_killed_is_repaired": (killed,),

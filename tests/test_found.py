@@ -24,7 +24,7 @@ def invoke(verb: Any, *words: str) -> Any:
 
 
 def write(folder: Path, kind: str, argv: list[str]) -> Path:
-    """One request at a time, then 4/s and 8/s: probes of a search, or loads of a sweep; a third run was never played."""
+    """One at a time, then 4/s and 8/s: probes of a search, or loads of a sweep; another was never played."""
     entries = []
     steps = (("concurrency", 1.0, "base"), ("rate", 4.0, "ramp"), ("rate", 8.0, "ramp"))
     for number, (mode, load, step) in enumerate(steps):

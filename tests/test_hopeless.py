@@ -197,7 +197,8 @@ class Silent:
 @pytest.mark.parametrize(
     ("limit", "says"),
     [(hopeless.at_most(20, "ttft_s", 0.3), "at most 20 late: ttft_s < 0.3"),
-     (hopeless.most_in_flight(30), "in flight, more than 30: the queue runs away")],
+     pytest.param(
+         hopeless.most_in_flight(30), "in flight, more than 30: the queue runs away", marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_a_run_without_hope_ends_early_and_leaves_nothing_behind(
     tmp_path: Path, limit: dict[str, Any], says: str

@@ -35,16 +35,17 @@ def ks_from(gaps_s: Any, law: Any, least_s: float) -> float:
 @pytest.mark.parametrize(("arrivals", "cv"), [("poisson", 1.0), ("gamma:2", 2.0), ("gamma:0.5", 0.5)])
 def test_what_is_sent_follows_the_law(tmp_path: Path, arrivals: str, cv: float) -> None:
     """
-    200/s for 60 s: gaps have mean 5 ms and are gamma with shape 1 / CV^2, which at CV 1 is the exponential law.
+    200/s for 20 s: gaps have mean 5 ms and are gamma with shape 1 / CV^2, which at CV 1 is the exponential law.
 
-    The schedule is held against the whole law; the moments of sending from 1 ms on: one process needs some 0.2 ms for a
-    request, and of gamma:2 a quarter of the gaps is shorter than 0.06 ms.
+    A schedule of 60 s is held against the whole law; the moments of sending from 1 ms on: one process needs some 0.2 ms
+    for a request, and of gamma:2 a quarter of the gaps is shorter than 0.06 ms.
     """
     with exact(0.01, *AT_ONCE) as mock:
-        ask(mock.base_url, *WHOLE, "--arrivals", arrivals, "--rate", "200", "--duration", "60s", cwd=tmp_path)
+        ask(mock.base_url, *WHOLE, "--arrivals", arrivals, "--rate", "200", "--duration", "20s", cwd=tmp_path)
     found = rows(tmp_path)
     law = stats.gamma(cv**-2, scale=cv**2 / 200)
-    planned = open_loop(arrivals, 200, 60, 1).offsets_ns
+    planned = open_loop(arrivals, 200, 20, 1).offsets_ns
+    longer = open_loop(arrivals, 200, 60, 1).offsets_ns
     lag_ms = (found["sent_ns"] - found["scheduled_ns"]).to_numpy(dtype=float) / 1e6
 
     assert found["seq"].tolist() == list(range(len(planned)))
@@ -53,7 +54,7 @@ def test_what_is_sent_follows_the_law(tmp_path: Path, arrivals: str, cv: float) 
     assert lag_ms.min() >= 0
     assert np.median(lag_ms) < 1
     assert np.quantile(lag_ms, 0.99) < 20
-    assert ks_from(np.diff(planned) / 1e9, law, 0.0) > 0.01
+    assert ks_from(np.diff(longer) / 1e9, law, 0.0) > 0.01
     assert ks_from(np.diff(np.sort(found["sent_ns"].to_numpy(dtype=float))) / 1e9, law, 0.001) > 0.01
 
 
@@ -111,7 +112,7 @@ def test_the_same_seed_sends_the_same_over_any_number_of_workers(tmp_path: Path)
     sent: list[set[tuple[int, ...]]] = []
     with exact(0.01, *AT_ONCE) as mock:
         for workers in (1, 2, 4):
-            words = ("--rate", "100", "--duration", "5s", "--seed", "7", "--workers", str(workers))
+            words = ("--rate", "100", "--duration", "3s", "--seed", "7", "--workers", str(workers))
             ask(mock.base_url, *WHOLE, *words, "--workload", "chat=70,rag=30", cwd=tmp_path)
             found = rows(tmp_path)
             columns = found[["seq", "scheduled_ns", "prompt_hash"]]
@@ -121,7 +122,7 @@ def test_the_same_seed_sends_the_same_over_any_number_of_workers(tmp_path: Path)
             assert np.ptp(found["worker"].value_counts().reindex(range(workers), fill_value=0)) <= 1
 
     assert sent[0] == sent[1] == sent[2]
-    assert len(sent[0]) > 400
+    assert len(sent[0]) > 230
 
 
 def printed_ms(table: str, label: str) -> list[tuple[float, float, float]]:
@@ -157,26 +158,26 @@ def test_who_waits_for_the_cap_has_a_longer_latency(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_freeze_is_seen_by_everyone_it_kept_waiting(tmp_path: Path) -> None:
     """
-    50/s for 60 s, an answer takes 20 ms, and from 20 to 22 s nothing is written.
+    50/s for 30 s, an answer takes 20 ms, and from 10 to 12 s nothing is written.
 
-    An answer that is due t s into the freeze comes 2 - t later: 100 of the 3,000 wait, evenly from 0 to 2 s, the k-th
-    longest of them 2 - 0.02 k s. The slowest 1 % are 30, so p99 is at 2 - 0.02 * 30 = 1.40 s and the answer's own
+    An answer that is due t s into the freeze comes 2 - t later: 100 of the 1,500 wait, evenly from 0 to 2 s, the k-th
+    longest of them 2 - 0.02 k s. The slowest 1 % are 15, so p99 is at 2 - 0.02 * 15 = 1.70 s and the answer's own
     0.02 s. All were sent in time: from send it is the same. The median is not touched, and nothing of it is start-up.
     """
-    load = ("--rate", "50", "--arrivals", "constant", "--duration", "60s")
-    with exact(0.02, "--freeze", "20:2") as mock:
+    load = ("--rate", "50", "--arrivals", "constant", "--duration", "30s")
+    with exact(0.02, "--freeze", "10:2") as mock:
         done = ask(mock.base_url, *WHOLE, *load, cwd=tmp_path)
     waited = rows(tmp_path)["latency_s"].to_numpy()
     p50, *_, p99 = printed_ms(done.stdout, "latency")
     *_, p99_from_send = printed_ms(done.stdout, "from send")
 
-    assert len(waited) == 3000
+    assert len(waited) == 1500
     assert (waited > 0.04).sum() == pytest.approx(100, abs=3)
     assert waited.max() == pytest.approx(2.02, rel=0.02)
-    assert np.quantile(waited, 0.99) == pytest.approx(1.42, rel=0.03)
+    assert np.quantile(waited, 0.99) == pytest.approx(1.72, rel=0.03)
     assert p50[0] == pytest.approx(20, rel=0.1)
-    assert p99[0] == pytest.approx(1420, rel=0.03)
-    assert p99_from_send[0] == pytest.approx(1420, rel=0.03)
+    assert p99[0] == pytest.approx(1720, rel=0.03)
+    assert p99_from_send[0] == pytest.approx(1720, rel=0.03)
 
 
 @pytest.mark.slow

@@ -186,8 +186,8 @@ def test_twice_the_quota_is_a_wall_and_half_of_it_is_not_seen(tmp_path: Path) ->
     assert found.quota is not None
     assert found.quota.of == "requests"
 
-    result, found = play(tmp_path / "b", 600, rate=5.0, duration_s=2.0)
-    assert (result.stop, found.quota, result.ok) == (None, None, 10)
+    result, found = play(tmp_path / "b", 600, rate=5.0, duration_s=1.0)
+    assert (result.stop, found.quota, result.ok) == (None, None, 5)
 
 
 @pytest.mark.slow

@@ -119,13 +119,23 @@ def test_a_budget_in_money_holds_for_a_profile_with_prices(serve: Any, tmp_path:
 
 
 def test_every_worker_keeps_a_pause_that_one_was_asked_for(serve: Any, tmp_path: Path) -> None:
-    """One 429 with Retry-After 1 at the start: from 0.5 s on, nobody sends before 1 s."""
+    """
+    One 429 with Retry-After 1 at the start: from 0.5 s on, nobody sends before 1 s.
+
+    Whoever's moment was in the pause is not sent later either: there is no burst after it.
+    """
     seen: list[float] = []
     port = serve(answering(lambda number: THROTTLED % b"1" if number == 1 else OK, seen)).port
     run(port, "--rate", "30", "--arrivals", "constant", "--duration", "1600ms", "--workers", "2", cwd=tmp_path)
 
     found = rows(tmp_path)
     sent = [row for row in found if row["outcome"] != "unsent"]
+    unsent = [row for row in found if row["outcome"] == "unsent"]
+    assert len(found) == 48
+    assert [row["retry_after_s"] for row in found if row["error_kind"] == "throttled"] == [1.0]
+    assert all(row["flags"] == ["paused"] for row in unsent)
+    assert 15 <= len(unsent) <= 33
+    assert len(seen) == len(sent)
     assert not [row for row in sent if 0.5e9 < row["scheduled_ns"] < 0.98e9]
     assert {row["worker"] for row in found if row["flags"] == ["paused"]} == {0, 1}
     assert {row["worker"] for row in sent if row["scheduled_ns"] > 1.2e9} == {0, 1}

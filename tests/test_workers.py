@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 import pytest
-from commands import ENV, about, exact, firsttoken, in_turn, rows
+from commands import ENV, about, exact, in_turn, rows, start
 from conftest import read_request
 from crew import Crew, interrupt
 from machines import free_port, until
@@ -131,9 +131,9 @@ def test_users_of_a_lost_worker_move_to_who_has_come_late(tmp_path: Path) -> Non
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_at_the_master_stops_all_workers(tmp_path: Path, times: int) -> None:
     """Once, what is in flight finishes; twice, it is cancelled. The data is kept, 130; the workers leave nothing."""
-    with exact(2.0) as mock, Crew(tmp_path, mock) as crew:
+    with exact(1.5) as mock, Crew(tmp_path, mock) as crew:
         began_ns = crew.go(3, *OPEN, "--duration", "20s")
-        time.sleep(3)
+        time.sleep(2)
         for _ in range(times):
             interrupt(crew.master)
             time.sleep(0.3)
@@ -245,14 +245,14 @@ def test_all_workers_keep_a_pause_that_one_was_asked_for(tmp_path: Path, serve: 
     """A 429 with Retry-After 3 reaches one of three: within a second nobody sends, and 3 s after it all do again."""
     provider = Provider(serve, response("429 Too Many Requests", "Retry-After: 3", error={"message": "slow down"}))
     with Crew(tmp_path) as crew:
-        started_ns = crew.go(3, *OPEN, *provider.words, "--duration", "8s")
+        started_ns = crew.go(3, *OPEN, *provider.words, "--duration", "6s")
         codes = crew.codes()
     found = rows(tmp_path)
     since_s = found["scheduled_ns"] / 1e9 + started_ns / 1e9 - provider.at_s
     sent = found["sent_ns"].notna()
 
     assert codes[1:] == [0, 0, 0]
-    is_whole(found, 8)
+    is_whole(found, 6)
     assert sent[since_s < 0].all()
     assert since_s[sent & (since_s < 2.95)].max() < 0.6
     assert sent[since_s > 3.05].all()
@@ -314,7 +314,11 @@ SAME: Final = ("arm", "block", "seq", "conversation", "turn", "workload", "strea
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PLANS)
 def test_three_machines_ask_what_one_would(tmp_path: Path, name: str) -> None:
-    """The same requests of the same arms and blocks; files are the master's alone, and gone before anybody joins."""
+    """
+    The same requests of the same arms and blocks; files are the master's alone, and gone before anybody joins.
+
+    Both are at work at once, on one provider: what is asked is nobody's but the plan's.
+    """
     (tmp_path / "one").mkdir()
     (tmp_path / "three").mkdir()
     with exact(0.05, tokens=2) as mock, Crew(tmp_path / "three") as crew:
@@ -322,7 +326,7 @@ def test_three_machines_ask_what_one_would(tmp_path: Path, name: str) -> None:
         for folder in ("one", "three"):
             for file, data in FILES.items():
                 (tmp_path / folder / file).write_bytes(data)
-        alone = firsttoken("run", *to, *PLANS[name], "--no-report", cwd=tmp_path / "one")
+        alone = start("run", *to, *PLANS[name], "--no-report", cwd=tmp_path / "one")
         crew.lead(3, *to, *PLANS[name])
         until(lambda: "waiting for" in crew.master.words)
         for file in FILES:
@@ -330,9 +334,10 @@ def test_three_machines_ask_what_one_would(tmp_path: Path, name: str) -> None:
         for _ in range(3):
             crew.join()
         codes = crew.codes()
+        _, stderr = alone.communicate(timeout=60)
     one, three = (kinds(rows(tmp_path / folder)) for folder in ("one", "three"))
 
-    assert alone.returncode in {0, 3}, alone.stderr
+    assert alone.returncode in {0, 3}, stderr
     assert codes[0] in {0, 3}, crew.end().words
     assert codes[1:] == [0, 0, 0]
     assert three == one

@@ -40,8 +40,8 @@ def _upper(text: str) -> str:
 
 
 def _class(curve: Curve) -> str:
-    """Whether it may be believed: by the worst of the runs that its numbers rest on."""
-    verdicts = {point.verdict for level in curve.levels for point in level.used}
+    """Whether it may be believed: by the worst of the runs that its steady loads rest on."""
+    verdicts = {point.verdict for level in curve.steady for point in level.used}
     return next((word for word in ("invalid", "doubtful") if word in verdicts), "valid" if curve.steady else "doubtful")
 
 
@@ -110,7 +110,7 @@ def _level(level: Level, curve: Curve, path: Path) -> dict[str, Any]:
     used, every = len(level.used), len(level.points)
     return {
         "load": sweep.figure(level.load), "cells": cells, "state": level.state, "why": level.why,
-        "class": "s-ok" if level.is_steady else "s-invalid" if level.state in {"unstable", "failed"} else "s-doubtful",
+        "class": "s-ok" if level.is_steady else "s-invalid" if level.state in {"unstable", "failed", "invalid"} else "s-doubtful",
         "runs": str(used) if used == every else f"{used} of {every}",
         "links": [link(path, point.run) for point in level.points],
     }  # fmt: skip

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from analysis.capacity.curve import Curve
     from analysis.capacity.point import Point
     from loadtests.campaign import Campaign, Entry
-
-REPORT: Final = "analysis.capacity.report"
 
 
 def play(campaign: Campaign, *, report: bool, as_json: bool) -> int:
@@ -104,6 +100,7 @@ def _read(campaign: Campaign, entry: Entry) -> list[Point]:
 def _show(campaign: Campaign, points: list[Point], *, report: bool, as_json: bool) -> None:
     """The table over the loads, the report, and where all that is."""
     from analysis.capacity import sweep
+    from loadtests.cli import found
     from loadtests.cli.judge import console_of, dump
 
     arms = [arm.name for arm in campaign.setup.plan.arms]
@@ -113,9 +110,8 @@ def _show(campaign: Campaign, points: list[Point], *, report: bool, as_json: boo
     elif points:
         show_loads(points, arms, console_of())
         sys.stdout.flush()
-    write = getattr(import_module(REPORT), "write_sweep", None) if report and points and find_spec(REPORT) else None
-    if write is not None:
-        page = write(campaign.path)
+    if report and (told_again := found.told_of(campaign.path)) is not None:
+        page = found.write(told_again)
         click.echo(f"report: {url_of(page) or os.path.relpath(page)}", err=True)
     click.echo(f"campaign: {url_of(campaign.path) or campaign.path}", err=True)
 
