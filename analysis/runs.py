@@ -175,8 +175,7 @@ def _requests(path: Path, chunks: bool, columns: Collection[str] | None) -> pd.D
     skipped = () if chunks else CHUNK_LISTS
     names = [c.name for c in record.REQUEST_COLUMNS if c.name not in skipped]
     with _opened(path) as file:
-        kept = file.schema_arrow.names
-        missing = [name for name in names if name not in kept]
+        missing = sorted(set(names) - set(file.schema_arrow.names), key=names.index)
         if strange := [name for name in missing if name not in ADDED]:
             raise RunError(f"{path}: column {strange[0]} is missing, so it is not a file of firsttoken")
         if columns is not None:
@@ -224,8 +223,7 @@ def _plain(file: pq.ParquetFile, names: list[str]) -> pd.DataFrame:
         memory.keep()
     nothing = np.full(n, np.nan)
     columns: dict[str, Any] = dict.fromkeys(names, nothing)
-    kept = file.schema_arrow.names
-    there = [name for name in names if name in kept]
+    there = sorted(set(names) & set(file.schema_arrow.names), key=names.index)
     for first in range(0, len(there), AT_ONCE):
         table = _words(file.read(there[first : first + AT_ONCE]))
         for place in range(table.num_columns):
