@@ -277,7 +277,7 @@ def test_a_slower_server_is_stopped_at_the_gate(tmp_path: Path) -> None:
     with exact(0.1, tokens=8, gap_s=0.01) as old, exact(0.13, tokens=8, gap_s=0.01) as new:
         arms = [f"name={name},base_url={one.base_url}" for name, one in (("old", old), ("new", new))]
         words = ["run", "--profile", "vllm", "--model", "m", "--arm", arms[0], "--arm", arms[1], "--no-report"]
-        load = ["--rate", "20", "--duration", "3s", "--repeats", "5", "--rest", "0", "--out", "ab"]
+        load = ["--rate", "20", "--duration", "2s", "--repeats", "5", "--rest", "0", "--out", "ab"]
         assert firsttoken(*words, *load, cwd=tmp_path).returncode in {0, 3}
     both = ["gate", "--baseline", "ab", "--baseline-arm", "old", "--candidate", "ab", "--candidate-arm", "new"]
 

@@ -83,24 +83,28 @@ def test_a_worker_comes_late_another_dies_and_comes_back(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_worker_that_is_stopped_leaves_its_part_to_the_others(tmp_path: Path, number: signal.Signals) -> None:
-    """It finishes what it has begun, delivers its rows, and goes with exit code 0; the master says who has gone."""
+def test_a_worker_that_is_stopped_leaves_its_part_to_the_others(tmp_path: Path) -> None:
+    """
+    It finishes what it has begun, delivers its rows, and goes with exit code 0; the master says who has gone.
+
+    One is stopped by Ctrl-C, another by a signal; the third goes on.
+    """
     with exact(0.5) as mock, Crew(tmp_path, mock) as crew:
         crew.go(3, *OPEN, "--duration", "6s")
         time.sleep(2)
-        left = crew.number(crew.workers[0])
-        crew.workers[0].popen.send_signal(number)
+        left = [crew.number(worker) for worker in crew.workers[:2]]
+        for worker, number in zip(crew.workers, (signal.SIGINT, signal.SIGTERM), strict=False):
+            worker.popen.send_signal(number)
         codes, master = crew.codes(), crew.end()
     found = rows(tmp_path)
 
     assert codes == [3, 0, 0, 0]
     is_whole(found, 6)
-    assert f"worker {left}" in master.words
+    assert all(f"worker {number}" in master.words for number in left)
     assert "stopped by Ctrl-C or a signal" in master.words
-    assert counts(found)["ok"] >= 240 - 15
+    assert counts(found)["ok"] >= 240 - 30
     assert set(counts(found)) <= {"ok", "unsent"}
-    assert found[found["worker"] == left]["scheduled_ns"].max() < 3.5e9
+    assert found[found["worker"].isin(left)]["scheduled_ns"].max() < 3.5e9
     assert crew.kept() == []
 
 
@@ -173,12 +177,10 @@ def test_who_comes_when_the_run_is_about_to_end_is_sent_home(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("load", ["open", "closed"])
-def test_a_budget_of_requests_is_spent_to_the_last(tmp_path: Path, load: str) -> None:
-    """100 requests over three workers, that would like to send 240, or without end."""
-    words = (*OPEN, "--duration", "6s") if load == "open" else (*CLOSED, "--duration", "20s")
+def test_a_budget_of_requests_is_spent_to_the_last(tmp_path: Path) -> None:
+    """100 requests over three workers, that would like to send 240."""
     with exact(0.05) as mock, Crew(tmp_path, mock) as crew:
-        crew.go(3, *words, "--budget-requests", "100")
+        crew.go(3, *OPEN, "--duration", "6s", "--budget-requests", "100")
         codes, master = crew.codes(), crew.end()
     found, told = rows(tmp_path), about(tmp_path)
 
@@ -190,10 +192,9 @@ def test_a_budget_of_requests_is_spent_to_the_last(tmp_path: Path, load: str) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("load", ["open", "closed"])
-def test_a_budget_of_tokens_is_never_exceeded(tmp_path: Path, load: str) -> None:
-    """Some 150 tokens of input and 8 of output each: 5,000 are enough for some thirty requests."""
-    words = ("--rate", "30", "--duration", "6s") if load == "open" else ("--concurrency", "6", "--duration", "20s")
+def test_a_budget_of_tokens_is_never_exceeded(tmp_path: Path) -> None:
+    """Some 150 tokens of input and 8 of output each: 5,000 are enough for some thirty requests of users without end."""
+    words = ("--concurrency", "6", "--duration", "20s")
     with exact(0.05, tokens=8) as mock, Crew(tmp_path, mock) as crew:
         crew.go(3, *words, "--output-tokens", "8", "--budget-tokens", "5000")
         codes = crew.codes()
@@ -297,14 +298,12 @@ SIDES: Final = ("--arm", "name=a,profile=vllm,model=a", "--arm", "name=b,profile
 STEADY: Final = ("--arrivals", "constant", "--output-tokens", "2")
 PLANS: Final = {
     "arms by turns": (*SIDES, "--rate", "20", *STEADY, "--duration", "4s", "--blocks", "4"),
-    "arms together": (*SIDES, "--together", "--rate", "20", *STEADY, "--duration", "4s"),
+    "arms together": (*SIDES, "--together", "--rate", "20", *STEADY, "--duration", "4s", "--max-in-flight", "5"),
     "users by turns": (*SIDES, "--concurrency", "4", "--requests", "40", "--output-tokens", "2", "--blocks", "2"),
     "users together": (*SIDES, "--together", "--concurrency", "4", "--requests", "40", "--output-tokens", "2"),
     "conversations": ("--workload", "talk.toml", "--rate", "4", "--duration", "5s"),
-    "a dataset": ("--workload", "mine.toml", "--rate", "20", *STEADY, "--duration", "4s"),
+    "a dataset, held": ("--workload", "mine.toml", "--rate", "20", *STEADY, "--duration", "4s", "--hold"),
     "a trace": ("--arrivals", "trace:trace.csv"),
-    "hold": ("--rate", "20", *STEADY, "--duration", "4s", "--hold"),
-    "max in flight": ("--rate", "20", *STEADY, "--duration", "4s", "--max-in-flight", "5"),
     "stages": ("--stages", "stages.toml", "--output-tokens", "2"),
 }
 FILES["stages.toml"] = b'[[stage]]\nrate = 10\nduration = "2s"\n[[stage]]\nrate = 30\nduration = "2s"\n'
@@ -357,7 +356,7 @@ def kinds(found: pd.DataFrame) -> list[tuple[str, ...]]:
 def test_workers_stay_for_a_whole_campaign(tmp_path: Path) -> None:
     """Two rounds of two arms: four runs over the same two workers, who then go with exit code 0."""
     with exact(0.05, tokens=2) as mock, Crew(tmp_path) as crew:
-        load = ("--rate", "20", *STEADY, "--duration", "2s", "--repeats", "2", "--rest", "1s")
+        load = ("--rate", "20", *STEADY, "--duration", "1s", "--repeats", "2", "--rest", "0s")
         crew.lead(2, "--base-url", mock.base_url, *SIDES, *load)
         crew.join()
         crew.join()
@@ -370,7 +369,7 @@ def test_workers_stay_for_a_whole_campaign(tmp_path: Path) -> None:
     assert [path.name for path in runs] == ["01", "02", "03", "04"]
     for run in runs:
         found = rows(tmp_path, run)
-        assert found["seq"].tolist() == list(range(40))
+        assert found["seq"].tolist() == list(range(20))
         assert set(found["worker"]) == {0, 1}
         assert set(found["outcome"]) == {"ok"}
     assert kept == []

@@ -137,8 +137,7 @@ def conclude(probes: Sequence[Probe], mode: Mode, arm: str = "", objectives: tup
     found = _stopped(probes, mode) or _one_sided(probes, mode) or _crossed(probes, mode, fitted)
     found, is_confirmed = _confirmed(found, probes)
     if mode == "concurrency":
-        value, lo, hi = (None if x is None else float(math.floor(x + 1e-9)) for x in found[:3])
-        found = found._replace(value=value, lo=lo, hi=hi)
+        found = _whole(found, probes)
     service_s = next((point.stay_s for probe in probes if probe.step.kind == "base" for point in probe.points), None)
     return Answer(
         arm,
@@ -207,6 +206,17 @@ def _confirmed(found: Found, probes: Sequence[Probe]) -> tuple[Found, bool]:
     hi = max([found.hi, *(probe.load for probe in above if probe.decision == "pass")])
     agree = bool(below and above) and (lo, hi) == (found.lo, found.hi)
     return found._replace(lo=lo, hi=hi), agree
+
+
+def _whole(found: Found, probes: Sequence[Probe]) -> Found:
+    """Users are whole; the interval ends before a number that surely broke it, and begins with one that surely kept it."""
+    value, lo, hi = (None if x is None else float(math.floor(x + 1e-9)) for x in found[:3])
+    if value is None or lo is None or hi is None:
+        return found._replace(value=value, lo=lo, hi=hi)
+    tried = [probe for probe in probes if probe.step.mode == "concurrency"]
+    kept = [probe.load for probe in tried if probe.decision == "pass" and probe.load <= value]
+    broke = [probe.load - 1 for probe in tried if probe.decision == "fail" and probe.load > value]
+    return found._replace(value=value, lo=max([lo, *kept]), hi=min([hi, *broke]))
 
 
 def _best(probes: Sequence[Probe], mode: Mode, value: float | None) -> Point | None:

@@ -110,7 +110,7 @@ def _level(level: Level, curve: Curve, path: Path) -> dict[str, Any]:
     used, every = len(level.used), len(level.points)
     return {
         "load": sweep.figure(level.load), "cells": cells, "state": level.state, "why": level.why,
-        "class": "s-ok" if level.is_steady else "s-invalid" if level.state in {"unstable", "failed", "invalid"} else "s-doubtful",
+        "class": "s-ok" if level.is_steady else "s-doubtful" if level.state in {"quota", "client"} else "s-invalid",
         "runs": str(used) if used == every else f"{used} of {every}",
         "links": [link(path, point.run) for point in level.points],
     }  # fmt: skip
