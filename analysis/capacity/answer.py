@@ -36,8 +36,8 @@ class Answer:
         lo, hi: Its 95 % interval; None for hi: nothing says how far it goes.
         limited_by: The promise that breaks first, or `stability`, `quota`, `client`, `most`, `failures`.
         reason: How that was found, as a sentence.
-        is_confirmed: Fresh runs below kept the promises, and fresh runs above did not.
-        crossing: The fit of the promise that breaks first; None where there is none.
+        is_confirmed: There were fresh runs on both sides, and none is certain that it is otherwise.
+        crossing: The fit that the value comes from; None where it comes from none.
         best: The steady run of the highest load at or below the answer; what is asked for at that load is told from it.
         service_s: Mean time that a request takes alone.
     """
@@ -92,9 +92,10 @@ def bounds(probes: Sequence[Probe], mode: Mode) -> Bracket:
 
 
 def estimate(probes: Sequence[Probe], mode: Mode) -> Crossing | None:
-    """The lowest crossing of all promises; None where none can be fitted."""
-    found = [crossing for _, crossing in crossings(probes, mode)]
-    return min(found, key=lambda one: one.load, default=None)
+    """The lowest crossing of all promises; None where none can be fitted, or something else breaks below it."""
+    fitted = crossings(probes, mode)
+    other = _other(probes, mode, fitted)
+    return fitted[0][1] if fitted and (other is None or fitted[0][1].load <= other.load) else None
 
 
 def crossings(probes: Sequence[Probe], mode: Mode) -> list[tuple[str, Crossing]]:
@@ -107,6 +108,13 @@ def crossings(probes: Sequence[Probe], mode: Mode) -> list[tuple[str, Crossing]]
     fitted = [(text, _fitted(terms)) for text, terms in told.items()]
     known = [(text, crossing) for text, crossing in fitted if crossing is not None]
     return sorted(known, key=lambda pair: pair[1].load)
+
+
+def _other(probes: Sequence[Probe], mode: Mode, fitted: list[tuple[str, Crossing]]) -> Probe | None:
+    """The lowest load above the bracket that broke what no fit tells of: a queue that grew, failures, a whole run's."""
+    lo, names = bounds(probes, mode).lo or 0.0, {text for text, _ in fitted}
+    broke = [probe for probe in probes if probe.step.mode == mode and probe.load > lo and not probe.leans_to_pass]
+    return min((probe for probe in broke if _broken(probe) not in names), key=lambda probe: probe.load, default=None)
 
 
 def _fitted(told: list[tuple[float, Term]]) -> Crossing | None:
@@ -133,8 +141,8 @@ class Found(NamedTuple):
 def conclude(probes: Sequence[Probe], mode: Mode, arm: str = "", objectives: tuple[str, ...] = ()) -> Answer:
     """What a search says that has come so far, or to its end."""
     fitted = crossings(probes, mode)
-    crossing = fitted[0][1] if fitted else None
     found = _stopped(probes, mode) or _one_sided(probes, mode) or _crossed(probes, mode, fitted)
+    crossing = next((crossing for text, crossing in fitted[:1] if text == found.limited_by), None)
     found, is_confirmed = _confirmed(found, probes)
     if mode == "concurrency":
         found = _whole(found, probes)
@@ -175,23 +183,19 @@ def _one_sided(probes: Sequence[Probe], mode: Mode) -> Found | None:
 
 
 def _crossed(probes: Sequence[Probe], mode: Mode, fitted: list[tuple[str, Crossing]]) -> Found:
-    """Where the lowest fit crosses, or the queue begins to grow."""
-    lo, hi = bounds(probes, mode)
+    """Where the lowest fit crosses, or what no fit tells of breaks: the queue begins to grow, a run's own number."""
+    lo, other = bounds(probes, mode).lo, _other(probes, mode, fitted)
     assert lo is not None
-    assert hi is not None
-    grows = [
-        probe.load for probe in probes if probe.step.mode == mode and probe.state == "unstable" and probe.load > lo
-    ]
-    if grows and (not fitted or fitted[0][1].load > min(grows)):
-        text = "the queue grows without end from there on, though nothing was promised that breaks before"
-        return Found(math.sqrt(lo * min(grows)), lo, min(grows), "stability", text)
-    if not fitted:
+    if other is not None and (not fitted or fitted[0][1].load > other.load):
+        word = _broken(other)
         text = "between the highest load that kept the promises and the lowest that did not"
-        return Found(math.sqrt(lo * hi), lo, hi, _broken(_at(probes, mode, hi)), text)
+        if word == "stability":
+            text = "the queue grows without end from there on, though nothing was promised that breaks before"
+        return Found(math.sqrt(lo * other.load), lo, other.load, word, text)
     text, crossing = fitted[0]
     many = sum(probe.step.mode == mode for probe in probes)
     how = f"where the share that keeps {text} falls below {100 * crossing.needed:g} %, by a fit over {many} probes"
-    hi = min([crossing.hi, *(load for load in grows if load > crossing.load)])  # no queue that grows keeps a promise
+    hi = crossing.hi if other is None else min(crossing.hi, other.load)  # no queue that grows keeps a promise
     return Found(crossing.load, crossing.lo, hi, text, how)
 
 
@@ -209,7 +213,7 @@ def _confirmed(found: Found, probes: Sequence[Probe]) -> tuple[Found, bool]:
 
 
 def _whole(found: Found, probes: Sequence[Probe]) -> Found:
-    """Users are whole; the interval ends before a number that surely broke it, and begins with one that surely kept it."""
+    """Users are whole, and the interval lies between a number that surely kept it and one that surely broke it."""
     value, lo, hi = (None if x is None else float(math.floor(x + 1e-9)) for x in found[:3])
     if value is None or lo is None or hi is None:
         return found._replace(value=value, lo=lo, hi=hi)
@@ -225,7 +229,7 @@ def _best(probes: Sequence[Probe], mode: Mode, value: float | None) -> Point | N
         point
         for probe in probes
         for point in probe.used
-        if probe.step.mode == mode and point.state == "steady" and probe.step.kind != "base"
+        if probe.step.mode == mode and point.state == "steady"
     ]
     below = [point for point in steady if value is not None and point.load <= value]
     return max(below, key=lambda p: (p.load, p.requests)) if below else min(steady, key=lambda p: p.load, default=None)

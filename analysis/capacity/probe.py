@@ -141,7 +141,7 @@ def _term(text: str, told: list[Outcome]) -> Term:
 
 
 def _of_runs(verdicts: list[stats.Attainment]) -> stats.Attainment:
-    """A promise of whole runs over several of them: by what the most of them say, if none says otherwise."""
+    """A promise of whole runs over several of them: what any of them is certain of, if none is of the contrary."""
     if "met" in verdicts and "missed" in verdicts:
         return "undecided"
     return next((verdict for verdict in verdicts if verdict != "undecided"), "undecided")

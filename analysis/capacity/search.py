@@ -57,7 +57,7 @@ class Asked:
         precision: Half-width of the interval, as a share of the load, that is good enough.
         most_probes: The search ends then.
         first: The load to begin with; None: from the service time.
-        most: No load above this is tried.
+        most: No load above this is tried; one request at a time always is.
         least_s: A whole probe lasts at least so long.
         requests: A whole probe of a rate has at least so many arrivals.
     """
@@ -123,9 +123,9 @@ def _between(lo: float, hi: float, asked: Asked) -> float:
 def _confirm(probes: Sequence[Probe], lo: float | None, hi: float, asked: Asked) -> Step | None:
     """The side that has had fewer of its fresh runs, as long as they are not enough."""
     if lo is None:
-        return _step(probes, asked, "bisect", _whole(hi / GROWTH, asked)) if hi > least(asked) else None
+        return _step(probes, asked, "bisect", _down(probes, hi, asked)) if hi > least(asked) else None
     found = estimate(probes, asked.mode)
-    middle = math.sqrt(lo * hi) if found is None else found.load
+    middle = math.sqrt(lo * hi) if found is None else min(found.load, _top(asked) / _near(asked))
     done = [probe.load for probe in probes if probe.step.kind == "confirm"]
     below, above = sum(load <= middle for load in done), sum(load > middle for load in done)
     sure = found is not None and math.sqrt(found.hi / found.lo) <= 1 + asked.precision
@@ -143,10 +143,25 @@ def _sides(found: Crossing | None, lo: float, hi: float, middle: float, asked: A
         return below, below + 1
     if found is None:
         return lo, hi
-    near = 1 + asked.precision / 2
+    near = _near(asked)
     down = min(max(found.lo, middle / WIDEST), middle / near)
     up = max(min(found.hi, middle * WIDEST), middle * near)
-    return down, up
+    return down, min(up, _top(asked))
+
+
+def _near(asked: Asked) -> float:
+    """How near to the crossing fresh runs are at the most, as a ratio."""
+    return 1 + asked.precision / 2
+
+
+def _top(asked: Asked) -> float:
+    return math.inf if asked.most is None else asked.most
+
+
+def _down(probes: Sequence[Probe], hi: float, asked: Asked) -> float:
+    """The next load where all were too much: far down if the one before was not enough."""
+    failed = sum(probe.step.mode == asked.mode and not probe.leans_to_pass for probe in probes)
+    return _whole(hi / (GROWTH if failed < 2 else LEAP), asked)
 
 
 def _whole(load: float, asked: Asked, *, up: bool = False) -> float:

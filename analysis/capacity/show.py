@@ -12,11 +12,11 @@ from rich.text import Text
 from analysis.capacity import search, tried, words
 from analysis.capacity.answer import bounds
 from analysis.capacity.beside import COLUMNS, beside, cells
-from analysis.capacity.meaning import mean
 from analysis.capacity.ranout import paragraph
 from analysis.capacity.reconcile import reconcile
 from analysis.capacity.sweep import figure, to_json
 from analysis.capacity.table import render_sweep
+from analysis.capacity.told import meanings as all_of
 from analysis.capacity.tried import line as probe_line
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def plain(told: Told, meanings: Sequence[Meaning] = ()) -> dict[str, Any]:
 
 def meant(told: Told, meanings: Sequence[Meaning] = ()) -> list[Meaning]:
     """What each answer means; where nobody asked for more, the capacity alone."""
-    return list(meanings) or [mean(answer) for answer in told.answers]
+    return list(meanings) or all_of(told)
 
 
 def are_several(meanings: Sequence[Meaning]) -> bool:

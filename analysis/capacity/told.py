@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analysis import campaign, server
-from analysis.capacity import curve, point
+from analysis.capacity import curve, knee, point
 from analysis.capacity import probe as probing
 from analysis.capacity.answer import conclude
+from analysis.capacity.meaning import mean
 from analysis.capacity.probe import Step
 from analysis.runs import RunError
 from analysis.summary import judge
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from analysis.capacity.answer import Answer
     from analysis.capacity.curve import Curve
+    from analysis.capacity.meaning import Asked, Meaning
     from analysis.capacity.point import Mode, Point
     from analysis.capacity.probe import Probe
     from analysis.facts import Facts
@@ -111,6 +113,20 @@ def of(about: campaign.Campaign, pairs: Sequence[tuple[Mapping[str, Any], Judged
         said={str(run["folder"]): one.summary.server for run, one in pairs if one.summary.server is not None},
         manifest=about,
     )
+
+
+def meanings(told: Told, asked: Asked | None = None) -> list[Meaning]:
+    """What each answer means beside what was asked; of a rate with the knee of its curve, where the probes tell one."""
+    return [mean(answer, asked, _knee(told, answer)) for answer in told.answers]
+
+
+def _knee(told: Told, answer: Answer) -> float | None:
+    """The rate from which on waiting grows out of proportion: by the curve's shape, else where it has doubled."""
+    mine = [one for one in told.curves.values() if (one.arm, one.mode) == (answer.arm, "rate")]
+    if answer.mode != "rate" or not mine:
+        return None
+    found = knee.knee(mine[0])
+    return found.bend.load if found.bend.load is not None else found.double.load
 
 
 def _judged(folder: Path, objectives: Objectives | None) -> list[Judged]:

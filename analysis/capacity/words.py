@@ -88,7 +88,7 @@ def _brackets(answer: Answer, carried: Carried) -> str:
     """What the range says: an interval where it comes of a fit, else the loads that were tried next to it."""
     if carried.bound or None in {carried.load.lo, carried.load.hi}:
         return ""
-    return SURE if answer.crossing is not None and answer.limited_by not in BEYOND else BETWEEN
+    return BETWEEN if answer.crossing is None else SURE
 
 
 def _beyond(answer: Answer) -> str:

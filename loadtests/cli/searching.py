@@ -37,6 +37,7 @@ def play(campaign: Campaign, wanted: Wanted, *, report: bool, as_json: bool) -> 
     Returns:
         130 where it was stopped, 2 or 3 where it cannot go on; else what the answers mean, see `exit_code`.
     """
+    from analysis.capacity.told import meanings as meanings_of
     from loadtests.watch import Interrupts
 
     with campaign, Interrupts() as interrupts:
@@ -58,7 +59,7 @@ def play(campaign: Campaign, wanted: Wanted, *, report: bool, as_json: bool) -> 
         click.echo(
             f"firsttoken: the search is not over; `firsttoken capacity --resume {campaign.path}` goes on", err=True
         )
-    meanings = _meanings(told, wanted)
+    meanings = meanings_of(told, wanted)
     _show([(told, meanings)], as_json=as_json)
     if report:
         _write(told, meanings)
@@ -130,12 +131,6 @@ def _told(campaign: Campaign, kept: Sequence[tuple[Entry, Judged]]) -> Told | No
     return told.of(read(campaign.path), [(entry.to_json(), judged) for entry, judged in pairs])
 
 
-def _meanings(told: Told, wanted: Wanted) -> list[Meaning]:
-    from analysis.capacity.meaning import mean
-
-    return [mean(answer, wanted) for answer in told.answers]
-
-
 def _show(every: Sequence[tuple[Told, list[Meaning]]], *, as_json: bool) -> None:
     """What each campaign found, and where there are several, all of that side by side."""
     from analysis.capacity import show
@@ -185,7 +180,7 @@ def tell(paths: Sequence[Path], objectives: Sequence[str], wanted: Wanted, *, as
 
     others = promised(objectives) if objectives else None
     every = [told.read(path, others) for path in paths]
-    _show([(one, _meanings(one, wanted)) for one in every], as_json=as_json)
+    _show([(one, told.meanings(one, wanted)) for one in every], as_json=as_json)
     return exit_code([answer for one in every for answer in one.answers])
 
 

@@ -24,30 +24,55 @@ OPTIONS: Final = (
     ),
     click.option("--peak-users", type=AMOUNT, metavar="N", help="The same, as users; see --user-think."),
     click.option(
-        "--user-think", type=Seconds(zero=True), metavar="D", help="What a user takes between an answer and the next request."
+        "--user-think",
+        type=Seconds(zero=True),
+        metavar="D",
+        help="What a user takes between an answer and the next request.",
     ),
     click.option("--turns", type=AMOUNT, metavar="F", help="Requests of a session."),
     click.option("--mean-rate", type=PerSecond(), metavar="R", help="Requests per second over a month, for its bill."),
-    click.option("--growth", type=Share(0.0, 100.0), metavar="SHARE", help="What will be added to the peak.  [default: 0%]"),
     click.option(
-        "--headroom", type=Share(0.0, 0.99), metavar="SHARE", help="What a replica keeps free at the peak.  [default: 25%]"
+        "--growth", type=Share(0.0, 100.0), metavar="SHARE", help="What will be added to the peak.  [default: 0%]"
     ),
     click.option(
-        "--failures", type=click.IntRange(0), metavar="N",
+        "--headroom",
+        type=Share(0.0, 0.99),
+        metavar="SHARE",
+        help="What a replica keeps free at the peak.  [default: 25%]",
+    ),
+    click.option(
+        "--failures",
+        type=click.IntRange(0),
+        metavar="N",
         help="Replicas that may be lost at the peak.  [default: 1, where it takes more than one]",
     ),
-    click.option("--replicas", type=click.IntRange(1), metavar="N", help="Replicas that are there today; see --load-now."),
+    click.option(
+        "--replicas", type=click.IntRange(1), metavar="N", help="Replicas that are there today; see --load-now."
+    ),
     click.option("--load-now", type=PerSecond(), metavar="R", help="What they carry today."),
     click.option("--price-per-hour", type=AMOUNT, metavar="USD", help="Of one replica."),
     click.option(
-        "--output-weight", type=AMOUNT, metavar="F",
+        "--output-weight",
+        type=AMOUNT,
+        metavar="F",
         help="What an output token counts, in input tokens, where the bill is shared out between both.",
     ),
-)  # fmt: skip
+)
 NAMES: Final = (
-    "peak", "peak_trace", "peak_users", "user_think", "turns", "mean_rate", "growth", "headroom", "failures", "replicas",
-    "load_now", "price_per_hour", "output_weight",
-)  # fmt: skip
+    "peak",
+    "peak_trace",
+    "peak_users",
+    "user_think",
+    "turns",
+    "mean_rate",
+    "growth",
+    "headroom",
+    "failures",
+    "replicas",
+    "load_now",
+    "price_per_hour",
+    "output_weight",
+)
 
 
 def sizing(verb: F) -> F:
