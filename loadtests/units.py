@@ -67,7 +67,7 @@ def per_second(text: str) -> float:
 
 def share(text: str, least: float, most: float) -> float:
     """
-    A share: 3% or 0.03.
+    A share: 3% or 0.03; what is more than all is written with its sign, as nobody knows what 30 would mean.
 
     Raises:
         UnitError: Not of these forms, or outside of what is allowed.
@@ -77,7 +77,7 @@ def share(text: str, least: float, most: float) -> float:
     if not match:
         raise UnitError(_line(text, allowed))
     value = float(match[1]) / (100 if match[2] else 1)
-    if not least <= value <= most:
+    if not least <= value <= most or (value > 1 and not match[2]):
         raise UnitError(_line(text, allowed))
     return value
 

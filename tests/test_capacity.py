@@ -36,6 +36,9 @@ REFUSED: Final[dict[tuple[str, ...], str]] = {
     (*VLLM, "--objective", "ttft<2s"): "decides nothing by itself; give each a share, like ttft_p95<2s",
     (*VLLM, *SOON, "--arrivals", "trace:a.csv"): "--arrivals trace: comes at rates of its own",
     (*VLLM, *SOON, "--by", "both", "--most", "2.5"): "--most 2.5 isn't a whole number of users",
+    (*VLLM, *SOON, "--start", "9", "--most", "5"): "--start 9 is above --most 5; begin below it",
+    (*VLLM, *SOON, "--growth", "30"): "'30' isn't a share from 0% to 10000%, like 25% or 0.25",
+    (*VLLM, *SOON, "--server-metrics", "gpu1"): "--server-metrics 'gpu1': is no http(s) URL; write http://HOST:PORT",
     (*VLLM, *SOON, "--precision", "80%"): "a share from 0.5% to 50%, like 25% or 0.25",
     (
         *VLLM,

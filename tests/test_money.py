@@ -14,7 +14,7 @@ from analysis.capacity.carried import Carried, carried
 from analysis.capacity.figures import Figure
 from analysis.capacity.mix import Mix, differ, mix
 from analysis.capacity.sizing import Demand, SizingError, size
-from analysis.capacity.users import requests_per_s, think_of, users, users_of
+from analysis.capacity.users import requests_per_s, think_of, users
 
 
 def told(value: float = 8.0, lo: float = 7.5, hi: float = 8.5) -> tuple[Carried, Mix]:
@@ -57,10 +57,9 @@ def test_work_of_other_sizes_is_told() -> None:
 # Users.
 
 
-def test_littles_law_both_ways() -> None:
+def test_users_ask_by_littles_law() -> None:
     # 120 users who wait 2 s and think 10 s ask 10 times a second.
     assert requests_per_s(120, 2.0, 10.0) == pytest.approx(10.0)
-    assert users_of(10.0, 2.0, 10.0) == pytest.approx(120)
     with pytest.raises(SizingError):
         requests_per_s(120, 0.0, 0.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -174,6 +175,61 @@ def test_a_queue_that_grows_below_the_crossing_is_the_limit() -> None:
     assert answer.limited_by == "stability"
     assert answer.value == pytest.approx(math.sqrt(8 * 9))
     assert (answer.lo, answer.hi) == (8.0, 9.0)
+
+
+def test_what_no_fit_tells_of_is_the_limit_where_it_breaks_below_the_crossing() -> None:
+    """Requests fail from 5.66/s on; the promise, whose share is still 99 % at 8/s, would break at 10/s or so."""
+    probes = [
+        BASE,
+        probe(2, "ramp", 4.0, 1.0),
+        probe(3, "ramp", 16.0, 0.3),
+        probe(4, "bisect", 8.0, 0.99, state="failed"),
+        probe(5, "bisect", 5.66, 0.999, state="failed"),
+        probe(6, "bisect", 5.4, 1.0),
+    ]
+    answer = conclude(probes, "rate")
+
+    assert answer.limited_by == "failures"
+    assert answer.value == pytest.approx(math.sqrt(5.4 * 5.66))
+    assert (answer.lo, answer.hi, answer.crossing) == (5.4, 5.66, None)
+    # The runs that make sure go to both ends of the bracket, not about the crossing.
+    step = following(probes, RATE)
+    assert step is not None
+    assert (step.kind, step.load) == ("confirm", 5.4)
+
+
+def test_fresh_runs_stay_below_the_highest_load_allowed_too() -> None:
+    # The crossing is next to 6.1/s: without a limit the fresh run above it would be at 6.2/s or more.
+    asked = Asked("rate", most=6.1)
+    probes = [BASE, probe(2, "ramp", 4.0, 1.0), probe(3, "ramp", 6.1, 0.945), probe(4, "bisect", 5.8, 0.96)]
+    loads = []
+    for number in range(5, 15):
+        step = following(probes, asked)
+        assert step is not None
+        loads.append(step.load)
+        probes.append(probe(number, step.kind, step.load, 0.94 if step.load > 6 else 0.97))
+
+    assert max(loads) == 6.1
+    assert min(loads) < 6.0
+
+
+@pytest.mark.parametrize("first", [20.0, 1000.0])
+def test_a_ramp_that_begins_far_above_the_capacity_finds_it_all_the_same(first: float) -> None:
+    probes = queues.search(queues.Server(SLOTS, LIMIT_S, n=3000), replace(RATE, first=first))
+    answer = conclude(probes, "rate")
+
+    assert len(probes) <= 14
+    assert answer.is_confirmed
+    assert answer.value == pytest.approx(TRUTH, rel=0.05)
+
+
+def test_of_one_user_the_run_with_one_user_tells_the_rate() -> None:
+    probes = [probe(1, "base", 1.0, 0.99, mode="concurrency"), probe(2, "ramp", 2.0, 0.5, mode="concurrency")]
+    answer = conclude(probes, "concurrency")
+
+    assert answer.value == 1
+    assert answer.best is not None
+    assert answer.best.load == 1
 
 
 def test_where_all_rates_fail_it_goes_down_and_says_that_nothing_kept_it() -> None:

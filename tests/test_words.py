@@ -10,7 +10,6 @@ import pytest
 from answered import answer, point
 
 from analysis.capacity import words
-from analysis.capacity.markdown import markdown
 from analysis.capacity.meaning import Asked, mean
 from analysis.capacity.peak import peak
 from analysis.capacity.sizing import SizingError
@@ -50,7 +49,8 @@ def test_all_that_was_asked_has_its_sentences() -> None:
     assert "and 1 more so that one may fail." in text
     assert "do 60 % of what they carry, and 75 % with one gone" in text
     assert "24 requests a second are 40 % (36 % to 44 %) below the capacity of 5 machines." in text
-    assert "From 35/s on" in text
+    assert "From 7 requests a second on waiting grows out of proportion (the knee)." in text
+    assert "That is still below the knee: 35/s of 5 machines." in text
     assert "120 (112 to 128) users" in text
     assert "2.00 (1.87 to 2.13) sessions" in text
     assert "5 machines for a month of 730 hours: 7,300 USD (7,300 USD to 8,760 USD, by" in text
@@ -134,10 +134,9 @@ def test_users_of_a_closed_loop_are_told_as_users() -> None:
 
 def test_without_a_fit_the_brackets_are_the_loads_that_were_tried() -> None:
     assert "19 of 20" in said()
-    for more in ({"crossing": None}, {"limited_by": "stability"}):
-        text = said(**more)
-        assert "19 of 20" not in text
-        assert "in brackets the highest load that held and the lowest that did not" in text
+    text = said(crossing=None)
+    assert "19 of 20" not in text
+    assert "in brackets the highest load that held and the lowest that did not" in text
 
 
 def test_what_fresh_runs_did_not_confirm_is_said() -> None:
@@ -168,16 +167,6 @@ def test_what_is_promised_by_token_prices_has_their_day() -> None:
     assert "token prices (prices of 2026-11-01) a request costs 0.00147 USD" in text
     assert "1.50 USD for 1,000 requests that keep the promise" in text
     assert "at the mean load: 7,726 USD" in text
-
-
-def test_markdown_has_the_same_and_nothing_that_it_would_take_for_markup() -> None:
-    found = mean(answer(8.0, 7.5, 8.5, arm="my_arm", objectives=("fluidity(2s,50ms)_p90>0.9",)), FULL)
-    text = markdown(found)
-
-    assert text.startswith("### my\\_arm carries")
-    assert "**Machines.** The peak is" in text
-    assert "90&gt;0.9" in text
-    assert "<" not in text
 
 
 def test_everything_is_plain_values() -> None:

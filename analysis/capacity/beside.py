@@ -111,7 +111,7 @@ def _ranked(one: Meaning, judged: Sequence[_Pair]) -> list[str]:
     sure = [f"{told(pair.ratio, ' times')} what {pair.b.arm} does" for pair in mine if pair.is_sure]
     unsure = [pair.b.arm for pair in mine if not pair.is_sure]
     said = [f"{one.arm} carries {_list(sure)}."] if sure else []
-    return said + ([f"{one.arm} and {_list(unsure)} cannot be told apart."] if unsure else [])
+    return said + ([f"{one.arm} cannot be told apart from {_list(unsure)}."] if unsure else [])
 
 
 def _even(own: Meaning, other: Meaning) -> list[str]:

@@ -165,8 +165,8 @@ def _not_steady(curve: Curve) -> Iterator[str]:
     if start is not None:
         first = next(level for level in curve.levels if level.load == start)
         above = [level.load for level in curve.steady if level.load > start]
-        on = f", though {load(above[-1], curve.mode)} was steady" if above else " on"
-        where = f"Unstable at {load(start, curve.mode)}{on}" if above else f"Unstable from {load(start, curve.mode)} on"
+        at = load(start, curve.mode)
+        where = f"Unstable at {at}, though {load(above[-1], curve.mode)} was steady" if above else f"Unstable from {at} on"
         yield f"{where}{_because(first)}; latencies there grow with the length of the run."
     for level in curve.levels:
         if level.state not in ("steady", "unstable", "invalid"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analysis import campaign, server
-from analysis.capacity import curve, knee, point
+from analysis.capacity import carried, curve, knee, point
 from analysis.capacity import probe as probing
 from analysis.capacity.answer import conclude
 from analysis.capacity.meaning import mean
@@ -121,12 +121,13 @@ def meanings(told: Told, asked: Asked | None = None) -> list[Meaning]:
 
 
 def _knee(told: Told, answer: Answer) -> float | None:
-    """The rate from which on waiting grows out of proportion: by the curve's shape, else where it has doubled."""
+    """Requests a second from which on waiting grows out of proportion: by the curve's shape, else where it doubled."""
     mine = [one for one in told.curves.values() if (one.arm, one.mode) == (answer.arm, "rate")]
     if answer.mode != "rate" or not mine:
         return None
     found = knee.knee(mine[0])
-    return found.bend.load if found.bend.load is not None else found.double.load
+    at = found.bend.load if found.bend.load is not None else found.double.load
+    return at if at is None or answer.best is None else at * carried.turns_of(answer.best)
 
 
 def _judged(folder: Path, objectives: Objectives | None) -> list[Judged]:

@@ -21,11 +21,6 @@ def requests_per_s(users: float, response_s: float, think_s: float) -> float:
     return users / (response_s + think_s)
 
 
-def users_of(per_s: float, response_s: float, think_s: float) -> float:
-    """How many users ask so often: N = X (R + Z)."""
-    return per_s * (response_s + think_s)
-
-
 @dataclass(frozen=True, slots=True)
 class Users:
     """

@@ -79,6 +79,8 @@ def _capacity(meaning: Meaning) -> list[str]:
     if promised := [in_words(text) for text in answer.objectives]:
         said.append(f"Up to there the promise is kept: {' and '.join(promised)}.")
     said.append(f"{_beyond(answer)}.")
+    if meaning.knee_per_s is not None:
+        said.append(f"From {plain(meaning.knee_per_s)} requests a second on waiting grows out of proportion (the knee).")
     if not carried.bound and not answer.is_confirmed:
         said.append("Fresh runs on both sides of it have not confirmed it.")
     return said
@@ -200,8 +202,8 @@ def _room(meaning: Meaning) -> list[str]:
     )
     said = [f"{load} are {percent(abs(free.value))}{between} {side} the capacity{of}."]
     if room.knee_per_s is not None:
-        where = "past that already" if room.past_knee else "still below that"
-        said.append(f"From {plain(room.knee_per_s)}/s on waiting grows out of proportion (the knee); this is {where}.")
+        where = "past the knee already" if room.past_knee else "still below the knee"
+        said.append(f"That is {where}: {plain(room.knee_per_s)}/s{of}.")
     return said
 
 

@@ -48,6 +48,7 @@ _MISTAKES: Final = (
     ("loadtests.targets", "TargetError"),
     ("loadtests.tokens", "TokensError"),
     ("loadtests.rundir", "RunError"),
+    ("loadtests.scrape.address", "ScrapeError"),
     ("loadtests.agent.place", "PlaceError"),
     ("loadtests.merge", "MergeError"),
     ("loadtests.parts", "RunIsOnError"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,7 +51,7 @@ GOES_ON: Final = {
 }  # fmt: skip
 """Options that may be given with --resume, beside those of sizing: all else stays as it was."""
 
-TELLS: Final = {"runs", "objectives", "no_report", "as_json"}
+TELLS: Final = {"runs", "objectives", "as_json"}
 """Options that may be given with campaigns that are there, beside those of sizing."""
 
 KEPT: Final = ("by", "precision", "probes", "duration", "start", "most")
@@ -115,13 +114,14 @@ def capacity(ctx: click.Context, /, **given: Any) -> int:
             "capacity needs Linux: its times come from the kernel's receive stamps, epoll and timerfd"
         )
     from loadtests.cli import searching, sized
+    from loadtests.cli.planned import refuse_changes
 
     wanted = sized.asked(given)
     if given["runs"]:
-        _refuse_others(ctx, TELLS, "campaigns that are there")
+        refuse_changes(ctx, TELLS | set(sized.NAMES), "campaigns that are there")
         return searching.tell(given["runs"], given["objectives"], wanted, as_json=given["as_json"])
     if given["resume"] is not None:
-        _refuse_others(ctx, GOES_ON, "a search that is there")
+        refuse_changes(ctx, GOES_ON | set(sized.NAMES), "a search that is there")
         return _go_on(ctx, given, wanted)
     return _begin(given, wanted)
 
@@ -135,7 +135,7 @@ def _begin(given: dict[str, Any], wanted: Any) -> int:
     kept = {name: given[name] for name in KEPT} | {"duration": given["duration"] or PROBE_S}
     setup = _planned(given, kept)
     if given["dry_run"]:
-        searching.rehearse(setup, kept)
+        searching.rehearse(setup, kept, as_json=given["as_json"])
         return 0
     searching.confirm(setup, kept, yes=given["yes"])
     rest_s = REST_S if given["rest"] is None else given["rest"]
@@ -150,15 +150,13 @@ def _go_on(ctx: click.Context, given: dict[str, Any], wanted: Any) -> int:
 
     from loadtests.campaign import Campaign
     from loadtests.cli import searching
+    from loadtests.cli.planned import roomier
 
     with Campaign.resume(Path(given["resume"]), "capacity") as campaign:
         for name in ("probes", "precision"):
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 campaign.options[name] = given[name]
-        names = ("budget_requests", "budget_tokens", "budget_cost")
-        caps = {name: given[name] for name in names if given[name] is not None}
-        campaign.setup = replace(campaign.setup, plan=replace(campaign.setup.plan, **caps))
-        campaign.rest_s = campaign.rest_s if given["rest"] is None else given["rest"]
+        roomier(campaign, given)
         campaign.keep()
         searching.confirm(campaign.setup, campaign.options, yes=given["yes"])
         return searching.play(campaign, wanted, report=not given["no_report"], as_json=given["as_json"])
@@ -177,6 +175,8 @@ def _planned(given: dict[str, Any], kept: dict[str, Any]) -> Setup:
         for option in ("start", "most"):
             if kept[option] is not None and kept[option] % 1:
                 raise click.UsageError(f"--{option} {kept[option]:g} isn't a whole number of users")
+    if None not in (kept["start"], kept["most"]) and kept["start"] > kept["most"]:
+        raise click.UsageError(f"--start {kept['start']:g} is above --most {kept['most']:g}; begin below it")
     load = {"concurrency": 1} if kept["by"] == "concurrency" else {"rate": kept["start"] or 1.0}
     setup = setup_of(given | load | {"duration": kept["duration"], "repeats": 1})
     _check_objectives(setup.plan.objectives)
@@ -191,15 +191,3 @@ def _check_objectives(texts: tuple[str, ...]) -> None:
         raise click.UsageError(
             f"--objective {' '.join(texts)}: decides nothing by itself; give each a share, like ttft_p95<2s"
         )
-
-
-def _refuse_others(ctx: click.Context, allowed: set[str], what: str) -> None:
-    """Options that would change what is there already."""
-    from click.core import ParameterSource
-
-    from loadtests.cli.sized import NAMES
-
-    for option in ctx.command.params:
-        name = option.name or ""
-        if name not in allowed | set(NAMES) and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{option.opts[0]} cannot change in {what}; leave it out, or start another search")

@@ -25,10 +25,9 @@ def told_of(path: Path, objectives: Objectives | None = None) -> Told | None:
 
 def meanings_of(told: Told) -> list[Meaning]:
     """What its answers mean, for what was asked when it was played."""
-    from analysis.capacity.meaning import mean
+    from analysis.capacity.told import meanings
 
-    asked = _asked(told)
-    return [mean(answer, asked) for answer in told.answers]
+    return meanings(told, _asked(told))
 
 
 def _asked(told: Told) -> Asked | None:

@@ -68,22 +68,24 @@ def placed(setup: Setup, out: Outlet) -> Setup:
     return replace(setup, out=out.path, name=setup.name + out.suffix)
 
 
-def refuse_changes(ctx: click.Context, goes_on: Collection[str]) -> None:
+def refuse_changes(ctx: click.Context, goes_on: Collection[str], what: str = "a campaign that is there") -> None:
     """
-    Refuse what cannot change in a campaign that is gone on with.
+    Refuse what cannot change in a campaign that is gone on with, or told again.
 
     Args:
         ctx: Of a verb with --resume.
         goes_on: The names of options that may be given with it.
+        what: It, in words.
     """
     from click.core import ParameterSource
 
     for option in ctx.command.params:
         name = option.name or ""
         if name not in goes_on and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            resume = ctx.params["resume"]
+            without = "" if resume is None else f" without --resume {resume}"
             raise click.UsageError(
-                f"{option.opts[0]} cannot change in a campaign that is there; leave it out, or start another one"
-                f" without --resume {ctx.params['resume']}"
+                f"{option.opts[0]} cannot change in {what}; leave it out, or start another one{without}"
             )
 
 

@@ -202,8 +202,14 @@ def outlined(setup: Setup, options: Mapping[str, Any]) -> list[str]:
     return [*lines, f"time     at most about {most_s / 60:.0f} min, where probes need no more than that"]
 
 
-def rehearse(setup: Setup, options: Mapping[str, Any]) -> None:
+def rehearse(setup: Setup, options: Mapping[str, Any], *, as_json: bool) -> None:
     """Show what would be played; nothing is sent."""
+    from loadtests.cli.judge import dump
+
+    if as_json:
+        profiles = [profile.model_dump(mode="json") for profile in setup.profiles]
+        dump({"profiles": profiles, "plan": setup.plan.to_json(), "options": dict(options)})
+        return
     for line in outlined(setup, options):
         click.echo(line)
     click.echo("nothing was sent (--dry-run)")
