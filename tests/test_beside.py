@@ -77,7 +77,7 @@ def test_only_sure_differences_are_ranked() -> None:
 
     assert [row.arm for row in found.rows] == ["a", "b", "slow"]
     assert found.ranking[0].startswith("a carries 2.0 times (")
-    assert found.ranking[1] == "a and b cannot be told apart."
+    assert found.ranking[1] == "a cannot be told apart from b."
     assert found.ranking[2].startswith("b carries 2.0 times (")
     assert not found.notes
 

@@ -69,10 +69,15 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
 
 
 def test_what_a_search_would_do_is_told_and_nothing_is_sent(tmp_path: Path) -> None:
-    done = in_turn([("capacity", *VLLM, *SOON, "--by", "both", "--probes", "9", "--dry-run")], tmp_path)[0]
+    words = ("capacity", *VLLM, *SOON, "--by", "both", "--probes", "9", "--dry-run", "--output-tokens", "7")
+    done, bounded, plain = in_turn([words, (*words, "--budget-requests", "40"), (*words, "--json")], tmp_path)
 
     assert done.returncode == 0, done.stderr
     assert "by users: 2 x at most 9 probes of 60 s or more, to ±3 %" in done.stdout
+    assert "tokens   as many requests as the time allows, each at most " in done.stdout
+    assert "tokens   at most 40 requests, " in bounded.stdout
+    assert f"+ {40 * 7} output tokens" in bounded.stdout
+    assert orjson.loads(plain.stdout)["options"]["probes"] == 9
     assert not list(tmp_path.iterdir())
 
 

@@ -122,13 +122,25 @@ def probe(number: int, kind: Kind, load: float, share: float, *, state: State = 
 BASE = probe(1, "base", 1.0, 1.0, mode="concurrency")
 
 
-def test_a_base_that_breaks_the_promise_is_the_end() -> None:
-    base = [probe(1, "base", 1.0, 0.5, mode="concurrency")]
-    answer = conclude(base, "rate")
+def test_a_base_that_breaks_the_promise_twice_is_the_end() -> None:
+    base = probe(1, "base", 1.0, 0.5, mode="concurrency")
+    twice = [queues.probing.of(base.step, base.points * 2)]
+    answer = conclude(twice, "rate")
 
-    assert following(base, RATE) is None
+    assert following([base], RATE) == base.step
+    assert following(twice, RATE) is None
     assert answer.value == 0
     assert "one request at a time" in answer.reason
+
+
+def test_a_cold_start_does_not_count() -> None:
+    cold, warm = probe(1, "base", 1.0, 0.5, mode="concurrency"), BASE
+    both = queues.probing.of(cold.step, [*cold.points, *warm.points])
+    step = following([both], RATE)
+
+    assert both.decision == "pass"
+    assert step is not None
+    assert step.kind == "ramp"
 
 
 @pytest.mark.parametrize("state", ["quota", "client"])

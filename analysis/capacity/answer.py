@@ -146,7 +146,7 @@ def conclude(probes: Sequence[Probe], mode: Mode, arm: str = "", objectives: tup
     found, is_confirmed = _confirmed(found, probes)
     if mode == "concurrency":
         found = _whole(found, probes)
-    service_s = next((point.stay_s for probe in probes if probe.step.kind == "base" for point in probe.points), None)
+    service_s = next((point.stay_s for probe in probes if probe.step.kind == "base" for point in probe.used), None)
     return Answer(
         arm,
         mode,

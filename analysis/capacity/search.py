@@ -41,6 +41,8 @@ EDGE: Final = 1.06
 """Bracket, as a ratio, at which bisection has done its part."""
 PIECES: Final = 3
 """Runs of a probe, at most: one that is undecided is extended where that would probably decide it."""
+COLD: Final = 2
+"""Runs of one request at a time, at most, before it is believed that not even that keeps the promises."""
 CONFIRM_LO: Final = 3
 CONFIRM_HI: Final = 2
 """Fresh runs below and above, in this proportion; so many where no fit tells how sure it is."""
@@ -80,7 +82,7 @@ def following(probes: Sequence[Probe], asked: Asked) -> Step | None:
         return last.step  # a busy moment of the client passes; a client that is too slow stays so
     if last.state in ("quota", "client"):
         return None
-    if _wants_more(last):
+    if _is_cold(last) or _wants_more(last):
         return last.step
     if len(probes) >= asked.most_probes or (last.step.kind == "base" and not last.leans_to_pass):
         return None
@@ -177,6 +179,11 @@ def least(asked: Asked) -> float:
 
 
 # What was seen.
+
+
+def _is_cold(probe: Probe) -> bool:
+    """One request at a time broke a promise, the first time it was tried: the server may only have been cold."""
+    return probe.step.kind == "base" and not probe.leans_to_pass and len(probe.points) < COLD
 
 
 def _wants_more(probe: Probe) -> bool:

@@ -189,7 +189,8 @@ def tell(paths: Sequence[Path], objectives: Sequence[str], wanted: Wanted, *, as
 
 def outlined(setup: Setup, options: Mapping[str, Any]) -> list[str]:
     """What a search is going to do, in lines for people."""
-    from loadtests.forecast import outline
+    from loadtests.campaign import stepped
+    from loadtests.forecast import forecast, outline
 
     count = len(searches_of(setup, options))
     most_s = options["probes"] * count * (options["duration"] + setup.plan.warmup_s + 10)
@@ -198,7 +199,8 @@ def outlined(setup: Setup, options: Mapping[str, Any]) -> list[str]:
         f"a search by {by[options['by']]}: {count} x at most {options['probes']} probes of {options['duration']:g} s or"
         f" more, to ±{100 * options['precision']:g} %"
     )
-    lines = outline(setup.profiles, setup.plan, load=load)
+    alone = stepped(setup.plan, {"mode": "concurrency", "load": 1})  # as long as it takes, which only budgets bound
+    lines = outline(setup.profiles, setup.plan, load=load, worst=forecast(setup.profiles, alone))
     return [*lines, f"time     at most about {most_s / 60:.0f} min, where probes need no more than that"]
 
 
