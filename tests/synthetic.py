@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,14 +53,27 @@ def write(folder: Path, recipe: Recipe | None = None, rows: list[record.Record] 
     """Write a run directory; `rows` replaces those of the recipe."""
     recipe = recipe or Recipe()
     folder.mkdir(parents=True, exist_ok=True)
-    records = records_of(recipe) if rows is None else rows
-    whole = derive(table(records), dict.fromkeys({one.arm for one in records}, WIDE))
+    if rows is not None or recipe.change is not None or recipe.warm is not None:
+        whole = _whole(records_of(recipe) if rows is None else rows)
+    else:
+        plain = {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.name not in ("manifest", "with_client")}
+        whole = _plain(**plain)
     pq.write_table(whole, folder / record.REQUESTS)
     if recipe.with_client:
-        pq.write_table(client(max(2, int(len(records) / recipe.rate))), folder / record.CLIENT)
-    manifest = manifest_of(recipe, len(records)) | recipe.manifest
+        pq.write_table(client(max(2, int(whole.num_rows / recipe.rate))), folder / record.CLIENT)
+    manifest = manifest_of(recipe, whole.num_rows) | recipe.manifest
     (folder / record.MANIFEST).write_text(json.dumps(manifest))
     return folder
+
+
+def _whole(records: list[record.Record]) -> pa.Table:
+    return derive(table(records), dict.fromkeys({one.arm for one in records}, WIDE))
+
+
+@cache
+def _plain(**values: Any) -> pa.Table:
+    """Of a recipe that changes nothing: many tests begin with the same."""
+    return _whole(records_of(Recipe(**values)))
 
 
 def write_arms(folder: Path, arms: dict[str, Recipe], blocks: int = 8, rest_s: float = 1.0) -> Path:

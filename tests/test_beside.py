@@ -125,5 +125,5 @@ def test_the_table_has_machines_and_money() -> None:
     assert second[6] == "7,300 USD"
     assert len(first) == len(COLUMNS)
     # 5 x 2 USD an hour are 1.89 requests a second at 1.47 USD for 1,000 of them.
-    assert "5 machines of own cost as much as api_a by its token prices at 1.89 requests a second" in found.break_even[0]
+    assert found.break_even[0].startswith("5 machines of own cost as much as api_a by its token prices at 1.89 ")
     assert "A month of machines" in found.notes[-1]

@@ -34,6 +34,7 @@ SLOTS: Final = 4
 REFUSED: Final[dict[tuple[str, ...], str]] = {
     VLLM: "no promise to search by; give one or more, like --objective 'ttft_p95<2s'",
     (*VLLM, "--objective", "ttft<2s"): "decides nothing by itself; give each a share, like ttft_p95<2s",
+    (*VLLM, *SOON, "--objective", "goodput>5/s"): "grows with the load, so that no load is the highest",
     (*VLLM, *SOON, "--arrivals", "trace:a.csv"): "--arrivals trace: comes at rates of its own",
     (*VLLM, *SOON, "--by", "both", "--most", "2.5"): "--most 2.5 isn't a whole number of users",
     (*VLLM, *SOON, "--start", "9", "--most", "5"): "--start 9 is above --most 5; begin below it",
@@ -48,7 +49,8 @@ REFUSED: Final[dict[tuple[str, ...], str]] = {
         "--peak-users",
         "9",
     ): "--peak and --peak-users both say how much the peak is; give one",
-    (*VLLM, *SOON, "--replicas", "2"): "--replicas says who carries today's load; give --load-now too",
+    (*VLLM, *SOON, "--replicas", "2"): "--replicas says nothing by itself; give --load-now too",
+    ("nowhere", "--growth", "30%"): "--growth says nothing by itself; give --peak or --peak-trace or --peak-users too",
     (*VLLM, *SOON, "--peak-trace", "none.csv"): "none.csv",
     ("--resume", "nowhere"): "nowhere: no campaign to go on with",
     ("--resume", "nowhere", "--model", "x"): "--model cannot change in a search that is there",
@@ -158,8 +160,8 @@ def test_a_real_server_is_searched_by_rate_and_by_users(tmp_path: Path) -> None:
 def test_a_search_that_is_interrupted_goes_on_and_plays_nothing_twice(tmp_path: Path) -> None:
     mock = exact(SERVICE_S, "--slots", str(SLOTS))
     words = (
-        "capacity", *VLLM, "--objective", "ttft_p95<400ms", "--base-url", mock.base_url, "--output-tokens", "1", "--rest",
-        "0s", "--duration", "4s", "--probes", "6",
+        "capacity", *VLLM, "--objective", "ttft_p95<400ms", "--base-url", mock.base_url, "--output-tokens", "1",
+        "--rest", "0s", "--duration", "4s", "--probes", "6",
     )  # fmt: skip
     try:
         going = start(*words, cwd=tmp_path)

@@ -55,6 +55,14 @@ def test_one_arm_has_four_charts(drawn: dict[str, Chart]) -> None:
         assert len(chart.svg) < 150_000
 
 
+def test_a_latency_that_is_always_zero_has_no_panel() -> None:
+    """Answers that come in one piece have a TPOT of 0, which no log scale has."""
+    found = load.curves(curves([point(x, tpot_s=(0.0, 0.0, 0.0)) for x in (1.0, 2.0)]))
+
+    assert "TTFT" in words(found[0])
+    assert "TPOT" not in words(found[0])
+
+
 def test_latency_against_load_marks_promises_capacity_and_what_is_unstable(drawn: dict[str, Chart]) -> None:
     told = words(drawn["load"])
 

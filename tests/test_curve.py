@@ -87,6 +87,14 @@ def test_percentiles_need_requests_over_all_runs_of_a_load() -> None:
     assert "ttft_p95_s" in single.numbers
 
 
+def test_a_percentile_needs_requests_that_have_such_a_latency() -> None:
+    """Of 200 requests 40 were streamed: too few for a p95 of TTFT, which needs 59; all have a latency."""
+    (level,) = one(point(1.0, requests=200, counts=(40, 40, 200))).levels
+
+    assert "ttft_p95_s" not in level.numbers
+    assert "latency_p95_s" in level.numbers
+
+
 def test_loads_ascend_and_runs_of_nearly_the_same_load_are_together() -> None:
     """0.1 + 0.2 is not 0.3 for a computer."""
     found = one(point(4.0), point(0.1 + 0.2), point(0.3), point(1.0))

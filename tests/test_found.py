@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 import synthetic
 from click.testing import CliRunner
 
 from loadtests.cli import found
+from loadtests.cli.capacity import capacity
 from loadtests.cli.judge import report, summary
 
 if TYPE_CHECKING:
@@ -82,6 +85,16 @@ def test_a_sweep_is_told_as_its_loads(tmp_path: Path) -> None:
 
     assert "offered" in text
     assert "carries" not in text
+    with pytest.raises(click.UsageError, match="a sweep, which finds no capacity; `firsttoken summary` tells it"):
+        invoke(capacity, str(path), "--peak", "4")
+
+
+def test_a_page_that_cannot_be_written_is_a_line(searched: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = found.told_of(searched)
+    assert told is not None
+    found.draw(replace(told, path=searched / "campaign.json"), found.meanings_of(told))
+
+    assert "Not a directory; draw it later: `firsttoken report" in capsys.readouterr().err
 
 
 def test_where_no_run_is_over_there_is_nothing_to_tell_yet(searched: Path, tmp_path: Path) -> None:

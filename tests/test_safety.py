@@ -141,12 +141,10 @@ def test_every_worker_keeps_a_pause_that_one_was_asked_for(serve: Any, tmp_path:
     assert {row["worker"] for row in sent if row["scheduled_ns"] > 1.2e9} == {0, 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reply", "reason"),
-    [
-        (THROTTLED % b"0", "throttled"),
-        pytest.param(b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n{}", "failing", marks=pytest.mark.slow),
-    ],
+    [(THROTTLED % b"0", "throttled"), (b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n{}", "failing")],
 )
 def test_a_provider_that_throttles_or_fails_on_ends_the_run(
     serve: Any, tmp_path: Path, reply: bytes, reason: str

@@ -206,7 +206,8 @@ def asked_once(port: int, parts: Path) -> tuple[list[dict[str, Any]], list[str]]
 
 def test_each_series_is_a_row_beside_how_the_endpoint_did(serve: Any, tmp_path: Path) -> None:
     heard: list[bytes] = []
-    server = serve(telling({"/metrics": http("200 OK", PAGE.encode())}, heard))
+    federated = 'up{job="a"} 0\n'
+    server = serve(telling({"/metrics": http("200 OK", (federated + PAGE).encode())}, heard))
     rows, said = asked_once(server.port, tmp_path / "parts")
 
     assert said == []
@@ -230,11 +231,21 @@ def test_a_redirection_is_followed_where_it_stays_with_the_server(serve: Any, tm
     assert [row["value"] for row in rows if row["name"] == "up_to"] == [1.0]
 
 
+def test_a_redirection_that_goes_in_a_circle_is_followed_once(serve: Any, tmp_path: Path) -> None:
+    away, back = (http("302 Found", b"", f"Location: {path}") for path in ("/other", "/metrics"))
+    heard: list[bytes] = []
+    _, said = asked_once(serve(telling({"/metrics": away, "/other": back}, heard)).port, tmp_path / "parts")
+
+    assert "it answers 302" in said[0]
+    assert len(heard) == 2
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
         (http("501 Not Implemented", b"{}"), "other_status", "it answers 501"),
         (http("302 Found", b"", "Location: http://127.0.0.1:1/login"), "other_status", "it answers 302"),
+        (http("302 Found", b"", "Location: http://[/"), "other_status", "it answers 302"),
         (http("200 OK", b"<html>"), "bad_body", "no Prometheus text"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", "protocol", "protocol"),
         (http("200 OK", b"x 1\n").replace(b"4", b"9"), "timeout_total", "timed out"),

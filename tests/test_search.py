@@ -31,7 +31,7 @@ def found(seed: int) -> tuple[Probe, ...]:
 
 
 def test_the_truth_is_what_theory_says() -> None:
-    # Erlang C of 2 servers, 1 busy on average: a^2 / 2 / (1 - a / 2) / (1 + a + a^2 / (2 - a)) = 1 / (1 + 1 + 1) = 1 / 3.
+    # Erlang C of 2 servers, 1 busy on average: a^2 / 2 / (1 - a / 2) / (1 + a + a^2 / (2 - a)) = 1 / (1 + 1 + 1).
     assert queues.erlang_c(2, 1.0) == pytest.approx(1 / 3)
     assert pytest.approx(6.0208, abs=1e-3) == TRUTH
 
@@ -50,7 +50,7 @@ def test_the_capacity_is_found_to_three_percent(seed: int) -> None:
 
 @pytest.mark.slow
 def test_twenty_searches_are_right_and_know_how_right() -> None:
-    """At least 18 of 20 within 3 %, the truth inside the interval of 90 %; at most 14 probes of at most 20,000 requests."""
+    """At least 18 of 20 within 3 %, the truth inside 18 intervals; at most 14 probes of at most 20,000 requests."""
     answers = [conclude(found(seed), "rate") for seed in range(20)]
     values = [answer.value or 0.0 for answer in answers]
     inside = [(answer.lo or 0.0) <= TRUTH <= (answer.hi or math.inf) for answer in answers]
@@ -64,7 +64,7 @@ def test_twenty_searches_are_right_and_know_how_right() -> None:
 def test_it_starts_alone_ramps_until_something_fails_bisects_and_makes_sure() -> None:
     probes = found(0)
     kinds = [probe.step.kind for probe in probes]
-    # Alone a request takes 1 s on average: the ramp begins at half of 1/s, and 4 times as much as long as nothing waits.
+    # Alone a request takes 1 s on average: the ramp begins at half of 1/s, then 4 times as much while nothing waits.
     assert kinds[:2] == ["base", "ramp"]
     assert probes[1].load == pytest.approx(0.5 / (probes[0].points[0].stay_s or 0.0))
     assert kinds == sorted(kinds, key=["base", "ramp", "bisect", "confirm"].index)
@@ -174,6 +174,24 @@ def test_the_highest_load_allowed_is_tried_and_not_passed() -> None:
     assert (answer.value, answer.hi, answer.limited_by) == (1.5, None, "most")
 
 
+def test_a_load_that_nobody_could_decide_is_no_capacity() -> None:
+    # 10 requests that all kept it: 95 % of them may still be fewer than promised, 0.95^10 = 60 %.
+    step = Step(2, "rate", 4.0, "ramp", 30.0)
+    one = queues.point(step, queues.np.ones(10, dtype=bool), 1.0, 2.5)
+    probes = [BASE, queues.probing.of(step, [one])]
+    answer = conclude(probes, "rate")
+
+    assert probes[1].leans_to_pass
+    assert (answer.value, answer.lo, answer.hi) == (None, None, None)
+    assert "--duration" in answer.reason
+
+
+def test_a_provider_that_answers_nothing_has_no_capacity_rather_than_none_at_all() -> None:
+    answer = conclude([probe(1, "base", 1.0, 0.0, mode="concurrency", state="failed")], "rate")
+
+    assert (answer.value, answer.limited_by) == (None, "failures")
+
+
 def test_a_queue_that_grows_below_the_crossing_is_the_limit() -> None:
     """Shares of 99 % at 8 and of 98 % in a run that was too short for its queue: the promise would only break later."""
     probes = [
@@ -277,3 +295,19 @@ def test_an_undecided_probe_is_extended_where_that_would_decide_it() -> None:
     after = following([*before, nearer], RATE)
     assert after is not None
     assert after.number == 5
+
+
+def test_a_number_of_users_that_surely_broke_it_below_the_answer_stays_in_the_interval() -> None:
+    # 12 users surely kept it, time and again, 11 surely did not: that 12 kept it does not begin the interval.
+    told: list[tuple[Kind, float, float]] = [
+        ("base", 1.0, 1.0), ("ramp", 8.0, 1.0), ("ramp", 16.0, 0.3), ("bisect", 12.0, 0.98), ("bisect", 11.0, 0.9),
+        ("bisect", 13.0, 0.9), ("confirm", 12.0, 0.98), ("confirm", 12.0, 0.98), ("confirm", 12.0, 0.98),
+    ]  # fmt: skip
+    probes = [
+        probe(number, kind, load, share, mode="concurrency") for number, (kind, load, share) in enumerate(told, 1)
+    ]
+    answer = conclude(probes, "concurrency")
+
+    assert answer.value == 12
+    assert answer.lo is not None
+    assert answer.lo < 12

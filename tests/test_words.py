@@ -49,7 +49,7 @@ def test_all_that_was_asked_has_its_sentences() -> None:
     assert "and 1 more so that one may fail." in text
     assert "do 60 % of what they carry, and 75 % with one gone" in text
     assert "24 requests a second are 40 % (36 % to 44 %) below the capacity of 5 machines." in text
-    assert "From 7 requests a second on waiting grows out of proportion (the knee)." in text
+    assert "From 7/s on waiting grows out of proportion (the knee)." in text
     assert "That is still below the knee: 35/s of 5 machines." in text
     assert "120 (112 to 128) users" in text
     assert "2.00 (1.87 to 2.13) sessions" in text

@@ -165,18 +165,33 @@ def _stopped(probes: Sequence[Probe], mode: Mode) -> Found | None:
     last = probes[-1] if probes else None
     if last is None or last.state not in ("quota", "client"):
         return None
-    lo = bounds([probe for probe in probes if probe is not last], mode).lo
+    lo = _sure(probes[:-1], mode)
     return Found(lo, lo, None, last.state, last.why)
+
+
+def _sure(probes: Sequence[Probe], mode: Mode) -> float | None:
+    """The highest load below every failure that kept the promises for certain; None: none had the requests to."""
+    lo = bounds(probes, mode).lo or 0.0
+    tried = [probe for probe in probes if probe.step.mode == mode and probe.load <= lo]
+    return max((probe.load for probe in tried if probe.decision == "pass"), default=None)
 
 
 def _one_sided(probes: Sequence[Probe], mode: Mode) -> Found | None:
     """Where everything passed, or nothing did."""
     lo, hi = bounds(probes, mode)
     base = probes[0] if probes else None
+    if base is not None and base.state == "failed":
+        return Found(None, None, None, "failures", base.reason)
     if base is not None and base.step.kind == "base" and not base.leans_to_pass:
         return Found(0.0, 0.0, 0.0, _broken(base), f"even one request at a time breaks it: {base.reason}")
     if hi is None:
-        return Found(lo, lo, None, "most", "nothing broke up to the highest load that was tried")
+        sure = _sure(probes, mode)
+        if sure is None:
+            text = "nothing broke, and no load that was tried had the requests to be decided; give --duration more"
+            return Found(None, None, None, "most", text)
+        return Found(
+            sure, sure, None, "most", "nothing broke up to there; loads above it were not tried or not decided"
+        )
     if lo is None:
         return Found(None, 0.0, hi, _broken(_at(probes, mode, hi)), "every load that was tried broke it")
     return None
@@ -218,19 +233,16 @@ def _whole(found: Found, probes: Sequence[Probe]) -> Found:
     if value is None or lo is None or hi is None:
         return found._replace(value=value, lo=lo, hi=hi)
     tried = [probe for probe in probes if probe.step.mode == "concurrency"]
-    kept = [probe.load for probe in tried if probe.decision == "pass" and probe.load <= value]
-    broke = [probe.load - 1 for probe in tried if probe.decision == "fail" and probe.load > value]
-    return found._replace(value=value, lo=max([lo, *kept]), hi=min([hi, *broke]))
+    kept = {probe.load for probe in tried if probe.decision == "pass"}
+    broke = {probe.load for probe in tried if probe.decision == "fail"}
+    below = [load for load in kept if load <= value and load < min(broke, default=math.inf)]
+    above = [load - 1 for load in broke if load > value and load > max(kept, default=0.0)]
+    return found._replace(value=value, lo=max([lo, *below]), hi=min([hi, *above]))
 
 
 def _best(probes: Sequence[Probe], mode: Mode, value: float | None) -> Point | None:
     """The steady run of the highest load at or below the answer; else of the lowest above it."""
-    steady = [
-        point
-        for probe in probes
-        for point in probe.used
-        if probe.step.mode == mode and point.state == "steady"
-    ]
+    steady = [point for probe in probes for point in probe.used if probe.step.mode == mode and point.state == "steady"]
     below = [point for point in steady if value is not None and point.load <= value]
     return max(below, key=lambda p: (p.load, p.requests)) if below else min(steady, key=lambda p: p.load, default=None)
 

@@ -191,13 +191,18 @@ def _state(states: Sequence[Standing]) -> Standing:
 def _number(name: str, of: Callable[[Point], float | None], points: Sequence[Point]) -> Number | None:
     known = [(point, value) for point in points if (value := of(point)) is not None and math.isfinite(value)]
     p = PERCENTILES.get(name.split("_")[-2], 0.0) if name.endswith("_s") else 0.0
-    if not known or (p and sum(point.requests for point, _ in known) < stats.least_count(p)):
+    if not known or (p and sum(_count(point, name) for point, _ in known) < stats.least_count(p)):
         return None
     values = np.array([value for _, value in known])
     if name in PLAIN:
         most = 1.0 if name in SHARES else math.inf
         return _mean(values, 0.0, most)
     return _mean(values[values > 0]) if np.any(values > 0) else None
+
+
+def _count(point: Point, name: str) -> int:
+    """Requests that a latency rests on: of `ttft_p95_s` those that had a TTFT."""
+    return point.requests if point.counts is None else point.counts[LATENCIES.index(name.partition("_")[0])]
 
 
 def _mean(values: np.ndarray[Any, Any], least: float | None = None, most: float = math.inf) -> Number:

@@ -43,6 +43,7 @@ class Point:
         why: Why it is not steady, as a clause.
         verdict: May the run be believed: valid, doubtful or invalid.
         prices_read: The day of the prices that its cost rests on.
+        counts: Requests with a TTFT, a TPOT, a latency; None: all of them.
         decided: Why it was ended early, its promise broken whatever followed; empty where it went on to its end.
     """
 
@@ -78,6 +79,7 @@ class Point:
     prices_read: str | None = None
     decided: str = ""
     flow: float | None = None
+    counts: tuple[int, int, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -126,6 +128,7 @@ def of(judged: Judged) -> Point:
         prices_read=told.spent.prices_read,
         decided=found.decided,
         flow=flow,
+        counts=(_count(told, "ttft_s"), _count(told, "tpot_s"), _count(told, "latency_s")),
     )
 
 
@@ -137,6 +140,12 @@ def _percentiles(told: Summary, metric: str) -> Percentiles:
     cells = [row.cell(p) for p in PS]
     p50, p95, p99 = (cell.value if cell.value is not None else cell.loose for cell in cells)
     return p50, p95, p99
+
+
+def _count(told: Summary, metric: str) -> int:
+    """How many its percentiles rest on."""
+    row = told.row(metric)
+    return 0 if row is None else row.n
 
 
 def _presence(seen: Measured) -> tuple[float | None, float | None, float | None]:

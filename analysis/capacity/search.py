@@ -141,7 +141,7 @@ def _confirm(probes: Sequence[Probe], lo: float | None, hi: float, asked: Asked)
 def _sides(found: Crossing | None, lo: float, hi: float, middle: float, asked: Asked) -> tuple[float, float]:
     """Where the fresh runs go: the ends of the interval, neither on the crossing itself nor far from it."""
     if asked.mode == "concurrency":
-        below = max(1.0, math.floor(middle + 1e-9))
+        below = float(max(1, math.floor(middle + 1e-9)))
         return below, below + 1
     if found is None:
         return lo, hi

@@ -166,8 +166,8 @@ def _not_steady(curve: Curve) -> Iterator[str]:
         first = next(level for level in curve.levels if level.load == start)
         above = [level.load for level in curve.steady if level.load > start]
         at = load(start, curve.mode)
-        where = f"Unstable at {at}, though {load(above[-1], curve.mode)} was steady" if above else f"Unstable from {at} on"
-        yield f"{where}{_because(first)}; latencies there grow with the length of the run."
+        where = f"at {at}, though {load(above[-1], curve.mode)} was steady" if above else f"from {at} on"
+        yield f"Unstable {where}{_because(first)}; latencies there grow with the length of the run."
     for level in curve.levels:
         if level.state not in ("steady", "unstable", "invalid"):
             yield f"{load(level.load, curve.mode)} tells nothing about the server ({level.state}){_because(level)}."

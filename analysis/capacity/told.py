@@ -121,12 +121,12 @@ def meanings(told: Told, asked: Asked | None = None) -> list[Meaning]:
 
 
 def _knee(told: Told, answer: Answer) -> float | None:
-    """Requests a second from which on waiting grows out of proportion: by the curve's shape, else where it doubled."""
+    """Requests a second from which on waiting grows out of proportion: where it doubled, else by the curve's shape."""
     mine = [one for one in told.curves.values() if (one.arm, one.mode) == (answer.arm, "rate")]
     if answer.mode != "rate" or not mine:
         return None
     found = knee.knee(mine[0])
-    at = found.bend.load if found.bend.load is not None else found.double.load
+    at = found.double.load if found.double.load is not None else found.bend.load
     return at if at is None or answer.best is None else at * carried.turns_of(answer.best)
 
 

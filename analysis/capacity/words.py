@@ -80,7 +80,7 @@ def _capacity(meaning: Meaning) -> list[str]:
         said.append(f"Up to there the promise is kept: {' and '.join(promised)}.")
     said.append(f"{_beyond(answer)}.")
     if meaning.knee_per_s is not None:
-        said.append(f"From {plain(meaning.knee_per_s)} requests a second on waiting grows out of proportion (the knee).")
+        said.append(f"From {plain(meaning.knee_per_s)}/s on waiting grows out of proportion (the knee).")
     if not carried.bound and not answer.is_confirmed:
         said.append("Fresh runs on both sides of it have not confirmed it.")
     return said

@@ -77,7 +77,9 @@ def _alike(arms: Mapping[str, Curve], curve: Curve) -> list[Curve]:
 def latency(canvas: Canvas, curve: Curve, marked: Marked, of: str = "") -> None:
     """Chart 3: what a request takes at each load."""
     title = f"Latency against load{of}"
-    metrics = [metric for metric in PANELS if swept.values([curve], f"{metric}_p50_s", f"{metric}_p95_s")]
+    metrics = [
+        metric for metric in PANELS if any(x > 0 for x in swept.values([curve], f"{metric}_p50_s", f"{metric}_p95_s"))
+    ]
     if not metrics:
         canvas.say(title, "No run has a latency.")
         return

@@ -54,6 +54,9 @@ GOES_ON: Final = {
 TELLS: Final = {"runs", "objectives", "as_json"}
 """Options that may be given with campaigns that are there, beside those of sizing."""
 
+RISING: Final = ("arrivals_per_s", "requests_per_s", "goodput_per_s", "tokens_per_s")
+"""Numbers of a run that grow with its load."""
+
 KEPT: Final = ("by", "precision", "probes", "duration", "start", "most")
 """What the search itself is asked for, as campaign.json keeps it."""
 
@@ -184,10 +187,17 @@ def _planned(given: dict[str, Any], kept: dict[str, Any]) -> Setup:
 
 
 def _check_objectives(texts: tuple[str, ...]) -> None:
-    """Promises that no load decides are no use here."""
+    """Promises that no load decides, or that grow with the load, are no use here."""
     from analysis.objectives import read
 
-    if not any(term.p is not None or term.of_run for term in read(texts).terms):
+    terms = read(texts).terms
+    if not any(term.p is not None or term.of_run for term in terms):
         raise click.UsageError(
             f"--objective {' '.join(texts)}: decides nothing by itself; give each a share, like ttft_p95<2s"
         )
+    for term in terms:
+        if term.metric in RISING:
+            raise click.UsageError(
+                f"--objective {term.text}: grows with the load, so that no load is the highest; promise a latency, or"
+                " attainment>95%"
+            )

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+import click
+
+from loadtests.cli.after import fail
+from loadtests.cli.stored import url_of
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from analysis.capacity.meaning import Asked, Meaning
@@ -43,7 +50,7 @@ def _asked(told: Told) -> Asked | None:
     try:
         context = capacity.make_context("capacity", argv[2:], resilient_parsing=True)
         return sized.asked(context.params)
-    except (SizingError, ScheduleError, OSError):
+    except (SizingError, ScheduleError, OSError, click.UsageError):
         return None  # a trace that is not there any more
 
 
@@ -82,6 +89,18 @@ def write(told: Told) -> Path:
     from analysis.capacity import report
 
     return report.write(told, meanings_of(told))
+
+
+def draw(told: Told, meanings: Sequence[Meaning]) -> None:
+    """Draw its page and say where it is, or in a line why it cannot be drawn now."""
+    from analysis.capacity import report
+
+    try:
+        page = report.write(told, meanings)
+    except OSError as error:
+        fail(f"{told.path}: {error.strerror or error}; draw it later: `firsttoken report {told.path}`", 3)
+    else:
+        click.echo(f"report: {url_of(page) or os.path.relpath(page)}", err=True)
 
 
 def exit_code(told: Told) -> int:

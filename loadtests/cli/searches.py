@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from loadtests.rundir import Setup
 
 HOPELESS: Final = 2.0
-"""Times the misses that a promise allows over a whole run, from which on no rest of a probe changes its end."""
+"""Times the misses that a promise allows over a whole run: with so many of them no rest of the run makes it a pass."""
 LEAST_MISSES: Final = 10
 FLOOD: Final = 20.0
-"""Times what would be in flight if every answer took as long as one alone, from which on the queue runs away."""
+"""Times what would be in flight if every answer took as long as one alone, from which on the queue is held to run away:
+the client and the server are spared the rest, whatever it would have shown."""
 LEAST_FLOOD: Final = 256
 
 

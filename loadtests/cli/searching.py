@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from loadtests.cli.after import fail
+from loadtests.cli.found import draw
 from loadtests.cli.searches import Search, plain, promised, searches_of
 from loadtests.cli.stepping import Playing
 from loadtests.cli.stored import url_of
@@ -62,7 +62,7 @@ def play(campaign: Campaign, wanted: Wanted, *, report: bool, as_json: bool) -> 
     meanings = meanings_of(told, wanted)
     _show([(told, meanings)], as_json=as_json)
     if report:
-        _write(told, meanings)
+        draw(told, meanings)
     click.echo(f"campaign: {url_of(campaign.path) or campaign.path}", err=True)
     return code or exit_code(told.answers)
 
@@ -149,17 +149,6 @@ def _show(every: Sequence[tuple[Told, list[Meaning]]], *, as_json: bool) -> None
         show.render_beside(beside([one for _, meanings in every for one in meanings]), console)
 
 
-def _write(told: Told, meanings: Sequence[Meaning]) -> None:
-    from analysis.capacity import report
-
-    try:
-        place = report.write(told, meanings)
-    except OSError as error:
-        fail(f"{told.path}: {error.strerror or error}; write it later: `firsttoken report {told.path}`", 3)
-    else:
-        click.echo(f"report: {url_of(place) or place}", err=True)
-
-
 def exit_code(answers: Sequence[Answer]) -> int:
     """The worst of them: 3 the client was the limit, 1 nothing keeps the promise, 4 a quota or nothing decided, 0."""
     codes = {_code(answer) for answer in answers}
@@ -180,6 +169,8 @@ def tell(paths: Sequence[Path], objectives: Sequence[str], wanted: Wanted, *, as
 
     others = promised(objectives) if objectives else None
     every = [told.read(path, others) for path in paths]
+    if sweeps := [str(one.path) for one in every if not one.answers]:
+        raise click.UsageError(f"{sweeps[0]}: a sweep, which finds no capacity; `firsttoken summary` tells it")
     _show([(one, told.meanings(one, wanted)) for one in every], as_json=as_json)
     return exit_code([answer for one in every for answer in one.answers])
 
@@ -201,7 +192,7 @@ def outlined(setup: Setup, options: Mapping[str, Any]) -> list[str]:
     )
     alone = stepped(setup.plan, {"mode": "concurrency", "load": 1})  # as long as it takes, which only budgets bound
     lines = outline(setup.profiles, setup.plan, load=load, worst=forecast(setup.profiles, alone))
-    return [*lines, f"time     at most about {most_s / 60:.0f} min, where probes need no more than that"]
+    return [*lines, f"time     about {most_s / 60:.0f} min, more where a probe has to be extended"]
 
 
 def rehearse(setup: Setup, options: Mapping[str, Any], *, as_json: bool) -> None:

@@ -74,6 +74,13 @@ NAMES: Final = (
     "output_weight",
 )
 
+PEAKS: Final = ("peak", "peak_trace", "peak_users")
+NEEDS: Final = {
+    "growth": PEAKS, "headroom": PEAKS, "failures": PEAKS, "replicas": ("load_now",),
+    "output_weight": ("price_per_hour",),
+}  # fmt: skip
+"""Options that say nothing where none of these is given."""
+
 
 def sizing(verb: F) -> F:
     """A decorator that gives a verb all of these options."""
@@ -91,13 +98,13 @@ def asked(given: dict[str, Any]) -> Asked:
     """
     from analysis.capacity.meaning import Asked
 
-    several = [
-        f"--{name.replace('_', '-')}" for name in ("peak", "peak_trace", "peak_users") if given[name] is not None
-    ]
+    several = [_option(name) for name in PEAKS if given[name] is not None]
     if len(several) > 1:
         raise click.UsageError(f"{' and '.join(several)} both say how much the peak is; give one")
-    if given["replicas"] is not None and given["load_now"] is None:
-        raise click.UsageError("--replicas says who carries today's load; give --load-now too")
+    for name, others in NEEDS.items():
+        if given[name] is not None and all(given[other] is None for other in others):
+            fix = " or ".join(map(_option, others))
+            raise click.UsageError(f"{_option(name)} says nothing by itself; give {fix} too")
     chosen = {
         "growth": given["growth"], "headroom": given["headroom"], "replicas": given["replicas"],
     }  # fmt: skip
@@ -108,6 +115,10 @@ def asked(given: dict[str, Any]) -> Asked:
         price_per_h=given["price_per_hour"], weight=given["output_weight"],
         **{name: value for name, value in chosen.items() if value is not None},
     )  # fmt: skip
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _peak(file: str) -> Peak:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -111,8 +110,7 @@ def _show(campaign: Campaign, points: list[Point], *, report: bool, as_json: boo
         show_loads(points, arms, console_of())
         sys.stdout.flush()
     if report and (told_again := found.told_of(campaign.path)) is not None:
-        page = found.write(told_again)
-        click.echo(f"report: {url_of(page) or os.path.relpath(page)}", err=True)
+        found.draw(told_again, found.meanings_of(told_again))
     click.echo(f"campaign: {url_of(campaign.path) or campaign.path}", err=True)
 
 

@@ -47,6 +47,9 @@ HEADERS: Final = {
     "Accept-Encoding": "identity",
     "User-Agent": f"firsttoken/{__version__}",
 }
+OWN: Final = frozenset({"up", "scrape_duration_seconds", "scrape_series_left_out"})
+"""Series that each scrape leaves; what a server tells by these names is about others that it asks itself."""
+
 REDIRECTS: Final = frozenset({301, 302, 307, 308})
 KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (httpx.ConnectTimeout, "timeout_connect"),
@@ -139,7 +142,8 @@ class Scraper(threading.Thread):
     def _scrape(self, client: httpx.Client, *, first: bool = False) -> None:
         began = clock.monotonic_ns()
         try:
-            found, left_out = self._answer(client)
+            told, left_out = self._answer(client)
+            found = [one for one in told if one.name not in OWN]
             own = [Series("up", "", 1.0)]
             own += [Series("scrape_series_left_out", "", float(left_out))] if left_out else []
         except NoAnswerError as failure:
@@ -219,14 +223,21 @@ def _proxy(url: str) -> httpx.Proxy | None:
     return httpx.Proxy(address, auth=known and (known[0].decode(), known[1].decode()))
 
 
-def _body(client: httpx.Client, url: str) -> tuple[str, str]:
-    """Body and content type; a redirection is followed where it stays with the server."""
+def _moved(url: str, response: httpx.Response) -> str:
+    """Where a redirection leads; empty where that is no URL, or on another server."""
+    with suppress(ValueError):
+        there = urljoin(url, response.headers.get("Location", ""))
+        if urlsplit(there)[:2] == urlsplit(url)[:2]:
+            return str(there)
+    return ""
+
+
+def _body(client: httpx.Client, url: str, *, follow: bool = True) -> tuple[str, str]:
+    """Body and content type; a redirection is followed once, where it stays with the server."""
     until_ns = clock.monotonic_ns() + int(TIMEOUT_S * 1e9)
     with client.stream("GET", url) as response:
-        if response.status_code in REDIRECTS:
-            there = urljoin(url, response.headers.get("Location", ""))
-            if there != url and urlsplit(there)[:2] == urlsplit(url)[:2] and not url.endswith("/"):
-                return _body(client, there)
+        if response.status_code in REDIRECTS and follow and (there := _moved(url, response)):
+            return _body(client, there, follow=False)
         if response.status_code != httpx.codes.OK:
             raise NoAnswerError("other_status", f"it answers {response.status_code}")
         data = bytearray()
