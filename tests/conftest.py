@@ -36,7 +36,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # A busy machine is no flaw: what is drawn may take its time. Each run draws others; FIRSTTOKEN_EXAMPLES says how many.
-examples = int(os.environ.get("FIRSTTOKEN_EXAMPLES", "50"))
+examples = int(os.environ.get("FIRSTTOKEN_EXAMPLES", "40"))
 settings.register_profile("patient", deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 

@@ -9,7 +9,7 @@ import synthetic
 
 from loadtests import profiles
 from loadtests.campaign import Campaign
-from loadtests.cli.after import _gone, judge
+from loadtests.cli.after import gone_since, judge
 from loadtests.cli.campaign import _show, play
 from loadtests.finish import Finished
 from loadtests.plan import Arm, Plan
@@ -76,14 +76,14 @@ def test_an_arm_that_refuses_later_is_a_run_that_was_stopped(
     assert "firsttoken: arm b: HTTP 401: no such key" in capsys.readouterr().err
 
 
-def test_of_several_arms_each_is_asked_whether_it_is_gone(tmp_path: Path) -> None:
+def test_of_several_arms_each_is_asked_whether_it_isgone_since(tmp_path: Path) -> None:
     """Arm b has been gone since 3 s, a answers on; rows lie in the order of the workers' files."""
     gone = [row("b", second, "connect") for second in (7, 6, 3, 4, 5)]
     path = run_of(tmp_path / "r", *gone, row("b", 2), *(row("a", second) for second in range(9)))
 
-    assert _gone(path) == "arm b: provider gone since 3.0 s: the last 5 requests got no answer at all"
+    assert gone_since(path) == "arm b: provider gone since 3.0 s: the last 5 requests got no answer at all"
     alone = synthetic.write(tmp_path / "s", None, [row("", 1), *(row("", second, "reset") for second in range(2, 7))])
-    assert _gone(alone) == "provider gone since 2.0 s: the last 5 requests got no answer at all"
+    assert gone_since(alone) == "provider gone since 2.0 s: the last 5 requests got no answer at all"
 
 
 @pytest.mark.parametrize(("over", "shown"), [(0, ""), (1, "120 ok"), (2, "INCONCLUSIVE")])

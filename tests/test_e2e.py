@@ -89,10 +89,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
 
 @pytest.fixture(scope="module")
 def judged(demo: Any) -> list[subprocess.CompletedProcess[str]]:
-    """What the verbs that judge say of it: a summary, a report, a comparison with itself."""
+    """What the verbs that judge say of it: a summary, a comparison with itself."""
     folder, _ = demo
     run = str(latest(folder).relative_to(folder))
-    return in_turn(("summary", "--json"), ("report", run), ("compare", run, run), cwd=folder)
+    return in_turn(("summary", "--json"), ("compare", run, run), cwd=folder)
 
 
 def test_the_demo_is_fine_and_says_where_its_report_is(demo: Any) -> None:
@@ -196,11 +196,10 @@ def test_the_same_seed_asks_the_same_of_the_provider(demo: Any, tmp_path: Path) 
     assert about(tmp_path)["hashes"]["prompts"] == about(folder)["hashes"]["prompts"]
 
 
-def test_summary_report_and_compare_read_what_is_on_disk(judged: Any) -> None:
-    summary, report, table = judged
+def test_summary_and_compare_read_what_is_on_disk(judged: Any) -> None:
+    summary, table = judged
 
     assert orjson.loads(summary.stdout)
-    assert report.stdout.strip().endswith("report.html")
     assert table.returncode == 0
     assert "TTFT" in table.stdout
 

@@ -20,7 +20,8 @@ from analysis.capacity.promise import in_words
         (Figure(1234.5, 1210.0, 1250.0), "1,230 (1,210 to 1,250)"),
         (Figure(0.0123, 0.0119, 0.0127), "0.0123 (0.0119 to 0.0127)"),
         # The ends are whole tenths but for the last bit.
-        (Figure(0.3, 0.1 + 0.2, 0.7), "0.3 (0.3 to 0.7)"),
+        (Figure(0.3, 0.1 + 0.2, 0.7), "0.30 (0.30 to 0.70)"),
+        (Figure(8.19, 0.376, 178.4), "8.2 (0.3 to 178.4)"),
         (Figure(12.0, 11.0, 14.0), "12.0 (11.0 to 14.0)"),
         (Figure(41.234), "41.2"),
         (Figure(41.234, 41.234, 41.234), "41.2"),

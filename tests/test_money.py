@@ -142,7 +142,7 @@ def test_the_bill_at_the_peak_the_mean_and_over_the_month() -> None:
 def test_both_parts_of_a_split_bill_are_the_bill(
     price: float, per_s: float, weight: float, fresh: float, made: float
 ) -> None:
-    found = answer(per_s, None, None, point(per_s, input_tokens_per_s=fresh * per_s, output_tokens_per_s=made * per_s))
+    found = answer(per_s, None, None, point(per_s, input_tokens=fresh, output_tokens=made))
     capacity = carried(found)
     assert capacity is not None
     work = mix(found.best, capacity)
@@ -167,7 +167,7 @@ def test_a_price_that_is_none_is_refused(price: float) -> None:
 
 
 def test_without_token_counts_and_good_ones_there_is_nothing_to_divide_by() -> None:
-    found = answer(8.0, 7.5, 8.5, point(8.0, output_tokens_per_s=None, attainment=None))
+    found = answer(8.0, 7.5, 8.5, point(8.0, output_tokens=None, attainment=None))
     capacity = carried(found)
     assert capacity is not None
     work = mix(found.best, capacity)

@@ -118,7 +118,7 @@ def test_a_worker_waits_for_its_start_whatever_else_is_said_before(tmp_path: Pat
     )
     said: list[dict[str, Any]] = [
         {"do": "pause", "arm": "default", "until_ns": 50_000_000}, {"do": "dance"}, {},
-        {"do": "go", "slot": 0, "start_ns": 0}, start(zero_ns=clock.monotonic_ns() + 2 * S),
+        {"do": "go", "slot": 0, "start_ns": 0},
     ]  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "loadtests.worker", str(tmp_path), "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -128,7 +128,10 @@ def test_a_worker_waits_for_its_start_whatever_else_is_said_before(tmp_path: Pat
     with process:
         process.stdin.write(b"".join(orjson.dumps(one) + b"\n" for one in said))
         process.stdin.flush()
-        heard = [orjson.loads(line) for line in process.stdout]
+        ready = process.stdout.readline()
+        process.stdin.write(orjson.dumps(start(zero_ns=clock.monotonic_ns() + S // 2)) + b"\n")
+        process.stdin.flush()
+        heard = [orjson.loads(line) for line in [ready, *process.stdout]]
 
     assert process.returncode == 0
     assert heard[0]["kind"] == "ready"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from analysis.capacity.fit import Crossing
     from analysis.capacity.point import Mode, Point
     from analysis.capacity.probe import Probe, Term
+
+
+FAR: Final = 1.6
+"""Beyond a load that was surely decided, as a ratio: one step of the ramp."""
 
 
 class Bracket(NamedTuple):
@@ -210,8 +214,21 @@ def _crossed(probes: Sequence[Probe], mode: Mode, fitted: list[tuple[str, Crossi
     text, crossing = fitted[0]
     many = sum(probe.step.mode == mode for probe in probes)
     how = f"where the share that keeps {text} falls below {100 * crossing.needed:g} %, by a fit over {many} probes"
-    hi = crossing.hi if other is None else min(crossing.hi, other.load)  # no queue that grows keeps a promise
-    return Found(crossing.load, crossing.lo, hi, text, how)
+    lo, hi = _within(crossing, probes, mode)
+    hi = hi if other is None else min(hi, other.load)  # no queue that grows keeps a promise
+    return Found(crossing.load, lo, hi, text, how)
+
+
+def _within(crossing: Crossing, probes: Sequence[Probe], mode: Mode) -> tuple[float, float]:
+    """
+    The interval of a fit, no farther than `FAR` beyond loads that surely kept or broke the promise.
+
+    Where few requests were seen a fit knows next to nothing of how steep the share falls, and its ends lie anywhere.
+    """
+    tried = [probe for probe in probes if probe.step.mode == mode]
+    kept = [probe.load for probe in tried if probe.decision == "pass" and probe.load <= crossing.load]
+    broke = [probe.load for probe in tried if probe.decision == "fail" and probe.load >= crossing.load]
+    return max([crossing.lo, *(load / FAR for load in kept)]), min([crossing.hi, *(FAR * load for load in broke)])
 
 
 def _confirmed(found: Found, probes: Sequence[Probe]) -> tuple[Found, bool]:

@@ -82,6 +82,8 @@ def cause(judged: Judged) -> Cause:
         return Cause("unstable", why, decided=decided)
     if why := _invalid(checks, READING):
         return Cause("client", why, decided=decided)
+    if (met := _all_throttled(run, checks)) is not None:
+        return Cause("quota", met.words, met, decided)
     if why := _failed(run, checks, (reason, text)):
         return Cause("failed", why, decided=decided)
     return Cause("steady", "", decided=decided)
@@ -179,6 +181,19 @@ def _burstiness(plan: dict[str, Any]) -> float:
 
 
 # Failure.
+
+
+def _all_throttled(run: Run, checks: dict[int, Check]) -> Quota | None:
+    """The quota that a short run met: too few answers to see it by their number, but all that failed were throttled."""
+    errors = checks.get(ERRORS)
+    failed = where(run.requests, "outcome", "error")
+    if (
+        errors is None
+        or errors.status != "invalid"
+        or not np.all(where(run.requests, "error_kind", "throttled")[failed])
+    ):
+        return None
+    return quota.of_run(run.requests, stopped=True)
 
 
 def _failed(run: Run, checks: dict[int, Check], stop: tuple[str, str]) -> str:

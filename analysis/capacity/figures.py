@@ -53,8 +53,8 @@ def rounded(figure: Figure, *, whole: bool = False) -> tuple[str, str | None, st
     """
     Value and ends as texts; the interval decides the digits.
 
-    Half its width keeps one digit, two where the first is a 1; the ends are rounded outwards. Without an interval the
-    value keeps three digits.
+    Half its width keeps one digit, two where the first is a 1, and the value always two; the ends are rounded
+    outwards. Without an interval the value keeps three digits.
 
     Args:
         figure: The number.
@@ -65,7 +65,10 @@ def rounded(figure: Figure, *, whole: bool = False) -> tuple[str, str | None, st
     if not half or not math.isfinite(figure.value):
         lo, hi = (None if end is None else plain(end, whole=whole) for end in (figure.lo, figure.hi))
         return plain(figure.value, whole=whole), lo, hi
-    place = max(math.floor(math.log10(half / 2)), 0 if whole else -LONGEST)
+    place = math.floor(math.log10(half / 2))
+    if figure.value:
+        place = min(place, math.floor(math.log10(abs(figure.value))) - 1)
+    place = max(place, 0 if whole else -LONGEST)
     lo, hi = (
         None if end is None else _at(end, place, how)
         for end, how in ((figure.lo, ROUND_FLOOR), (figure.hi, ROUND_CEILING))

@@ -20,7 +20,7 @@ class Mix:
 
     Attributes:
         load: Of that run: arrivals per second, or users.
-        factor: Requests at the capacity over those of the run; the flows below are the run's times this.
+        input_tokens_per_s, output_tokens_per_s: At the capacity: what a request has on average, times its requests.
         input_tokens, output_tokens: Of one request, means.
         cached_share: Of the input tokens, those that the server had already.
         in_flight: On the server at any moment, mean, at the run's load: it grows faster than the load.
@@ -30,7 +30,6 @@ class Mix:
 
     run: str
     load: float
-    factor: float
     requests_per_s: float
     input_tokens_per_s: float | None
     output_tokens_per_s: float | None
@@ -51,16 +50,12 @@ def mix(point: Point | None, carried: Carried) -> Mix | None:
     """The mix of a steady run, scaled to what is carried; None without a run that says its rate."""
     if point is None or point.state != "steady" or not point.achieved_per_s:
         return None
-    # Of an open loop what arrived: what was answered in the window varies by what its ends cut off.
-    offered = point.load * carried.turns if point.mode == "rate" else point.achieved_per_s
-    factor = carried.per_s.value / offered
     return Mix(
         run=point.run,
         load=point.load,
-        factor=factor,
         requests_per_s=carried.per_s.value,
-        input_tokens_per_s=_times(point.input_tokens_per_s, factor),
-        output_tokens_per_s=_times(point.output_tokens_per_s, factor),
+        input_tokens_per_s=_times(point.input_tokens, carried.per_s.value),
+        output_tokens_per_s=_times(point.output_tokens, carried.per_s.value),
         input_tokens=point.input_tokens,
         output_tokens=point.output_tokens,
         cached_share=point.cached_share,

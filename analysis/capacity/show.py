@@ -122,6 +122,8 @@ def render(told: Told, console: Console, meanings: Sequence[Meaning] = ()) -> No
 def render_answer(meaning: Meaning, told: Told, console: Console) -> None:
     """One answer: its headline, what it means, its probes."""
     console.print(Text(words.headline(meaning), style="bold"))
+    if meaning.answer.hi and not meaning.answer.is_confirmed:
+        console.print(Text("Not confirmed: fresh runs on both sides are missing, or disagree.", style="bold yellow"))
     console.print()
     for about, sentences in paragraphs_of(meaning, told):
         _paragraph(about, sentences, console)

@@ -117,7 +117,7 @@ def _none(meaning: Meaning) -> str:
     if answer.value == 0:
         return f"{name} keeps the promise at no load: {answer.reason}."
     upto = "" if answer.hi is None else f"; it is below {plain(answer.hi)}"
-    return f"What {name} carries could not be told: {answer.reason}{upto}."
+    return f"What {name[0].lower() + name[1:]} carries could not be told: {answer.reason}{upto}."
 
 
 def _name(meaning: Meaning) -> str:

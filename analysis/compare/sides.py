@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from analysis import digest, quantiles
+from analysis import campaign, digest, quantiles
 from analysis.campaign import is_campaign, members, runs_of
 from analysis.compare.judge import compare
 from analysis.runs import RunError, is_unfinished
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from analysis.objectives import Objectives
 
 NO_DRAFTS: Final[Mapping[Path, Path]] = {}
+MANY_LOADS: Final = ("sweep", "capacity")
 
 
 def read(
@@ -41,6 +42,11 @@ def read(
     Raises:
         RunError: Nothing of the kind is there, or it cannot be read.
     """
+    paths = list(paths)
+    for path in paths:
+        if is_campaign(path) and campaign.read(path).kind in MANY_LOADS:
+            fix = "name one of its runs, or put searches side by side: `firsttoken capacity A B`"
+            raise RunError(f"{path}: its runs are of different loads, and no repeats of each other; {fix}")
     every = (one for path in paths for one in _of(path, objectives, drafts))
     found = {(one.facts.run_id, one.started_unix_ns, one.facts.arm): one for one in every}
     return sorted(found.values(), key=lambda one: one.started_unix_ns)

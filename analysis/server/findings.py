@@ -68,7 +68,9 @@ def exhausted(served: Served, window: Window, achieved: float | None = None) -> 
     """
     found = sorted(_ran_out(served, window), key=lambda one: (one.since_s is None, one.since_s))
     if not found and (rest := _had_room(served, window)):
-        found = [Finding("", f"nothing that it reports ran out: {rest}")]
+        waited = (gauge := served.gauges.get("waiting")) is not None and gauge.within(window).any()
+        said = "requests waited, too shortly to say for what" if waited else "nothing that it reports ran out"
+        found = [Finding("", f"{said}: {rest}")]
     unseen = _unseen(served, window, achieved)
     return (*found, *((unseen,) if unseen else ()))
 

@@ -47,7 +47,7 @@ def judged_and_told(
         where = " and ".join(dict.fromkeys(places))
         return [], fail(f"nothing reached at {where}: {_first_error(result.path)}; {_kept(result)}", 2)
     judged, code = _show(result.path, report=report, as_json=as_json, quiet=quiet, terse=terse)
-    gone = _gone(result.path) if stop is None or stop.word == "failing" else ""
+    gone = gone_since(result.path) if stop is None or stop.word == "failing" else ""
     if text := gone or (stop.text if stop else ""):
         click.echo(f"firsttoken: {text}", err=True)
         code = code if stop is not None and stop.word == "decided" else 3
@@ -73,7 +73,7 @@ def _refusal(setup: Setup, stop: Stop) -> str:
     return f"{whose}{profile.name} refused the first request: {text}{_key_hint(profile, text)}"
 
 
-def _gone(path: Path) -> str:
+def gone_since(path: Path) -> str:
     """Since when providers have been gone; "" where none is: the last requests did not even get a connection."""
     import pyarrow as pa
     import pyarrow.compute as pc

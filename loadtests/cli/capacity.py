@@ -153,12 +153,16 @@ def _go_on(ctx: click.Context, given: dict[str, Any], wanted: Any) -> int:
 
     from loadtests.campaign import Campaign
     from loadtests.cli import searching
+    from loadtests.cli.found import asked_in
     from loadtests.cli.planned import roomier
+    from loadtests.cli.sized import NAMES
 
     with Campaign.resume(Path(given["resume"]), "capacity") as campaign:
         for name in ("probes", "precision"):
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 campaign.options[name] = given[name]
+        if not any(ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in NAMES):
+            wanted = asked_in(campaign.setup.argv) or wanted
         roomier(campaign, given)
         campaign.keep()
         searching.confirm(campaign.setup, campaign.options, yes=given["yes"])

@@ -34,17 +34,16 @@ def meanings_of(told: Told) -> list[Meaning]:
     """What its answers mean, for what was asked when it was played."""
     from analysis.capacity.told import meanings
 
-    return meanings(told, _asked(told))
+    return meanings(told, asked_in(_argv(told)))
 
 
-def _asked(told: Told) -> Asked | None:
-    """The questions of its command line; None where that holds none that can still be read."""
+def asked_in(argv: list[str]) -> Asked | None:
+    """The questions of a search's command line; None where that holds none that can still be read."""
     from analysis.capacity.sizing import SizingError
     from loadtests.cli import sized
     from loadtests.cli.capacity import capacity
     from loadtests.schedule import ScheduleError
 
-    argv = _argv(told)
     if argv[1:2] != ["capacity"]:
         return None
     try:

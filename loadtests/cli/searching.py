@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from loadtests.cli.after import fail, gone_since
 from loadtests.cli.found import draw
 from loadtests.cli.searches import Search, plain, promised, searches_of
 from loadtests.cli.stepping import Playing
@@ -48,6 +49,10 @@ def play(campaign: Campaign, wanted: Wanted, *, report: bool, as_json: bool) -> 
             found = playing.play(entry)
             if isinstance(found, int):
                 code = found
+                break
+            if why := gone_since(campaign.path / entry.folder):
+                campaign.done(entry, stopped=True)
+                code = fail(f"{why}; that says nothing of its load", 3)
                 break
             kept.append((entry, found[0]))
             _take(search, entry, found[0])

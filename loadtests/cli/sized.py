@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -42,7 +43,7 @@ OPTIONS: Final = (
     ),
     click.option(
         "--failures",
-        type=click.IntRange(0),
+        type=click.IntRange(0, 10_000),
         metavar="N",
         help="Replicas that may be lost at the peak.  [default: 1, where it takes more than one]",
     ),
@@ -98,6 +99,9 @@ def asked(given: dict[str, Any]) -> Asked:
     """
     from analysis.capacity.meaning import Asked
 
+    for name in NAMES:
+        if isinstance(given[name], float) and not math.isfinite(given[name]):
+            raise click.UsageError(f"--{name.replace('_', '-')} {given[name]:g} isn't a finite number")
     several = [_option(name) for name in PEAKS if given[name] is not None]
     if len(several) > 1:
         raise click.UsageError(f"{' and '.join(several)} both say how much the peak is; give one")
