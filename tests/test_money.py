@@ -34,7 +34,6 @@ def test_the_mix_of_the_nearest_run_flows_at_the_capacity() -> None:
     # The run offered 8/s, the capacity is 10/s: a quarter more of everything but what one request is.
     _, work = told(10.0, 9.0, 11.0)
 
-    assert work.factor == pytest.approx(1.25)
     assert (work.requests_per_s, work.input_tokens_per_s, work.output_tokens_per_s) == pytest.approx((10, 5000, 1000))
     assert (work.input_tokens, work.output_tokens, work.in_flight) == (500, 100, 16)
 
