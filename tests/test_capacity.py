@@ -151,8 +151,8 @@ def test_a_real_server_is_searched_by_rate_and_by_users(tmp_path: Path) -> None:
     assert by["concurrency"]["value"] == 4
     assert by["rate"]["value"] == pytest.approx(12.07, rel=0.33)
     for answer in by.values():
-        gaps = [point["little"] for one in answer["probes"] for point in one["points"] if point["state"] == "steady"]
-        assert max(gaps) < 0.1
+        gaps = [point["little"] for one in answer["probes"] for point in one["points"]]
+        assert max(gap for gap in gaps if gap is not None) < 0.05
     assert said["both"][0]["sentences"]
 
 

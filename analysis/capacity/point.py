@@ -23,6 +23,8 @@ Percentiles: TypeAlias = "tuple[float | None, float | None, float | None]"
 """p50, p95, p99."""
 
 PS = (0.5, 0.95, 0.99)
+WHOLE = 20.0
+"""Stays that a window holds at least, for what its ends cut off to be little; as the check of a run has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Point:
         in_flight: Mean over the window, of requests sent and not over.
         stay_s: Mean time from sent to over.
         flow: lambda W: of what was sent in the window, how many a second times how long each stayed.
-        little: |L - lambda W| / L over the window, how far Little's law is from closing.
+        little: |L - lambda W| / L over the window, how far Little's law is from closing; None where the window is
+            shorter than 20 stays: what its ends cut off is more than that.
         user_tokens_per_s: What one user sees: median of the answers' own output speed.
         state: Only a `steady` run tells a latency of the server at this load.
         why: Why it is not steady, as a clause.
@@ -109,7 +112,7 @@ def of(judged: Judged) -> Point:
         attainment=told.rate("attainment"),
         in_flight=in_flight,
         stay_s=stay_s,
-        little=None if flow is None or not in_flight else abs(in_flight - flow) / in_flight,
+        little=_gap(in_flight, flow) if stay_s is not None and length_s >= WHOLE * stay_s else None,
         ttft_s=_percentiles(told, "ttft_s"),
         tpot_s=_percentiles(told, "tpot_s"),
         latency_s=_percentiles(told, "latency_s"),
@@ -158,6 +161,10 @@ def _presence(seen: Measured) -> tuple[float | None, float | None, float | None]
     present = float(series.in_flight(seen.run.requests, np.array([start, end]))[0])
     stay_s = float(np.mean(over[inside] - sent[inside]))
     return present, stay_s, int(inside.sum()) / (end - start) * stay_s
+
+
+def _gap(in_flight: float | None, flow: float | None) -> float | None:
+    return None if flow is None or not in_flight else abs(in_flight - flow) / in_flight
 
 
 def _mean(seen: Measured, column: str) -> float | None:
