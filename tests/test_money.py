@@ -150,7 +150,7 @@ def test_both_parts_of_a_split_bill_are_the_bill(
     split = money.cost(price, capacity.per_s, 1.0, work, weight).split
 
     assert split is not None
-    hourly = 3600 * per_s / 1e6
+    hourly = 3600 * capacity.per_s.value / 1e6
     both = split.per_m_input.value * fresh * hourly, split.per_m_output.value * made * hourly
     assert sum(both) == pytest.approx(price)
     assert both[0] == pytest.approx(price * split.input_share)
