@@ -1,5 +1,5 @@
 """
-The six charts of a run as SVG: what the table cannot show.
+The charts of a run as SVG: what the table cannot show.
 
 Each is a function of the run and its summary that draws into a figure; this module lists them. Importing it loads
 matplotlib, so only the report does.
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.charts import latency, streams, timeline
+from analysis.charts import client, failures, latency, position, stalls, streams, timeline
 from analysis.charts.frame import Chart, draw_one
 
 if TYPE_CHECKING:
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.summary import Summary
 
 __all__ = ["ALL", "Chart", "draw"]
@@ -23,8 +23,12 @@ ALL = {
     "percentiles": latency.percentiles,
     "timeline": timeline.timeline,
     "gaps": streams.gaps,
+    "stalls": stalls.stalls,
+    "position": position.position,
     "tokens": streams.raster,
     "prompt": latency.by_prompt,
+    "failures": failures.failures,
+    "client": client.client,
 }
 
 
@@ -33,7 +37,7 @@ def draw(run: Run, summary: Summary) -> list[Chart]:
     All charts of a run, in the order they are read.
 
     Args:
-        run: Of one arm; two of the charts read the chunk lists of its file, a piece at a time.
+        run: Of one arm; some of the charts read the chunk lists of its file, a piece at a time.
         summary: Of the same run.
     """
     return [draw_one(name, chart, run, summary) for name, chart in ALL.items()]

@@ -52,7 +52,19 @@ def draw(canvas: Canvas, rows: Sequence[Meaning]) -> None:
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("requests/s that keep the promise")
+    _tell(canvas, axes, known)
     canvas.alt = "; ".join(f"{_name(one)} {_shown(one)}" for one in known) + "."
+
+
+def _tell(canvas: Canvas, axes: Axes, known: Sequence[Meaning]) -> None:
+    ends = [one.carried.per_s.value for one in known if one.carried is not None]
+    kept = [100 * one.asked.headroom for one in known]
+    canvas.tell(
+        axes, "", ends, [len(known) - 1 - place for place in range(len(known))],
+        text=lambda i: f"{_name(known[i])}: {_shown(known[i])}, {kept[i]:g} % of it kept free",
+    )  # fmt: skip
+    rows = [(_name(one), _shown(one), f"{free:g} %") for one, free in zip(known, kept, strict=True)]
+    canvas.tabulate(("deployment", "requests/s that keep the promise", "kept free"), rows)
 
 
 def _bar(axes: Axes, one: Meaning, y: int) -> None:

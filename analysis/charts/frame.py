@@ -10,23 +10,27 @@ import io
 import math
 import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
+from analysis.charts.values import NO_TABLE, Spot, Table, Trace, spots, table
 from analysis.metrics import BY_NAME
 from analysis.units import SHOWN_UNIT, digits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.summary import Summary
 
 # Okabe & Ito, "Color Universal Design" (2008): told apart with any colour vision.
@@ -35,7 +39,8 @@ ORANGE: Final = "#D55E00"
 GREEN: Final = "#009E73"
 PURPLE: Final = "#CC79A7"
 SKY: Final = "#56B4E9"
-GREY: Final = "#8A8F98"
+YELLOW: Final = "#E69F00"
+GREY: Final = "#6B7280"
 PALE: Final = "#E4E7EB"
 INK: Final = "#1F2933"
 
@@ -54,12 +59,37 @@ RASTER_DPI: Final = 150
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A finished chart: `svg` is a whole document, `alt` says in words what is to be seen."""
+    """
+    A finished chart.
+
+    Attributes:
+        alt: Says in words what is to be seen.
+        svg: A whole document.
+        table: The values behind it.
+        spots: Where a pointer finds which of them.
+    """
 
     name: str
     title: str
     alt: str
     svg: str
+    table: Table = NO_TABLE
+    spots: tuple[Spot, ...] = ()
+    _figure: Figure | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """It says in words why there is nothing to be drawn."""
+        return self.alt.startswith("Empty: ")
+
+    def png(self, dpi: int = 200) -> bytes:
+        """The same as a picture of pixels, white behind it."""
+        assert self._figure is not None
+        buffer = io.BytesIO()
+        with mpl.rc_context(LOOK):
+            FigureCanvasAgg(self._figure)
+            self._figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None, "Title": self.title})
+        return buffer.getvalue()
 
 
 @dataclass(slots=True)
@@ -69,11 +99,38 @@ class Canvas:
 
     Attributes:
         alt: Set by the chart: what it shows, in words and numbers.
+        traces: What it drew, for the table and the pointer.
+        table: In place of the one that is made from the traces.
     """
 
     figure: Figure
     title: str = ""
     alt: str = ""
+    traces: list[Trace] = field(default_factory=list)
+    table: Table | None = None
+
+    def tell(
+        self, axes: Axes, name: str, x: ArrayLike, y: ArrayLike, *, band: tuple[ArrayLike, ArrayLike] | None = None,
+        text: Callable[[int], str] | None = None,
+    ) -> None:  # fmt: skip
+        """
+        Say what was drawn: it goes into the table behind the chart and under the pointer.
+
+        Args:
+            axes: Where; its labels name the columns and give the units.
+            name: Of the line; empty where there is one alone.
+            x: Shape (n,), in the axes' own units.
+            y: Likewise, NaN for a hole.
+            band: Lower and upper ends of the intervals of y, NaN for none.
+            text: Words for the i-th point, for where name, value and place don't say it.
+        """
+        low, high = (None, None) if band is None else (np.asarray(end, dtype=np.float64) for end in band)
+        at_x, at_y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        self.traces.append(Trace(axes, name, at_x, at_y, low, high, text))
+
+    def tabulate(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Say which table stands behind the chart, where its traces make none that reads well."""
+        self.table = Table(tuple(columns), tuple(tuple(row) for row in rows))
 
     def axes(self, title: str, height: float = 4.2, **margins: float) -> Axes:
         """The one pair of axes of a plain chart."""
@@ -113,7 +170,11 @@ def drawn(name: str, chart: Callable[[Canvas], None], footer: str) -> Chart:
         height = float(canvas.figure.get_figheight())
         small = textwrap.fill(footer, 128)
         canvas.figure.text(0.15 / WIDTH, 0.1 / height, small, size=7, color=GREY, va="bottom", linespacing=1.3)
-        return Chart(name, canvas.title, canvas.alt, _svg(canvas))
+        svg = _svg(canvas)
+        width, height = (float(side) for side in canvas.figure.bbox.size)
+        behind = canvas.table if canvas.table is not None else table(canvas.traces)
+        found = spots(canvas.traces, (width, height))
+        return Chart(name, canvas.title, canvas.alt, svg, behind, found, canvas.figure)
 
 
 def _svg(canvas: Canvas) -> str:
@@ -146,13 +207,14 @@ def log_axis(axes: Axes, which: str, low: float, high: float, unit: str = "") ->
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers between low and high, five to nine of them, ascending."""
+    """Round numbers between low and high, nine at the most, ascending."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), (*(1 + i / 10 for i in range(90)),)):
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)):
         ticks = [float(f"{step * 10.0**k:.4g}") for k in decades for step in steps if low <= step * 10.0**k <= high]
         if len(ticks) >= 4:
             return ticks[:: math.ceil(len(ticks) / 9)]
-    return ticks
+    evenly = MaxNLocator(8, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    return [float(f"{tick:.10g}") for tick in evenly if low <= tick <= high]
 
 
 def label_end(axes: Axes, at: tuple[float, float], text: str, colour: str, dy: float = 0) -> None:

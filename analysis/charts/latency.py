@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from analysis import stats
+from analysis.charts import ecdf
 from analysis.charts.frame import BLUE, GREY, ORANGE, PALE, axis, label_end, log_axis, ms
-from analysis.checks.rule import percentile
+from analysis.checks.rule import percentile, unscheduled
 from analysis.derived import is_ok, is_stream
-from analysis.runs import numbers
+from analysis.rundir import numbers
+from analysis.units import NONE, digits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from analysis.charts.frame import Canvas
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.summary import Summary
 
     Array = NDArray[np.float64]
 
-POINTS: Final = 1500
-"""The most points a line is drawn with: more than there are pixels."""
+SCHEDULED: Final = "from schedule"
+SENT: Final = "from send"
+SIDES: Final = {SCHEDULED: "latency_s", SENT: "latency_from_send_s"}
+BAND: Final = 24
+"""Percentiles that a band is drawn through."""
+VECTOR: Final = 400
+"""Points drawn one by one; more become one picture."""
+DOTS: Final = 2000
+"""Points, at most; quantiles are of all."""
+SHOWN: Final = (0.5, 0.95)
+"""Of a bucket of prompts."""
 
 
 def _answers(run: Run, summary: Summary, column: str, stream: bool = True) -> Array:
@@ -48,115 +61,127 @@ def _none(run: Run, summary: Summary, what: str) -> str:
 
 
 def ttft_ecdf(canvas: Canvas, run: Run, summary: Summary) -> None:
-    """Chart 1: the share of requests whose first token came within a time, with a 95 % band (DKW)."""
+    """Chart 1: the share of requests whose first token came within a time, with a 95 % band, and what was promised."""
     title = "Time to first token"
     arrived = np.maximum(_answers(run, summary, "ttft_s"), 1e-6)
-    values = np.sort(arrived)
-    if not values.size:
+    if not arrived.size:
         canvas.say(title, _none(run, summary, "time to first token"))
         return
-    axes = canvas.axes(title)
-    share = np.arange(1, values.size + 1) / values.size
-    half = stats.dkw_halfwidth(values.size)
-    keep = _thin(values.size)
-    x, y = 1000 * values[keep], share[keep]
-    axes.fill_between(x, np.clip(y - half, 0, 1), np.clip(y + half, 0, 1), step="post", color=BLUE, alpha=0.13, lw=0)
-    axes.step(x, y, where="post", color=BLUE)
-    log_axis(axes, "x", 1000 * values[0], 1000 * values[-1])
-    axes.set(xlabel=axis("ttft_s", log=True), ylabel="share of requests", ylim=(0, 1.02))
-    found = [q for q in stats.quantiles(arrived, (0.5, 0.95, 0.99)) if q.value is not None]
-    for q in found:
-        _mark_quantile(axes, q)
-    axes.text(
-        0.99, 0.03, "band: 95 % for the whole curve (DKW)", transform=axes.transAxes, ha="right", size=7.5, color=GREY
-    )
+    values_ms = 1000 * np.sort(arrived)
+    every = stats.quantiles(arrived, ecdf.TOLD)
+    span = ecdf.span(values_ms, ecdf.limits(run, summary, "ttft"))
+    promised = span.near
+    axes = canvas.axes(title, 4.2 + ecdf.room(promised), top=0.55 + ecdf.room(promised))
+    log_axis(axes, "x", span.low, span.high)
+    axes.set_xlabel(axis("ttft_s", log=True))
+    ecdf.draw(canvas, axes, values_ms, every[ecdf.TOLD.index(0.5)].n_eff, "answers")
+    ecdf.promise(axes, promised)
+    ecdf.note(axes, span.far)
+    found = [q for q in every if q.p in ecdf.MARKED and q.value is not None]
+    ecdf.mark(axes, found)
+    ecdf.tabulate(canvas, every, axis("ttft_s"))
     told = ", ".join(f"{percentile(q.p)} {ms(q.value or 0)}" for q in found)
-    canvas.alt = f"Distribution of the time to first token of {values.size:,} streamed answers: {told}."
-
-
-def _mark_quantile(axes: Axes, q: stats.Quantile) -> None:
-    assert q.value is not None
-    x = 1000 * q.value
-    axes.plot([x], [q.p], "o", color=BLUE, ms=5, mec="white", mew=1)
-    # The right side below the curve is free; at the top p95 and p99 lie close, so p99 keeps more to its own height.
-    place = (9, -8) if q.p == 0.99 else (9, -15)
-    axes.annotate(
-        f"{percentile(q.p)}  {ms(q.value)}", (x, q.p), place, textcoords="offset points", color=BLUE, size=8.5,
-        ha="left", va="center",
-    )  # fmt: skip
-
-
-def _thin(n: int) -> NDArray[np.int64]:
-    """Indices of at most POINTS of n sorted values, both ends and all of the tail's detail kept."""
-    if n <= POINTS:
-        return np.arange(n)
-    body = np.linspace(0, n - 1, POINTS // 2)
-    tail = n - np.geomspace(1, n, POINTS // 2)
-    return np.unique(np.concatenate([body, tail]).astype(np.int64))
+    promises = "".join(f"; {one.text} {one.verdict}" for one in (*promised, *span.far) if one.verdict)
+    canvas.alt = f"Distribution of the time to first token of {values_ms.size:,} streamed answers: {told}{promises}."
 
 
 # Latency by percentile.
 
 
 def percentiles(canvas: Canvas, run: Run, summary: Summary) -> None:
-    """Chart 2: latency against 1 / (1 - p), from the schedule and from the send."""
+    """Chart 2: latency against 1 / (1 - p), from the schedule and from the send, with 95 % bands."""
     stream = bool(_answers(run, summary, "latency_s").size)
     kind = "streamed answers" if stream else "whole answers"
-    title = f"Latency by percentile, {kind}"
-    sides = [np.sort(_answers(run, summary, name, stream)) for name in ("latency_s", "latency_from_send_s")]
-    if not sides[0].size:
+    every = {side: _answers(run, summary, column, stream) for side, column in SIDES.items()}
+    # Of an imported run whose file keeps no schedule both are counted from the send.
+    sides = {side: values for side, values in every.items() if side != SCHEDULED or not unscheduled(run)}
+    arrived = next(iter(sides.values()))
+    if not arrived.size:
         canvas.say("Latency by percentile", _none(run, summary, "latency").replace("streamed answer", "answer"))
         return
-    axes = canvas.axes(title, right=1.35)
-    n = sides[0].size
+    axes = canvas.axes(f"Latency by percentile, {kind}", right=1.35)
+    n = arrived.size
     top = stats.highest_supported(n, 0.999)
-    _draw_percentiles(axes, sides, top)
+    axes.set(xlabel="percentile, spaced as 1 / (1 - p)", ylabel=axis("latency_s"))
+    axes.set_ylim(0, 1080 * max(float(side.max()) for side in sides.values()) or 1.0)
+    _percentile_axis(axes, n)
+    _draw_percentiles(canvas, axes, sides, top)
+    known = [stats.quantiles(side, ecdf.TOLD) for side in sides.values()]
+    rows = [
+        (percentile(p), *(_with_interval(one) for one in beside))
+        for p, *beside in zip(ecdf.TOLD, *known, strict=True)
+        if beside[0].value is not None
+    ]
+    canvas.tabulate(("percentile", *(f"{side} (ms)" for side in sides)), rows)
+    told = ", ".join(f"{percentile(p)} {ms(float(np.quantile(arrived, p)))}" for p in dict.fromkeys((0.5, top)))
+    canvas.alt = (
+        f"Latency of {n:,} {kind} by percentile: {told} {next(iter(sides))}; nothing certain beyond {percentile(top)}."
+    )
+
+
+def _percentile_axis(axes: Axes, n: int) -> None:
     ticks = {1: "p0", 2: "p50", 4: "p75", 10: "p90", 20: "p95", 100: "p99", 1000: "p99.9", 10_000: "p99.99"}
     shown = [at for at in ticks if at <= max(n, 2) * 1.01]
+    if len(shown) > 7:
+        shown = [at for at in shown if ticks[at] not in {"p75", "p95"}]
     axes.set_xscale("log")
     axes.set_xlim(1, max(n, 2) * 1.05)
     axes.xaxis.set_major_locator(FixedLocator(shown))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([ticks[at] for at in shown])
-    axes.set_ylim(0, 1080 * max(float(side[-1]) for side in sides) or 1.0)
-    axes.set(xlabel="percentile, spaced as 1 / (1 - p)", ylabel=axis("latency_s"))
-    told = ", ".join(f"{percentile(p)} {ms(float(np.quantile(sides[0], p)))}" for p in (0.5, top))
-    canvas.alt = (
-        f"Latency of {n:,} {kind} by percentile: {told} from the schedule; nothing certain beyond {percentile(top)}."
-    )
 
 
-def _draw_percentiles(axes: Axes, sides: list[Array], top: float) -> None:
-    ends = []
-    for values, colour, style in zip(sides, (BLUE, ORANGE), ("-", (0, (4, 2))), strict=True):
-        n = values.size
-        keep = _thin(n)
+def _with_interval(q: stats.Quantile) -> str:
+    return NONE if q.value is None else f"{digits(1000 * q.value)} {ecdf.interval(q)}".removesuffix(f" {NONE}")
+
+
+def _draw_percentiles(canvas: Canvas, axes: Axes, sides: dict[str, Array], top: float) -> None:
+    ends = {}
+    for name, arrived in sides.items():
+        colour, style = (BLUE, "-") if name == SCHEDULED else (ORANGE, (0, (4, 2)))
+        values, n = np.sort(arrived), arrived.size
+        keep = ecdf.thin(n)
         x, y = n / (n - keep), 1000 * values[keep]
         sure = x <= 1 / (1 - top)
         axes.plot(x, y, color=GREY, alpha=0.55, lw=1.2, ls=style)
-        axes.plot(x[sure], y[sure], color=colour, ls=style, marker="o" if n < 3 else "", ms=5)
-        ends.append((x[-1], y[-1]))
-    edge, right = 1 / (1 - top), max(x for x, _ in ends) * 1.05
+        axes.plot(x[sure], y[sure], color=colour, ls=style, marker="o" if n < 3 else "", ms=5, clip_on=n > 2)
+        _band(canvas, axes, arrived, top, name, colour)
+        ends[name] = (x[-1], y[-1])
+    edge, right = 1 / (1 - top), max(x for x, _ in ends.values()) * 1.05
     if edge < right:
         axes.axvspan(edge, right, color=PALE, alpha=0.5, lw=0)
         axes.text(
             right, 0.02, f"beyond {percentile(top)}: too few requests ", size=7.5, color=GREY,
             transform=axes.get_xaxis_transform(), ha="right", va="bottom",
         )  # fmt: skip
-    (x, scheduled), (_, sent) = ends
-    if abs(scheduled - sent) < 0.05 * max(scheduled, 1e-9):
-        label_end(axes, (x, scheduled), "from schedule", BLUE, dy=6)
-        label_end(axes, (x, scheduled), "from send", ORANGE, dy=-6)
-    else:
-        label_end(axes, (x, scheduled), "from schedule", BLUE)
-        label_end(axes, (x, sent), "from send", ORANGE)
+    (x, sent), scheduled = ends[SENT], ends.get(SCHEDULED, (0.0, np.inf))[1]
+    close = abs(scheduled - sent) < 0.05 * max(scheduled, 1e-9)
+    label_end(axes, (x, sent), SENT, ORANGE, dy=-6 if close else 0)
+    if SCHEDULED in ends:
+        label_end(axes, (x, scheduled), SCHEDULED, BLUE, dy=6 if close else 0)
+
+
+def _band(canvas: Canvas, axes: Axes, arrived: Array, top: float, name: str, colour: str) -> None:
+    """The 95 % interval of each percentile by order statistics, up to the highest that the requests support."""
+    at = np.geomspace(1.02, 1 / (1 - top), BAND)
+    found = stats.quantiles(arrived, tuple(float(1 - 1 / one) for one in at))
+    value, low, high = (_ms([getattr(q, end) for q in found]) for end in ("value", "lo", "hi"))
+    axes.fill_between(at, low, high, where=np.isfinite(low + high), color=colour, alpha=0.13, lw=0)
+    canvas.tell(
+        axes, name, at, value, band=(low, high),
+        text=lambda i: f"{percentile(round(found[i].p, 4))} {name}: {_with_interval(found[i])} ms",
+    )  # fmt: skip
+
+
+def _ms(values: Sequence[float | None]) -> Array:
+    return np.array([np.nan if value is None else 1000 * value for value in values])
 
 
 # TTFT by prompt length.
 
 
 def by_prompt(canvas: Canvas, run: Run, summary: Summary) -> None:
-    """Chart 6: TTFT against prompt tokens, p50 and p95 by bucket."""
+    """Chart 15: TTFT against prompt tokens, p50 and p95 by bucket with their intervals."""
     title = "Time to first token by prompt length"
     rows = summary.window.rows(run.requests)
     tokens, ttft = numbers(rows, "input_tokens"), numbers(rows, "ttft_s")
@@ -168,30 +193,61 @@ def by_prompt(canvas: Canvas, run: Run, summary: Summary) -> None:
         return
     x, y = tokens[known], 1000 * ttft[known]
     axes = canvas.axes(title, right=0.75)
-    axes.plot(x, y, "o", color=GREY, alpha=0.35, ms=3.2, mew=0, rasterized=x.size > 600)
     log_axis(axes, "x", x.min(), x.max())
     log_axis(axes, "y", y.min(), y.max())
+    every = -(-x.size // DOTS)
+    size = 3.2 if x.size > 30 else 5
+    axes.plot(x[::every], y[::every], "o", color=GREY, alpha=0.35, ms=size, mew=0, rasterized=x.size > VECTOR)
+    if every > 1:
+        words = f"drawn: 1 answer in {every:,}"
+        axes.text(0.01, 1.01, words, transform=axes.transAxes, size=7.5, color=GREY, va="bottom")
     axes.set(xlabel="prompt (tokens, log scale)", ylabel=axis("ttft_s", log=True))
-    for p, colour in ((0.5, BLUE), (0.95, ORANGE)):
-        points = _by_bucket(x, y, p)
-        if points:
-            axes.plot(*zip(*points, strict=True), "o-", color=colour, ms=4.5, mec="white", mew=0.8)
-            label_end(axes, points[-1], f" {percentile(p)}", colour)
+    _draw_buckets(canvas, axes, _by_bucket(x, ttft[known]))
+    canvas.tell(axes, "", x, y, text=lambda i: f"prompt of {x[i]:,.0f} tokens: TTFT {ms(y[i] / 1000)}")
     canvas.alt = (
         f"TTFT of {x.size:,} streamed answers against their prompts of {x.min():,.0f} to {x.max():,.0f} tokens; "
         f"correlation of the logarithms {_correlation(x, y)}."
     )
 
 
-def _by_bucket(x: Array, y: Array, p: float) -> list[tuple[float, float]]:
-    """A quantile per bucket at the bucket's geometric mean, where the bucket has enough requests for it."""
-    points = []
+class Bucket(NamedTuple):
+    """Prompts of like lengths: from and to how many tokens, their geometric mean, and the TTFT of their answers."""
+
+    low: float
+    high: float
+    at: float
+    n: int
+    quantiles: tuple[stats.Quantile, ...]
+
+
+def _by_bucket(x: Array, ttft_s: Array) -> list[Bucket]:
+    """Requests by the length of their prompts; a quantile only where a bucket has enough of them for it."""
+    found = []
     for low, high in pairwise(_buckets(x)):
         inside = (x >= low) & (x < high)
-        (found,) = stats.quantiles(y[inside], (p,))
-        if found.value is not None and found.n >= stats.least_count(p):
-            points.append((float(np.exp(np.mean(np.log(x[inside])))), found.value))
-    return points
+        mine = x[inside]
+        at = float(np.exp(np.mean(np.log(mine))))
+        found.append(Bucket(mine.min(), mine.max(), at, mine.size, stats.quantiles(ttft_s[inside], SHOWN)))
+    return found
+
+
+def _draw_buckets(canvas: Canvas, axes: Axes, buckets: list[Bucket]) -> None:
+    for place, colour in enumerate((BLUE, ORANGE)):
+        points = [(one.at, one.quantiles[place]) for one in buckets]
+        points = [(at, q) for at, q in points if q.value is not None and q.n >= stats.least_count(q.p)]
+        if not points:
+            continue
+        at = np.array([at for at, _ in points])
+        value, low, high = (_ms([getattr(q, end) for _, q in points]) for end in ("value", "lo", "hi"))
+        axes.plot(at, value, "o-", color=colour, ms=4.5, mec="white", mew=0.8)
+        axes.vlines(at, np.where(np.isnan(low), value, low), np.where(np.isnan(high), value, high), colour, lw=1.1)
+        label_end(axes, (at[-1], value[-1]), f" {percentile(SHOWN[place])}", colour)
+        canvas.tell(axes, percentile(SHOWN[place]), at, value, band=(low, high))
+    rows = [
+        (f"{one.low:,.0f} to {one.high:,.0f}", f"{one.n:,}", *map(_with_interval, one.quantiles)) for one in buckets
+    ]
+    names = [f"{percentile(p)} of {axis('ttft_s')}" for p in SHOWN]
+    canvas.tabulate(("prompt (tokens)", "answers", *names), rows)
 
 
 def _buckets(x: Array) -> Array:

@@ -6,8 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from analysis.capacity import knee, sweep
-from analysis.charts import offered, pareto, scaling, swept
+from analysis.charts import levels, offered, pareto, scaling, swept
 from analysis.charts.frame import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, axis, drawn
+from analysis.charts.levels import Column
+from analysis.metrics import BY_NAME
 from analysis.units import digits
 
 if TYPE_CHECKING:
@@ -93,11 +95,19 @@ def latency(canvas: Canvas, curve: Curve, marked: Marked, of: str = "") -> None:
             canvas.box(height, right=0.55, top=top, bottom=height - top - PANELS[metric])
         )  # fmt: skip
         _panel(axes, curve, marked, metric)
+        for name in COLOURS:
+            levels.point_out(canvas, axes, curve, column(metric, name))
         _draw_rules(axes, rules, PANELS[metric], named=place == 0)
         axes.tick_params(labelbottom=metric == metrics[-1])
         top += PANELS[metric] + GAP
     axes.set_xlabel(swept.x_axis(axes, marked.alike))
+    levels.tabulate(canvas, {curve.arm: curve}, [column(metric, name) for metric in metrics for name in COLOURS])
     canvas.alt = _alt(curve, marked)
+
+
+def column(metric: str, p: str) -> Column:
+    """A percentile of a metric, in ms."""
+    return Column(f"{metric}_{p}_s", f"{BY_NAME[f'{metric}_s'].label} {p}", "ms", 1000.0)
 
 
 def _panel(axes: Axes, curve: Curve, marked: Marked, metric: str) -> None:
@@ -109,10 +119,10 @@ def _panel(axes: Axes, curve: Curve, marked: Marked, metric: str) -> None:
     swept.y_axis(axes, every)
     ends = []
     for name, (p, colour) in zip(names, COLOURS.items(), strict=True):
-        levels, numbers = curve.series(name)
+        some, numbers = curve.series(name)
         if numbers:
             ends.append((p, 1000 * numbers[-1].value, colour))
-        if levels or p != "p99":
+        if some or p != "p99":
             swept.draw(axes, curve, name, colour, 1000.0)
     for one in limits:
         colour = COLOURS.get("" if one.p is None else f"p{100 * one.p:g}", INK)
@@ -173,10 +183,10 @@ def _draw_rules(axes: Axes, rules: list[Rule], inches: float, *, named: bool) ->
 def _alt(curve: Curve, marked: Marked) -> str:
     """The first and the last steady load in numbers, what is not steady, and the capacity."""
     name = "ttft_p95_s" if curve.series("ttft_p95_s")[0] else "latency_p95_s"
-    levels, numbers = curve.series(name)
+    some, numbers = curve.series(name)
     label = sweep.LABELS[name]
     parts = [f"{label} of {len(curve.levels)} loads, {len(curve.steady)} of them steady"]
-    for level, number in list(zip(levels, numbers, strict=True))[:: max(1, len(levels) - 1)]:
+    for level, number in list(zip(some, numbers, strict=True))[:: max(1, len(some) - 1)]:
         parts.append(f"{sweep.latency(number.value)} at {sweep.load(level.load, curve.mode)}")
     if curve.unstable_from is not None:
         parts.append(f"unstable from {sweep.load(curve.unstable_from, curve.mode)}")
@@ -199,9 +209,11 @@ def together(canvas: Canvas, arms: Mapping[str, Curve]) -> None:
     every = [value for value in swept.values(shown.values(), name) if value > 0]
     axes.set_xlabel(swept.x_axis(axes, list(shown.values())))
     swept.y_axis(axes, every)
-    ends = []
+    ends, shown_as = [], column(*name.removesuffix("_s").split("_"))
+    levels.tabulate(canvas, mine, [shown_as])
     for (arm, curve), colour in zip(shown.items(), ARMS, strict=False):
         swept.draw(axes, curve, name, colour, 1000.0)
+        levels.point_out(canvas, axes, curve, shown_as, arm)
         ends.append((arm if len(arm) <= 16 else f"{arm[:15]}…", 1000 * curve.series(name)[1][-1].value, colour))
     swept.name_lines(axes, ends, 4.2 - 0.68 - 0.95)
     axes.set_ylabel(f"{sweep.LABELS[name]} (ms, log scale)")

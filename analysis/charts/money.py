@@ -84,7 +84,24 @@ def draw(canvas: Canvas, rows: Sequence[Meaning]) -> None:
     streamed = any(one.answer.best and one.answer.best.ttft_s[1] is not None for one, _ in known)
     axes.set_xlabel("USD for 1,000 good requests (log scale)")
     axes.set_ylabel(f"{'TTFT' if streamed else 'latency'} p95 (ms, log scale)")
+    for one, found in known:
+        _tell(canvas, axes, one, found)
+    told = [(one.arm or "server", *_row(paid)) for one, found in known for paid in found]
+    canvas.tabulate(("deployment", "load", "USD for 1,000 good", "p95 (ms)", "goodput (requests/s)"), told)
     canvas.alt = "; ".join(_alt(one, found) for one, found in known) + "."
+
+
+def _tell(canvas: Canvas, axes: Axes, one: Meaning, found: list[Paid]) -> None:
+    name = f"{one.arm}, " if one.arm else ""
+    rows = [_row(paid) for paid in found]
+    canvas.tell(
+        axes, one.arm, [paid.per_1k_good for paid in found], [1000 * paid.p95_s for paid in found],
+        text=lambda i: f"{name}{rows[i][0]}: {rows[i][1]} USD for 1,000 good, p95 {rows[i][2]} ms, {rows[i][3]}/s good",
+    )  # fmt: skip
+
+
+def _row(paid: Paid) -> tuple[str, str, str, str]:
+    return paid.load, f"{paid.per_1k_good:.3g}", digits(1000 * paid.p95_s), digits(paid.goodput_per_s)
 
 
 def paid(one: Meaning) -> list[Paid]:

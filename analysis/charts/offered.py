@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from matplotlib.ticker import MaxNLocator
 
 from analysis.capacity import sweep
-from analysis.charts import swept
+from analysis.charts import levels, swept
 from analysis.charts.frame import BLUE, GREEN, GREY, ORANGE
+from analysis.charts.levels import Column
 from analysis.units import digits
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ HEIGHT: Final = 5.0
 MAIN: Final = 2.55
 FAILED: Final = 0.75
 TOP: Final = 0.72
+SHOWN: Final = (
+    Column("achieved_per_s", "achieved", "requests/s"),
+    Column("goodput_per_s", "goodput", "requests/s"),
+    Column("error_rate", "failed", "%", 100.0),
+)
 
 
 def offered(canvas: Canvas, curve: Curve, of: str = "") -> None:
@@ -41,6 +47,10 @@ def offered(canvas: Canvas, curve: Curve, of: str = "") -> None:
     _failed(below, curve, most)
     below.set_xlabel(f"{swept.LOADS[curve.mode]})")
     axes.tick_params(labelbottom=False)
+    some = SHOWN if curve.is_promised else (SHOWN[0], SHOWN[2])
+    for place, column in zip((axes, axes, below) if curve.is_promised else (axes, below), some, strict=True):
+        levels.point_out(canvas, place, curve, column)
+    levels.tabulate(canvas, {curve.arm: curve}, some)
     canvas.alt = _alt(curve)
 
 
@@ -57,9 +67,9 @@ def _main(axes: Axes, curve: Curve, most: float) -> None:
     ends = [("y = x", min(most, 1.08 * highest), GREY)] if curve.mode == "rate" else []
     for label, name, colour in lines:
         swept.draw(axes, curve, name, colour, style="-" if name == "achieved_per_s" else (0, (4, 1.5)))
-        levels = [level for level in curve.levels if name in level.numbers]
-        if levels:
-            ends.append((label, levels[-1].numbers[name].value, colour))
+        some = [level for level in curve.levels if name in level.numbers]
+        if some:
+            ends.append((label, some[-1].numbers[name].value, colour))
     _mark_peak(axes, curve)
     swept.name_lines(axes, ends, MAIN)
     axes.set_ylabel("requests/s")
@@ -91,10 +101,10 @@ def _failed(axes: Axes, curve: Curve, most: float) -> None:
 
 
 def _alt(curve: Curve) -> str:
-    levels, numbers = curve.series("achieved_per_s")
+    some, numbers = curve.series("achieved_per_s")
     parts = []
-    if levels:
-        where = f"{sweep.load(levels[-1].load, curve.mode)}, the highest steady load"
+    if some:
+        where = f"{sweep.load(some[-1].load, curve.mode)}, the highest steady load"
         parts.append(f"{digits(numbers[-1].value)} requests/s achieved at {where}")
     if curve.peak is not None and curve.is_promised:
         value = curve.peak.numbers["goodput_per_s"].value

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from analysis.capacity import pareto as choices
 from analysis.capacity import sweep
 from analysis.charts.frame import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY
+from analysis.charts.levels import shown
 from analysis.charts.swept import note
 
 if TYPE_CHECKING:
@@ -47,8 +48,25 @@ def pareto(canvas: Canvas, arms: Mapping[str, Curve]) -> None:
     if len(arms) > 1:
         _names(axes, arms)
     axes.set(xlabel="one user (output tokens/s, median)", ylabel="all together (output tokens/s)")
+    _tell(canvas, axes, every, arms)
     told = ", ".join(sweep.trade(one, arms[one.arm].mode) for one in best)
     canvas.alt = f"{len(every)} loads by output tokens/s of one user and of all; on the frontier: {told}."
+
+
+def _tell(canvas: Canvas, axes: Axes, every: Sequence[Trade], arms: Mapping[str, Curve]) -> None:
+    """Each load under the pointer and in the table, also those whose label found no room."""
+    loads = [sweep.load(one.load, arms[one.arm].mode) for one in every]
+    named = [f"{one.arm}, {load}" if len(arms) > 1 else load for one, load in zip(every, loads, strict=True)]
+    cells = [(shown(one.user), shown(one.total)) for one in every]
+    canvas.tell(
+        axes, "", [one.user.value for one in every], [one.total.value for one in every],
+        text=lambda i: f"{named[i]}: {cells[i][0]} tokens/s for one user, {cells[i][1]} for all",
+    )  # fmt: skip
+    rows = [
+        (one.arm, load, *cell, "frontier" if one.is_frontier else "beaten")
+        for one, load, cell in zip(every, loads, cells, strict=True)
+    ]
+    canvas.tabulate(("arm", "load", "one user (output tokens/s)", "all together (output tokens/s)", ""), rows)
 
 
 def _draw(axes: Axes, one: Trade, style: tuple[str, str]) -> None:

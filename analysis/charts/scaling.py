@@ -45,7 +45,24 @@ def scaling(canvas: Canvas, curve: Curve, of: str = "") -> None:
     below.set_xlabel(
         "requests in flight, mean" + (" (users)" if curve.mode == "concurrency" else " (open loop, by Little's law)")
     )
+    _tell(canvas, axes, found)
     canvas.alt = _alt(found)
+
+
+def _tell(canvas: Canvas, axes: Axes, found: Scaling) -> None:
+    """The loads and what the law says of them."""
+    at = [one.in_flight for one in found.residuals]
+    achieved = [one.achieved_per_s for one in found.residuals]
+    laws = [f"{100 * one.share:+.1f} %" for one in found.residuals]
+    canvas.tell(
+        axes,
+        "",
+        at,
+        achieved,
+        text=lambda i: f"{digits(achieved[i])}/s with {digits(at[i])} in flight: {laws[i]} off the law",
+    )
+    rows = [(digits(n), digits(x), law) for n, x, law in zip(at, achieved, laws, strict=True)]
+    canvas.tabulate(("in flight, mean", "achieved (requests/s)", "off the law by"), rows)
 
 
 def _note(curve: Curve, found: Scaling) -> list[str]:

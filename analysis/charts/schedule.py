@@ -66,8 +66,7 @@ def _arrivals(canvas: Canvas, times_s: Array, planned: int, length_s: float) -> 
     # Half a nanosecond later, so that an arrival on a round moment falls behind an edge that is a float's width off.
     values = np.histogram(np.minimum(times_s + 5e-10, end_s), edges)[0] / np.diff(edges)
     axes = canvas.axes(f"Arrivals over time, in bins of {edges[1] - edges[0]:g} s", HEIGHT)
-    _step(axes, values, edges)
-    axes.set_ylabel("arrivals/s")
+    _step(canvas, axes, values, edges, "arrivals/s")
     if planned < times_s.size:
         axes.axvspan(length_s, end_s, color=PALE, alpha=0.6, lw=0)
         axes.text(
@@ -87,19 +86,22 @@ def _users(canvas: Canvas, moments_s: Array, counts: Array, length_s: float) -> 
     axes = canvas.axes("Users over time", HEIGHT)
     shown = moments_s < length_s
     edges = np.concatenate([[0.0], moments_s[shown], [length_s]])
-    _step(axes, np.concatenate([[0.0], counts[shown]]), edges)
-    axes.set_ylabel("users")
+    _step(canvas, axes, np.concatenate([[0.0], counts[shown]]), edges, "users")
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     canvas.alt = f"Up to {int(counts[shown].max()):,} users over {length_s:g} s, in {int(shown.sum()):,} steps."
 
 
-def _step(axes: Axes, values: Array, edges: Array) -> None:
+def _step(canvas: Canvas, axes: Axes, values: Array, edges: Array, what: str) -> None:
     axes.stairs(values, edges, color=BLUE, alpha=0.13, fill=True, lw=0)
     axes.stairs(values, edges, color=BLUE, lw=1.6, baseline=None)
     axes.set_xlim(0, float(edges[-1]))
     axes.set_ylim(0, float(values.max()) * 1.12)
     axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
-    axes.set_xlabel("time since the run's start (s)")
+    axes.set(xlabel="time since the run's start (s)", ylabel=what)
+    canvas.tell(
+        axes, "", (edges[:-1] + edges[1:]) / 2, values,
+        text=lambda i: f"{digits(float(values[i]))} {what} from {digits(edges[i])} to {digits(edges[i + 1])} s",
+    )  # fmt: skip
 
 
 def _edges(end_s: float, most: int) -> Array:

@@ -11,8 +11,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from analysis import stats
 from analysis.capacity import tried
 from analysis.capacity.figures import Figure, told
+from analysis.capacity.sweep import load
 from analysis.charts.frame import BLUE, GREY, INK, ORANGE, SKY, WIDTH, drawn, log_axis
 from analysis.charts.swept import LOADS
+from analysis.units import digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +77,27 @@ def draw(canvas: Canvas, answer: Answer, of: str = "") -> None:
     _probes(axes, shown)
     axes.set_xlabel(f"{LOADS[answer.mode]}, log scale)")
     axes.set_ylabel(f"requests that kept {shown[0].term.text} (%, logit scale)", fontsize=8.5)
+    _tell(canvas, axes, shown)
     canvas.alt = _alt(answer, shown)
+
+
+def _tell(canvas: Canvas, axes: Axes, shown: list[Shown]) -> None:
+    """Every probe with its share, its requests and what was decided."""
+    most = max(one.term.n for one in shown)
+    heights = [_logit(one.share, one.term.n) if one.share < 1 else _logit(1.0, most) for one in shown]
+    rows = [_row(one) for one in shown]
+    canvas.tell(
+        axes, "", [one.probe.load for one in shown], heights,
+        text=lambda i: f"probe {rows[i][0]}, {rows[i][1]}: {rows[i][2]} % of {rows[i][3]} kept it, {rows[i][5]}",
+    )  # fmt: skip
+    canvas.tabulate(("probe", "load", f"kept {shown[0].term.text} (%)", "n", "n_eff", "decision", "state"), rows)
+
+
+def _row(one: Shown) -> tuple[str, ...]:
+    where = load(one.probe.load, one.probe.step.mode)
+    n_eff = "" if one.term.n_eff is None else digits(one.term.n_eff)
+    kept = f"{100 * one.share:.4g}"
+    return f"{one.probe.step.number}", where, kept, f"{one.term.n:,}", n_eff, one.probe.decision, one.probe.state
 
 
 def _shown(answer: Answer) -> list[Shown]:
