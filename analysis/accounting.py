@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.derived import is_ok
-from analysis.runs import numbers
+from analysis.rundir import numbers
 
 if TYPE_CHECKING:
-    from analysis.runs import Run
+    from analysis.rundir import Run
 
 
 @dataclass(frozen=True, slots=True)

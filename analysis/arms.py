@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from analysis.runs import numbers, where
+from analysis.rundir import numbers, where
 from loadtests import record
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from analysis.runs import Run
+    from analysis.rundir import Run
 
     Slot = dict[str, Any]
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from analysis import runs
+from analysis import rundir
 from analysis.arms import arms
-from analysis.runs import RunError
+from analysis.rundir import RunError
 from loadtests import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analysis.runs import Run
+    from analysis.rundir import Run
 
 FILE: Final = "campaign.json"
 SCHEMA_VERSION: Final = 1
@@ -122,7 +122,7 @@ def runs_of(path: str | Path, chunks: bool = False, drafts: Mapping[Path, Path] 
         At least one; a run's arms in the order they were named, a campaign's runs in that of time.
 
     Raises:
-        RunError: As `runs.load`; or a campaign of which nothing was run yet.
+        RunError: As `rundir.load`; or a campaign of which nothing was run yet.
     """
     if not is_campaign(path):
         return _one(Path(path), chunks, drafts)
@@ -150,7 +150,7 @@ def _one(path: Path, chunks: bool, drafts: Mapping[Path, Path]) -> list[Run]:
 
 
 def _load(path: Path, chunks: bool, draft: Path | None) -> Run:
-    return runs.load(path, chunks, draft, None if chunks else runs.JUDGED)
+    return rundir.load(path, chunks, draft, None if chunks else rundir.JUDGED)
 
 
 def _member(campaign: Campaign, about: dict[str, Any], chunks: bool, drafts: Mapping[Path, Path]) -> Run:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.runs import numbers, seconds, truths, where
+from analysis.rundir import numbers, seconds, truths, where
 
 if TYPE_CHECKING:
     import pandas as pd

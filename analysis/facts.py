@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from analysis import load
 
 if TYPE_CHECKING:
-    from analysis.runs import Run
+    from analysis.rundir import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def of(run: Run) -> Facts:
         clock=_clock(run),
         seed=manifest.get("seed"),
         argv=tuple(str(word) for word in manifest.get("argv") or ()),
-        client=client_phrase(manifest.get("headroom")),
+        client=_client(manifest),
         spent=spent_phrase(run),
         arm=run.arm,
         workload=load.workload(run.plan),
@@ -84,6 +84,16 @@ def _load(run: Run) -> str:
     cut = sum(slot.get("block") is not None for slot in slots)
     words = load.phrase(run.plan)
     return words + (f", together with {', '.join(beside)}" if beside else f", in {cut} blocks" if cut else "")
+
+
+def _client(manifest: dict[str, Any]) -> str:
+    """Whose client it was, where it was not ours, else its headroom."""
+    imported = manifest.get("imported")
+    if not isinstance(imported, dict):
+        return client_phrase(manifest.get("headroom"))
+    return (
+        f"imported from {imported.get('tool')} {imported.get('version') or ''}".strip() + ", client's error not known"
+    )
 
 
 def client_phrase(headroom: Any) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from analysis import stats
-from analysis.runs import some, where
+from analysis.rundir import some, where
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from analysis import sources
 from analysis.derived import is_ok, is_stream
-from analysis.runs import numbers, seconds, where
+from analysis.rundir import numbers, seconds, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from analysis.measured import Measured
     from analysis.metrics import Metric
-    from analysis.runs import Run
+    from analysis.rundir import Run
 
 Mask = NDArray[np.bool_]
 

@@ -10,7 +10,8 @@ Plan = dict[str, Any]
 
 def phrase(plan: Plan) -> str:
     """The planned load: `open loop, gamma (CV 2) 8/s for 20 s, at most 4 in flight`."""
-    return ", ".join([_closed(plan) if plan.get("mode", "open") == "closed" else _open(plan), *_bounds(plan)])
+    paced = {"closed": _closed, "unknown": _untold}.get(plan.get("mode", "open"), _open)
+    return ", ".join([paced(plan), *_bounds(plan)])
 
 
 def workload(plan: Plan) -> str:
@@ -20,6 +21,10 @@ def workload(plan: Plan) -> str:
         return parts[0][0] if parts else str(plan.get("workload") or "")
     total = sum(weight for _, weight in parts)
     return ", ".join(f"{name} {100 * weight / total:.3g} %" for name, weight in parts)
+
+
+def _untold(plan: Plan) -> str:  # noqa: ARG001 - one of those that read a plan
+    return "a load that the imported file does not tell"
 
 
 def _closed(plan: Plan) -> str:

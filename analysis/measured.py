@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from analysis.inside.chunks import Chunks
     from analysis.objectives import Objectives
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.window import Window
 
 

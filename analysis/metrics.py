@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from analysis import derived, sums
 from analysis.places import word_of
-from analysis.runs import numbers
+from analysis.rundir import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

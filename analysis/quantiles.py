@@ -19,10 +19,10 @@ from analysis.digest import Digest, Number
 from analysis.facts import Facts
 from analysis.metrics import BY_NAME
 from analysis.places import Place, percentile
-from analysis.runs import RunError
+from analysis.rundir import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 SCHEMA_VERSION: Final = 2
@@ -63,6 +63,18 @@ def _place(one: Digest, place: Place) -> dict[str, Any]:
     return {"arm": one.facts.arm, "quantile": quantile} | {
         key: value for key, value in place._asdict().items() if key != "what"
     }
+
+
+def relabelled(table: pa.Table, labels: Mapping[str, str]) -> pa.Table:
+    """The same numbers of a run that has other labels now: they are told among its facts and among its settings."""
+    words = dict(table.schema.metadata or {})
+    about = json.loads(words[ABOUT])
+    for one in about:
+        facts = one["facts"]
+        kept = {name: value for name, value in facts.get("settings", {}).items() if not name.startswith("labels.")}
+        told = {f"labels.{key}": value for key, value in labels.items()}
+        facts |= {"labels": dict(labels), "settings": kept | told}
+    return table.replace_schema_metadata(words | {ABOUT: json.dumps(about).encode()})
 
 
 def read(path: Path) -> list[Digest]:

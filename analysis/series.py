@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.runs import numbers, seconds
+from analysis.rundir import numbers, seconds
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from analysis.runs import flagged, numbers, where
+from analysis.rundir import flagged, numbers, where
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from analysis.runs import Run
+    from analysis.rundir import Run
 
 USAGE: Final = "usage"
 TOLD: Final = (USAGE, "usage_alt")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from analysis import accounting, facts, failures, groups, measured, objectives, server, sources, validity
 from analysis.rows import rates_of, rows_of
-from analysis.runs import LARGE, flagged, where
+from analysis.rundir import LARGE, flagged, where
 from loadtests import record
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from analysis.measured import Measured
     from analysis.objectives import Objectives, Outcome
     from analysis.rows import Rate, Row
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.server import Told
     from analysis.validity import Validity
     from analysis.window import Window

@@ -13,7 +13,7 @@ import numpy as np
 
 from analysis import objectives, series
 from analysis.derived import is_ok, is_stream
-from analysis.runs import is_later_turn, numbers, seconds, some, where
+from analysis.rundir import is_later_turn, numbers, seconds, some, where
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ A failed check hides no number: it stamps the table, the charts, the report and 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from analysis.checks import answers, client, completeness, host, load
 from analysis.checks.rule import Check, evidence
@@ -15,10 +15,13 @@ from analysis.checks.rule import Check, evidence
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.window import Window
 
 Verdict = Literal["valid", "doubtful", "invalid"]
+VERDICTS: Final[tuple[str, ...]] = get_args(Verdict)
+"""From the best to the worst."""
+
 SCHEMA_VERSION: Final = 1
 
 
@@ -51,7 +54,12 @@ class Validity:
 
 def worst(of: Iterable[Validity]) -> Validity:
     """The one with the worst verdict, the first of equals."""
-    return max(of, key=lambda one: ("valid", "doubtful", "invalid").index(one.verdict))
+    return max(of, key=lambda one: VERDICTS.index(one.verdict))
+
+
+def worst_word(verdicts: Iterable[str]) -> str:
+    """The same of verdicts as words."""
+    return max(verdicts, key=VERDICTS.index)
 
 
 def examine(run: Run, window: Window) -> Validity:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from analysis import series
-from analysis.runs import flagged, is_later_turn, seconds, some, where
+from analysis.rundir import flagged, is_later_turn, seconds, some, where
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from analysis.runs import Run
+    from analysis.rundir import Run
 
 LEAST_S: Final = 60.0
 MOST_BINS: Final = 3600
@@ -64,6 +64,8 @@ class Window:
         """Which rows are of phase `measure` and were meant to go out inside the window, shape (n,)."""
         scheduled = seconds(frame, "scheduled_ns")
         inside = (scheduled >= self.start_s) & (scheduled <= self.end_s)
+        if not inside.any() and np.isnan(scheduled).all():
+            inside = ~inside  # imported without moments
         return np.asarray(where(frame, "phase", "measure") & inside)
 
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -191,6 +193,8 @@ def _whole(run: Run) -> Window:
     if frame.empty:
         return Window(0.0, 0.0, cut=False, reason="no request was measured")
     scheduled, end = seconds(frame, "scheduled_ns"), seconds(frame, "end_ns")
+    if np.isnan(scheduled).all():
+        return Window(0.0, 0.0, cut=False, reason="all requests: the imported file does not tell when they went out")
     moments = np.unique(scheduled[~is_later_turn(frame)]) if run.is_open else scheduled
     moments = moments if moments.size else scheduled
     first, last, over = moments.min(), moments.max(), np.fmax(np.fmax.reduce(end), scheduled.max())

@@ -19,7 +19,7 @@ import numpy as np
 from analysis.capacity import quota
 from analysis.checks import steady
 from analysis.derived import is_ok
-from analysis.runs import flagged, is_later_turn, seconds, where
+from analysis.rundir import flagged, is_later_turn, seconds, where
 from analysis.window import changes, held_back_by_stop
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from analysis.capacity.point import State
     from analysis.capacity.quota import Quota
     from analysis.checks.rule import Check
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.summary import Judged
     from analysis.window import Window
 

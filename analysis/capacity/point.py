@@ -10,7 +10,7 @@ import numpy as np
 from analysis import series
 from analysis.capacity import cause
 from analysis.objectives import counted
-from analysis.runs import numbers
+from analysis.rundir import numbers
 
 if TYPE_CHECKING:
     from analysis.measured import Measured

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from analysis.runs import flagged, numbers, seconds, where
+from analysis.rundir import flagged, numbers, seconds, where
 from analysis.units import digits
 
 if TYPE_CHECKING:

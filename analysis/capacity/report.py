@@ -7,8 +7,6 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import jinja2
-
 from analysis import campaign
 from analysis.capacity import answered, levels, method
 from analysis.capacity.beside import COLUMNS, beside
@@ -19,10 +17,11 @@ from analysis.capacity.show import are_several, both, meant, named
 from analysis.capacity.tried import at
 from analysis.charts import bars, load, money, search, swept, timeline
 from analysis.charts.frame import draw_one
-from analysis.files import place_text
 from analysis.objectives import read as promises
-from analysis.report import data_uri
-from analysis.runs import RunError
+from analysis.report import page
+from analysis.report.made import Made, put
+from analysis.report.markdown import of_loads
+from analysis.rundir import RunError
 from analysis.summary import judge
 from loadtests import record
 
@@ -57,39 +56,51 @@ def write(told: Told, meanings: Sequence[Meaning] = ()) -> Path:
     Returns:
         The path of report.html.
     """
+    return put(told.path, made(told, meanings))
+
+
+def made(told: Told, meanings: Sequence[Meaning] = (), title: str = "", objectives: Sequence[str] = ()) -> Made:
+    """
+    The report of a sweep or a search, a function of the files of its runs alone.
+
+    Args:
+        told: It.
+        meanings: Of each answer of a search.
+        title: What stands above it; else its name.
+        objectives: What its runs were held against, where that is not what they were played with; for the page to know.
+    """
     known = meant(told, meanings)
     figures = _of_search(told, known) if told.answers else _of_sweep(told)
-    folder = told.path / record.CHARTS
-    folder.mkdir(exist_ok=True)
-    for figure in figures:
-        place_text(folder / f"{figure.chart.name}.svg", figure.chart.svg)
-    return place_text(told.path / record.REPORT, html(told, known, figures))
+    shown = _shown(told, known)
+    page_of = page.render(
+        "capacity/capacity.html.j2", told.kind, {"title": title, "objectives": list(objectives)},
+        title=title or told.path.name,
+        sections=_sections(figures), **shown,
+    )  # fmt: skip
+    return Made(page_of, tuple(one.chart for one in figures), of_loads(title or told.path.name, shown))
 
 
-def html(told: Told, meanings: Sequence[Meaning], figures: Sequence[Figure]) -> str:
-    """The page."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("analysis", "."), autoescape=True, undefined=jinja2.StrictUndefined
-    )
+def _shown(told: Told, meanings: Sequence[Meaning]) -> dict[str, Any]:
+    """What the page says in words and numbers."""
     about, manifest = _json(told.path / campaign.FILE), _json(told.path / told.points[0].run / record.MANIFEST)
     argv = about.get("argv") or next(iter(told.facts.values())).argv
-    return environment.get_template("capacity.html.j2").render(
-        name=told.path.name,
-        kind=told.kind,
-        answers=[answered.answered(one, told) for one in meanings],
-        arms=[] if told.answers else [_arm(name, told) for name in told.curves],
-        beside=_beside(meanings),
-        both=[{"sentences": pair.sentences, "use": pair.use} for pair in both(told.answers)],
-        sections=_sections(figures),
-        method=method.of_search(about) if told.answers else method.of_sweep(told, about),
-        limits=method.limits(told),
-        objectives=told.objectives,
-        facts=[_facts(arm, told) for arm in told.facts],
-        versions=manifest.get("versions") or {},
-        runs=[_run(place, told) for place in range(len(told.points))],
-        command=shlex.join(argv) or "not recorded",
-        manifest=json.dumps(about, indent=1, ensure_ascii=False),
-    )
+    versions = manifest.get("versions") or {}
+    return {
+        "name": told.path.name,
+        "answers": [answered.answered(one, told) for one in meanings],
+        "arms": [] if told.answers else [_arm(name, told) for name in told.curves],
+        "beside": _beside(meanings),
+        "both": [{"sentences": pair.sentences, "use": pair.use} for pair in both(told.answers)],
+        "method": method.of_search(about) if told.answers else method.of_sweep(told, about),
+        "limits": method.limits(told),
+        "objectives": told.objectives,
+        "facts": [_facts(arm, told) for arm in told.facts],
+        "versions": versions,
+        "version": versions.get("firsttoken", ""),
+        "runs": [_run(place, told) for place in range(len(told.points))],
+        "command": shlex.join(argv) or "not recorded",
+        "manifest": json.dumps(about, indent=1, ensure_ascii=False),
+    }
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -105,11 +116,7 @@ def _sections(figures: Sequence[Figure]) -> list[dict[str, Any]]:
     return [
         {
             "title": title,
-            "figures": [
-                {"alt": one.chart.alt, "data": data_uri(one.chart.svg), "above": one.above}
-                for one in figures
-                if one.section == title
-            ],
+            "figures": [{"chart": one.chart, "above": one.above} for one in figures if one.section == title],
         }
         for title in titles
     ]
@@ -160,7 +167,7 @@ def _of_load(told: Told, answers: Mapping[str, Answer]) -> list[Chart]:
     curves = {_label(name): curve for name, curve in told.curves.items()}
     answers = {_label(name): answer for name, answer in answers.items()}
     drawn = load.curves(curves, promises(told.objectives).terms if told.objectives else (), answers, _clock(told))
-    return [chart for chart in drawn if not chart.alt.startswith("Empty")]
+    return [chart for chart in drawn if not chart.is_empty]
 
 
 def _label(name: str) -> str:

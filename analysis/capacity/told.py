@@ -11,7 +11,7 @@ from analysis.capacity import probe as probing
 from analysis.capacity.answer import conclude
 from analysis.capacity.meaning import mean
 from analysis.capacity.probe import Step
-from analysis.runs import RunError
+from analysis.rundir import RunError
 from analysis.summary import judge
 
 if TYPE_CHECKING:

@@ -76,13 +76,15 @@ def _capacity(meaning: Meaning) -> list[str]:
     if carried.turns > 1:
         each = f"Each conversation brings {plain(carried.turns)} requests"
         said.append(f"{each}: {carried.shown(carried.per_s)} requests a second.")
+    sure = answer.is_confirmed or carried.bound
     if promised := [in_words(text) for text in answer.objectives]:
-        said.append(f"Up to there the promise is kept: {' and '.join(promised)}.")
+        kept = "is kept" if sure else "seems to be kept"
+        said.append(f"Up to there the promise {kept}: {' and '.join(promised)}.")
     said.append(f"{_beyond(answer)}.")
     if meaning.knee_per_s is not None:
         said.append(f"From {plain(meaning.knee_per_s)}/s on waiting grows out of proportion (the knee).")
-    if not carried.bound and not answer.is_confirmed:
-        said.append("Fresh runs on both sides of it have not confirmed it.")
+    if not sure:
+        said.insert(1, "Rough: fresh runs on both sides have not confirmed it; more --probes would.")
     return said
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from analysis import sources, stats
-from analysis.checks.rule import Check, Evidence, Rule, percentile
+from analysis.checks.rule import Check, Evidence, Rule, imported_from, percentile
 from analysis.derived import is_ok, is_stream
-from analysis.runs import flagged, is_later_turn, numbers, seconds, some, where
+from analysis.rundir import flagged, is_later_turn, numbers, seconds, some, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,6 +201,8 @@ def usage(seen: Evidence) -> Check:
         if where(ok, "tokens_from", "tokenizer").all():
             name = sources.tokenizer(seen.run)
             return rule.state(value, "ok", f"The provider sends no usage: the tokenizer {name} counts what came.")
+        if whose := imported_from(seen.run):
+            return rule.state(value, "ok", f"Imported from {whose}, whose file does not tell who counted.")
         why = "The provider sends no usage: output tokens are estimates, and so are TPOT and tokens/s."
         return rule.state(value, "doubtful", why)
     return rule.judge_share(missing, len(ok))

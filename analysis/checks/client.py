@@ -15,13 +15,15 @@ from analysis.checks.rule import (
     Evidence,
     Rule,
     Told,
+    imported_from,
     percentile,
     relief,
     send_lag,
     supported_quantile,
+    unscheduled,
 )
 from analysis.derived import is_stream
-from analysis.runs import numbers, seconds, some
+from analysis.rundir import numbers, seconds, some
 from analysis.window import is_burst
 
 if TYPE_CHECKING:
@@ -30,14 +32,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from analysis.rundir import Run
+
+WAKE_MS: Final = (1.0, 5.0)
+"""Wake lag that makes a run doubtful, and one that makes it invalid where the reader's own stamps are used."""
+HUB_MS: Final = (5.0, 20.0)
+"""The same of the event loop's lag."""
+
 
 def late_sends(seen: Evidence) -> Check:
     """1: the send lag against TTFT."""
-    ttft = numbers(seen.rows, "ttft_s")
-    reference = ttft if np.any(~np.isnan(ttft)) else numbers(seen.rows, "latency_s")
-    typical_ms = 1e3 * float(np.nanmedian(reference)) if np.any(~np.isnan(reference)) else 0.0
     advice = f"The client sends late: {relief(seen.run)}, a machine of its own, or a lower rate."
-    rule = Rule(1, "send lag", advice, max(1.0, 0.01 * typical_ms), max(10.0, 0.05 * typical_ms), " ms")
+    rule = Rule(1, "send lag", advice, *late_above_ms(seen.rows), " ms")
+    if why := unscheduled(seen.run):
+        return rule.skip(why)
     lag_ms = 1e3 * send_lag(seen.rows)
     if np.all(np.isnan(lag_ms)):
         return rule.skip("nothing was sent outside of a burst and without waiting for --max-in-flight")
@@ -45,6 +53,14 @@ def late_sends(seen: Evidence) -> Check:
     note = f"{found.name}; on new connections counted to the pick-up, without the handshake"
     of_worker = workers.each(lag_ms, numbers(seen.rows, "worker"), _quantile(found.p))
     return workers.located(rule.judge(max(found.value, 0.0), note), rule, seen.run, of_worker)
+
+
+def late_above_ms(rows: pd.DataFrame) -> tuple[float, float]:
+    """From which send lag on a run is doubtful, and invalid: 1 and 5 % of TTFT, 1 and 10 ms at the least."""
+    ttft = numbers(rows, "ttft_s")
+    reference = ttft if np.any(~np.isnan(ttft)) else numbers(rows, "latency_s")
+    typical_ms = 1e3 * float(np.nanmedian(reference)) if np.any(~np.isnan(reference)) else 0.0
+    return max(1.0, 0.01 * typical_ms), max(10.0, 0.05 * typical_ms)
 
 
 def missed_slots(seen: Evidence) -> Check:
@@ -57,6 +73,8 @@ def missed_slots(seen: Evidence) -> Check:
         return rule.skip("closed loop: there is no schedule to miss")
     if is_burst(seen.run.plan):
         return rule.skip("a burst: all are meant for one instant")
+    if why := unscheduled(seen.run):
+        return rule.skip(why)
     lag = send_lag(seen.rows)
     check = rule.judge_share(int(np.count_nonzero(lag > limit_s)), int(np.count_nonzero(~np.isnan(lag))))
     of_worker = workers.each(lag, numbers(seen.rows, "worker"), lambda own: 100 * float(np.mean(own > limit_s)))
@@ -67,19 +85,24 @@ def wake_lag(seen: Evidence) -> Check:
     """5: from the kernel's stamp to the reader."""
     kernel = _clock(seen) == "kernel"
     advice = f"Reads queue up in the client: {relief(seen.run)}."
-    rule = Rule(5, "wake lag", advice, 1.0, None if kernel else 5.0, " ms")
+    rule = Rule(5, "wake lag", advice, WAKE_MS[0], None if kernel else WAKE_MS[1], " ms")
     return _of_seconds(rule, seen, "wake_lag_p99_us", "p99 within a second")
 
 
 def hub_lag(seen: Evidence) -> Check:
     """6: how late the event loop's own timers are."""
     advice = f"The event loop is held up: {relief(seen.run)}, or a machine with nothing else on it."
-    rule = Rule(6, "event loop lag", advice, 5.0, 20.0, " ms")
+    rule = Rule(6, "event loop lag", advice, *HUB_MS, " ms")
     return _of_seconds(rule, seen, "hub_lag_us", "worst of a second")
 
 
-def _no_client(rule: Rule) -> Check:
+def _no_client(rule: Rule, run: Run) -> Check:
     """Nobody watched the client: whether it was in the way cannot be told."""
+    if whose := imported_from(run):
+        notes = "; ".join(
+            [f"Imported from {whose}: its client's error is not known", *run.manifest["imported"]["notes"]]
+        )
+        return rule.state("not sampled", "doubtful", f"{notes}.")
     return rule.state(
         "not sampled", "doubtful", f"{NO_CLIENT}, so nobody knows whether the load generator was in the way."
     )
@@ -113,7 +136,7 @@ def cpu(seen: Evidence) -> Check:
         7, "CPU of a worker", f"A worker's core is full: {relief(seen.run)}, or a lower rate.", 80.0, 95.0, " %"
     )
     if seen.client is None:
-        return _no_client(rule)
+        return _no_client(rule, seen.run)
     judged = workers.each(100 * numbers(seen.client, "cpu"), numbers(seen.client, "worker"), _typical)
     if not judged:
         return rule.skip("never sampled")
@@ -124,7 +147,8 @@ def cpu(seen: Evidence) -> Check:
 
 def shared_reads(seen: Evidence) -> Check:
     """9: token events whose stamp is an upper bound because their reader came late."""
-    advice = "Reads merged in a client that was late: TTFT and gaps of these are upper bounds; " + relief(seen.run)
+    late_client = "Reads merged in a client that was late: TTFT and gaps of these are upper bounds"
+    advice = f"{late_client}. It takes {relief(seen.run)}."
     rule = Rule(9, "streams with merged reads", advice, 5.0, None, " %")
     came = is_stream(seen.rows) & ~np.isnan(seconds(seen.rows, "first_token_ns"))
     streams = some(seen.rows, came, "wake_lag_max_us", "shared_reads", "worker")
@@ -132,7 +156,7 @@ def shared_reads(seen: Evidence) -> Check:
     if len(streams) and np.all(np.isnan(late)):
         return rule.skip("user clock: who merged them cannot be told; the event loop's lag says if the client was late")
     merged = (numbers(streams, "shared_reads") > 0) & ~(late <= 1000)
-    note = "only where the reader was over 1 ms late: events that the server sent in one piece are exact"
+    note = "Counted only where the reader was over 1 ms late: events that the server sent in one piece are exact"
     check = rule.judge_share(int(merged.sum()), len(streams), note=note)
     shares = workers.each(100.0 * merged, numbers(streams, "worker"), lambda own: float(own.mean()))
     return workers.located(check, rule, seen.run, shares)
@@ -173,6 +197,8 @@ def headroom(seen: Evidence) -> Check:
     used, limit, below = found.get("used"), found.get(f"limit_{found.get('by')}_per_s"), found.get("below")
     advice = f"The client was near or beyond what it can do: {relief(seen.run)}, or a lower rate."
     rule = Rule(24, "client's calibrated limit", advice, 60.0, _certainly_beyond(found, limit, below), " %")
+    if whose := imported_from(seen.run):
+        return rule.skip(f"the client was {whose}")
     if not found:
         return rule.skip("client not calibrated: `firsttoken calibrate`")
     if not isinstance(used, int | float):

@@ -8,13 +8,13 @@ import numpy as np
 
 from analysis.checks import workers
 from analysis.checks.rule import Check, Evidence, Rule
-from analysis.runs import numbers, where
+from analysis.rundir import numbers, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from analysis.checks.rule import Status
-    from analysis.runs import Run
+    from analysis.rundir import Run
 
 
 def complete(seen: Evidence) -> Check:

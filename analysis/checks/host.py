@@ -10,7 +10,7 @@ from analysis import stats
 from analysis.checks import workers
 from analysis.checks.answers import TIMEOUTS
 from analysis.checks.rule import NO_CLIENT, Check, Evidence, Rule
-from analysis.runs import flagged, numbers, seconds, where
+from analysis.rundir import flagged, numbers, seconds, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ import numpy as np
 
 from analysis import series, stats
 from analysis.checks import steady
-from analysis.checks.rule import CAPPED, Check, Evidence, Rule, is_new_connection, relief
-from analysis.runs import flagged, is_later_turn, numbers, seconds, some, where
+from analysis.checks.rule import CAPPED, Check, Evidence, Rule, is_new_connection, relief, unscheduled
+from analysis.rundir import flagged, is_later_turn, numbers, seconds, some, where
 from analysis.units import digits
 from analysis.window import LEAST_S, changes, held_back_by_stop
 
@@ -41,6 +41,8 @@ def rate(seen: Evidence) -> Check:
     rule = Rule(4, "rate sent, off the plan by", advice, 1.0, 3.0, " %")
     if not seen.run.is_open:
         return rule.skip("closed loop: the answers set the rate")
+    if why := unscheduled(seen.run):
+        return rule.skip(why)
     columns = ("flags", "scheduled_ns", "started_ns", "sent_ns")
     meant = some(seen.all, ~held_back_by_stop(seen.run, seen.all) & ~is_later_turn(seen.all), *columns)
     if flagged(meant, CAPPED).any():

@@ -18,7 +18,7 @@ import numpy as np
 
 from analysis import stats
 from analysis.checks import workers
-from analysis.runs import flagged, numbers, seconds, some, where
+from analysis.rundir import flagged, numbers, seconds, some, where
 from analysis.units import NONE, digits
 from loadtests import record
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.window import Window
 
 Status = Literal["ok", "doubtful", "invalid", "not_judged"]
@@ -91,8 +91,24 @@ def _later_columns(client: pd.DataFrame) -> dict[str, float]:
     return {one.name: np.nan for one in record.CLIENT_COLUMNS if one.name not in client.columns}
 
 
+def imported_from(run: Run) -> str:
+    """The tool that made an imported run, with its version: `AIPerf 0.13.0`; empty for a run of ours."""
+    told = run.manifest.get("imported")
+    return f"{told.get('tool')} {told.get('version') or ''}".strip() if isinstance(told, dict) else ""
+
+
+def unscheduled(run: Run) -> str:
+    """Why nobody can say how late a request was sent; empty where its meant moment is known."""
+    told = run.manifest.get("imported")
+    if not isinstance(told, dict) or told.get("latency_counts_from") != "send":
+        return ""
+    return f"imported from {imported_from(run)}, whose file keeps no schedule: latency counts from the send"
+
+
 def relief(run: Run) -> str:
     """What gives the load-making processes room: more of them where a core is left for one, else more cores."""
+    if imported_from(run):
+        return "more processes of its client"
     if workers.are_elsewhere(run):
         return "more machines (--expect-workers)"
     host, profile = run.manifest.get("host") or {}, run.manifest.get("profile") or {}
@@ -100,7 +116,7 @@ def relief(run: Run) -> str:
     served_here = profile.get("embedded") or LOOPBACK.match(str(profile.get("base_url", "")))
     taken = int(run.plan.get("workers") or 1) + bool(served_here)
     if isinstance(cores, int) and cores <= taken:
-        return f"a machine with more cores than the {cores} here"
+        return f"a machine with more than these {cores} cores"
     return "more --workers"
 
 

@@ -13,14 +13,14 @@ import numpy as np
 from scipy import special
 
 from analysis import series, stats
-from analysis.runs import numbers, seconds
+from analysis.rundir import numbers, seconds
 from analysis.window import BATCH
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.window import Window
 
     Array = NDArray[np.float64]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.checks.rule import Check, Rule
-    from analysis.runs import Run
+    from analysis.rundir import Run
 
 T = TypeVar("T")
 NAMED: Final = 3

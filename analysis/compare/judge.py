@@ -16,6 +16,7 @@ from analysis.compare import checks, likeness, pairing
 from analysis.compare.comparison import Comparison, Side
 from analysis.compare.lines import Sides, harm_of, lines_of
 from analysis.compare.rules import LEAST_RUNS, Rules, sign
+from analysis.validity import worst_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,7 +75,7 @@ def name_of(side: Sequence[Digest]) -> str:
 
 
 def _side(side: Sequence[Digest], name: str) -> Side:
-    worst = max((one.verdict for one in side), key=("valid", "doubtful", "invalid").index)
+    worst = worst_word(one.verdict for one in side)
     several = len(side) > 1
     unfinished = "; ".join(
         f"{one.facts.name}: {one.facts.unfinished}" if several else one.facts.unfinished

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from analysis.compare.comparison import Difference
-from analysis.runs import RunError
+from analysis.rundir import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -89,8 +89,7 @@ def refuse(a: Sequence[Digest], b: Sequence[Digest], across: Collection[str]) ->
     Raises:
         UnlikeError: They differ in it, and `across` does not name it; or it names what nobody knows.
     """
-    if strange := [word for word in sorted(across) if word not in ACROSS]:
-        raise UnlikeError(f'--across "{strange[0]}": not one of {", ".join(ACROSS)}')
+    known(across)
     for name, side in (("A", a), ("B", b)):
         if mixed := [key for key in _mixed(side) if kind_of(key) not in across]:
             fix = f"name those of one kind, or say --across {kind_of(mixed[0])}"
@@ -103,6 +102,17 @@ def refuse(a: Sequence[Digest], b: Sequence[Digest], across: Collection[str]) ->
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     words = ",".join(dict.fromkeys([*sorted(across), *kinds]))
     raise UnlikeError(f"the runs are not alike in {told}{more}; --across {words} compares them all the same")
+
+
+def known(across: Collection[str]) -> None:
+    """
+    Refuse words that `--across` does not know.
+
+    Raises:
+        UnlikeError: One of them.
+    """
+    if strange := [word for word in sorted(across) if word not in ACROSS]:
+        raise UnlikeError(f'--across "{strange[0]}": not one of {", ".join(ACROSS)}')
 
 
 def _mixed(side: Sequence[Digest]) -> list[str]:

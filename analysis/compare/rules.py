@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from analysis.metrics import BY_NAME, METRICS
@@ -67,6 +68,7 @@ class Rules:
         return min(self.margin(place), LEAST_POINTS if is_share(place) else LEAST_EFFECT)
 
 
+@cache
 def bare(place: Place) -> str:
     """A number's words without group and source: `latency_p95`."""
     return place._replace(by=None, group="", tokens=None).words

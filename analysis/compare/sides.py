@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from analysis import campaign, digest, quantiles
 from analysis.campaign import is_campaign, members, runs_of
 from analysis.compare.judge import compare
-from analysis.runs import RunError, is_unfinished
+from analysis.rundir import RunError, is_unfinished
 from analysis.summary import judge
 from loadtests import record
 
@@ -43,13 +43,23 @@ def read(
         RunError: Nothing of the kind is there, or it cannot be read.
     """
     paths = list(paths)
+    refuse_loads(paths)
+    every = (one for path in paths for one in _of(path, objectives, drafts))
+    found = {(one.facts.run_id, one.started_unix_ns, one.facts.arm): one for one in every}
+    return sorted(found.values(), key=lambda one: one.started_unix_ns)
+
+
+def refuse_loads(paths: Iterable[Path]) -> None:
+    """
+    Refuse campaigns whose runs are no repeats of each other.
+
+    Raises:
+        RunError: One of them is a sweep or a search.
+    """
     for path in paths:
         if is_campaign(path) and campaign.read(path).kind in MANY_LOADS:
             fix = "name one of its runs, or put searches side by side: `firsttoken capacity A B`"
             raise RunError(f"{path}: its runs are of different loads, and no repeats of each other; {fix}")
-    every = (one for path in paths for one in _of(path, objectives, drafts))
-    found = {(one.facts.run_id, one.started_unix_ns, one.facts.arm): one for one in every}
-    return sorted(found.values(), key=lambda one: one.started_unix_ns)
 
 
 def _of(path: Path, objectives: Objectives | None, drafts: Mapping[Path, Path]) -> list[Digest]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analysis.compare.rules import PRIMARY, Rules, words
 from analysis.objectives import read_table
-from analysis.runs import RunError
+from analysis.rundir import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

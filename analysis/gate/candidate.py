@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from analysis import digest
 from analysis.campaign import runs_of
 from analysis.compare import sides
-from analysis.runs import RunError
+from analysis.rundir import RunError
 from analysis.summary import judge
 from loadtests import record
 

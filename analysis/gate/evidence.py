@@ -11,7 +11,7 @@ from analysis.compare.rules import PRIMARY
 from analysis.gate.candidate import Held, held
 from analysis.gate.interrupted import interrupted
 from analysis.gate.verdict import Evidence
-from analysis.runs import RunError
+from analysis.rundir import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,13 +14,13 @@ import numpy as np
 
 from analysis.inside import lists
 from analysis.inside.distribution import SECTIONS, Distribution, Tally
-from analysis.runs import numbers, seconds, truths, where
+from analysis.rundir import numbers, seconds, truths, where
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.inside.lists import Piece
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.window import Window
 
     Array = NDArray[np.float64]
@@ -86,7 +86,9 @@ class _Reading:
         frame = run.requests
         self._edges, self._deadlines = edges, deadlines
         sent, end = seconds(frame, "sent_ns"), seconds(frame, "end_ns")
-        has_events = (numbers(frame, "chunks") > 0) & ~np.isnan(sent)
+        went = ~np.isnan(sent)
+        # Imported without moments, streams still have their gaps.
+        has_events = (numbers(frame, "chunks") > 0) & (went if went.any() else ~went)
         on = (sent < window.end_s) & ~(end < window.start_s)
         self._judged = window.holds(frame) & truths(frame, "stream") & has_events
         self._pooled = self._judged & where(frame, "outcome", "ok")
@@ -98,6 +100,7 @@ class _Reading:
         self._section = ranks * SECTIONS // max(int(self._pooled.sum()), 1)
         names = ("stalls", "stall_s", "itl_p99_s") + (("fluidity",) if deadlines else ())
         self._columns = {name: np.full(len(frame), np.nan) for name in names}
+        self._is_weighed = not run.manifest.get("imported")  # else nobody knows how many tokens a chunk brought
         self._tokens = np.zeros(max(edges.size - 1, 0))
         at_once = ~has_events & (self._output > 0) & ~np.isnan(end)
         self._received(end[at_once], self._output[at_once])
@@ -121,6 +124,8 @@ class _Reading:
             waited[piece.starts] += self._lag[piece.place]
             brought = np.where(np.repeat(per_char > 0, counts), tokens, 1.0)
             found["fluidity"] = fluidity(waited, brought, counts, self._deadlines)
+        if not self._is_weighed:
+            del found["itl_p99_s"]
         judged = self._judged[piece.place]
         for name, values in found.items():
             self._columns[name][piece.place[judged]] = values[judged]
@@ -133,7 +138,8 @@ class _Reading:
             kept = np.repeat(pooled, between.counts)
             us, tokens = us[kept], tokens * kept
         sum_us = float(np.sum(itl_us * tokens))
-        self._itl.add(np.rint(itl_us).astype(np.int64), tokens, sum_us, section)
+        if self._is_weighed:
+            self._itl.add(np.rint(itl_us).astype(np.int64), tokens, sum_us, section)
         self._gaps.add(us, section=section if pooled.all() else section[kept])
 
     def _received(self, at: Array, tokens: Array) -> None:

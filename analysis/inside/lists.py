@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis import runs
+from analysis import rundir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from analysis.runs import Run
+    from analysis.rundir import Run
 
     Whole = NDArray[np.int64]
     Mask = NDArray[np.bool_]
@@ -65,7 +65,7 @@ class Piece:
 def are_there(run: Run) -> bool:
     """Whether the file has chunk lists at all."""
     with _opened(run) as file:
-        return set(runs.CHUNK_LISTS) <= set(file.schema_arrow.names)
+        return set(rundir.CHUNK_LISTS) <= set(file.schema_arrow.names)
 
 
 def pieces(run: Run, wanted: Mask, columns: tuple[str, ...], events: int = EVENTS) -> Iterator[Piece]:
@@ -75,7 +75,7 @@ def pieces(run: Run, wanted: Mask, columns: tuple[str, ...], events: int = EVENT
     Args:
         run: Of one arm; `run.file` must still be there.
         wanted: Which of `run.requests`, shape (n,). Those without token events are left out.
-        columns: Of `runs.CHUNK_LISTS`.
+        columns: Of `rundir.CHUNK_LISTS`.
         events: That a piece has at most, unless one answer has more.
 
     Raises:
@@ -110,14 +110,14 @@ def _opened(run: Run) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(run.file)
     except (pa.ArrowInvalid, OSError) as error:
-        raise runs.RunError(f"{run.file}: cannot be read any more ({str(error).splitlines()[0]})") from None
+        raise rundir.RunError(f"{run.file}: cannot be read any more ({str(error).splitlines()[0]})") from None
 
 
 def _places(run: Run, wanted: Mask, rows: int) -> Whole:
     """By row of the file the place among the run's rows, -1 for those not wanted."""
     row = run.requests["row"].to_numpy(dtype="int64")
     if row.size and int(row.max()) >= rows:
-        raise runs.RunError(f"{run.file}: has {rows:,} rows, fewer than when it was read; is somebody writing it?")
+        raise rundir.RunError(f"{run.file}: has {rows:,} rows, fewer than when it was read; is somebody writing it?")
     places = np.full(rows, -1, dtype=np.int64)
     places[row[wanted]] = np.flatnonzero(wanted)
     return places
@@ -144,6 +144,9 @@ def _pieces(batch: pa.RecordBatch, places: Whole, columns: tuple[str, ...], even
 
 
 def _flat(lists: pa.ListArray, events: int) -> NDArray[Any]:
-    values = np.asarray(lists.flatten().to_numpy(zero_copy_only=False))
+    found = lists.flatten()
+    # Of an imported run nobody knows what a chunk brought: each counts as one character of content.
+    found = found.fill_null(1) if found.null_count else found
+    values = np.asarray(found.to_numpy(zero_copy_only=False))
     assert values.size == events, "the chunk lists of a row are of one length"
     return values

@@ -16,7 +16,7 @@ import numpy as np
 from analysis import stats
 from analysis.derived import is_ok, is_stream
 from analysis.objectives.text import ObjectiveError
-from analysis.runs import flagged, where
+from analysis.rundir import flagged, where
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

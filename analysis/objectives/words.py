@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from analysis import derived
-from analysis.runs import numbers, seconds
+from analysis.rundir import numbers, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -85,7 +85,8 @@ def _ttft(told: Answers) -> Array:
 
 def _latency(told: Answers) -> Array:
     """Of an answer that came whole, to its end."""
-    return np.where(np.isnan(told.at("first_event")), told.since_start("end"), told.since_start("last_token"))
+    whole = np.isnan(told.at("first_event")) & np.isnan(told.at("first_token"))
+    return np.where(whole, told.since_start("end"), told.since_start("last_token"))
 
 
 def _itl(told: Answers) -> Array:

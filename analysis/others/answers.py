@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from analysis.runs import flagged, numbers, seconds, truths, where
+from analysis.rundir import flagged, numbers, seconds, truths, where
 from analysis.units import digits
 from loadtests import record
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.summary import Judged
 
     Array = NDArray[np.float64]
@@ -169,7 +169,7 @@ def events_of(answers: Answers) -> Events:
     gaps, kinds = (_lists(answers.frame, name) for name in ("chunk_gap_us", "chunk_kind"))
     counts = np.asarray(gaps.value_lengths().fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
     gap_s = np.asarray(gaps.flatten().to_numpy(zero_copy_only=False), dtype=np.float64) / 1e6
-    kind = np.asarray(kinds.flatten().to_numpy(zero_copy_only=False), dtype=np.int64)
+    kind = np.asarray(kinds.flatten().fill_null(record.CONTENT).to_numpy(zero_copy_only=False), dtype=np.int64)
     row = np.repeat(np.arange(counts.size), counts)
     place = np.arange(gap_s.size) - np.repeat(np.cumsum(counts) - counts, counts)
     total = np.cumsum(gap_s)

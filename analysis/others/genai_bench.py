@@ -13,7 +13,7 @@ import numpy as np
 
 from analysis.others import answers
 from analysis.others.retold import Retold, Wanted, against, many, one
-from analysis.runs import truths, where
+from analysis.rundir import truths, where
 from analysis.units import digits
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from analysis.compare.rules import LEAST_RUNS, bare
 from analysis.places import RUN
 from analysis.replicates import spread
 from analysis.replicates.drift import drifts
-from analysis.runs import RunError
+from analysis.rundir import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -81,12 +81,14 @@ class Course:
     Attributes:
         values: Base units, one a point; None where no run of the point has it.
         steps: The change points, in order.
+        intervals: Of each point's mean over its runs the 95 % interval (t, on the scale); None with fewer than 3 runs.
     """
 
     place: Place
     scale: Scale
     values: tuple[float | None, ...]
     steps: tuple[Step, ...]
+    intervals: tuple[tuple[float, float] | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,13 @@ def _course(
     changes = stats.change_points(means[there], alpha=ALPHA, least_effect=least, window=WINDOW)
     steps = [_step(change, there, (stacks, points), place, scale) for change in changes]
     plain = tuple(None if np.isnan(mean) else spread.unscaled(mean, scale) for mean in means)
-    return Course(place, scale, plain, tuple(steps))
+    intervals = tuple(_interval(spread.scaled(one, scale), scale) for one in runs)
+    return Course(place, scale, plain, tuple(steps), intervals)
+
+
+def _interval(known: Array, scale: Scale) -> tuple[float, float] | None:
+    found = stats.paired(known[~np.isnan(known)])
+    return None if found is None else (spread.unscaled(found.lo, scale), spread.unscaled(found.hi, scale))
 
 
 def _mean(known: Array) -> float:

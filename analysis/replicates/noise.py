@@ -17,7 +17,7 @@ import numpy as np
 from analysis import stats
 from analysis.places import RUN, Place
 from analysis.replicates import spread
-from analysis.runs import RunError
+from analysis.rundir import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from analysis.compare.likeness import ACROSS, PROMISED, SUBJECT, UNSET, kind_of
-from analysis.runs import RunError
+from analysis.rundir import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

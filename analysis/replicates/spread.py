@@ -15,7 +15,7 @@ from analysis import stats
 from analysis.compare.rules import bare, is_share
 from analysis.metrics import BY_NAME
 from analysis.places import RUN
-from analysis.runs import RunError
+from analysis.rundir import RunError
 from analysis.units import digits
 
 if TYPE_CHECKING:

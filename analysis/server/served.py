@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from analysis import series
 from analysis.arms import shift_ns
-from analysis.runs import RunError
+from analysis.rundir import RunError
 from analysis.server.roles import NAMES, RANKS, ROLES, Role, is_likely, server_of
 from loadtests import record
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.window import Window
 
     Array = NDArray[np.float64]

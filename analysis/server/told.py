@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.derived import is_ok
-from analysis.runs import seconds
+from analysis.rundir import seconds
 from analysis.server.findings import Finding, exhausted
 from analysis.server.served import read
 from analysis.units import digits
@@ -16,7 +16,7 @@ from analysis.units import digits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from analysis.runs import Run
+    from analysis.rundir import Run
     from analysis.server.served import Gauge
     from analysis.window import Window
 

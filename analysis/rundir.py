@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-ADDED: Final = frozenset({"counted_tokens"})
+ADDED: Final = frozenset({"counted_tokens", "tls_version"})
 """Columns that schema 1 got later: runs written before have none of their values."""
 
 OF_ARM: Final = ("model", "params", "new_connections")
@@ -35,7 +35,7 @@ OF_ARM: Final = ("model", "params", "new_connections")
 
 CHUNK_LISTS = ("chunk_gap_us", "chunk_kind", "chunk_chars")
 NOT_JUDGED: Final = frozenset({
-    "run_id", "profile", "model", "seq", "user", "first_event_ns", "http_version", "output_cap",
+    "run_id", "profile", "model", "seq", "user", "first_event_ns", "http_version", "tls_version", "output_cap",
     "input_chars", "bytes_sent", "bytes_received", "response_id", "request_id", "server_time_s",
 })  # fmt: skip
 """Columns that no figure and no check rests on."""
@@ -149,7 +149,7 @@ def _check_files(folder: Path, path: str | Path) -> None:
     if is_unfinished(folder):
         raise RunError(f"{path}: the run is still on or was killed; `firsttoken repair {path}` finishes it")
     if not (folder / record.REQUESTS).is_file():
-        raise RunError(f"{path}: no {record.REQUESTS} in it, so it is not a run directory")
+        raise RunError(f"{path}: no {record.REQUESTS} in it: not a run directory, or its rows were pruned")
     if not (folder / record.MANIFEST).is_file():
         raise RunError(f"{path}: {record.MANIFEST} is missing; without it nobody knows what was run")
 
@@ -182,7 +182,7 @@ def _requests(path: Path, chunks: bool, columns: Collection[str] | None) -> pd.D
             return _plain(file, [name for name in names if name in columns])
         table = _words(file.read([name for name in names if name not in missing]))
     for name in missing:
-        table = table.append_column(name, pa.nulls(table.num_rows, pa.int32()))
+        table = table.append_column(name, pa.nulls(table.num_rows, record.requests_schema().field(name).type))
     return _frame(table).assign(row=np.arange(table.num_rows))
 
 

@@ -1,31 +1,35 @@
-"""The report: one HTML file that needs nothing else, and its charts beside it."""
+"""The page of one run: each of its arms by itself, after their comparison where there are several."""
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import shlex
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-import jinja2
-
-from analysis import charts, digest, stats, table
+from analysis import charts, digest, fairness, stats, table
 from analysis.compare import sides
 from analysis.compare.rules import Rules
-from analysis.files import place_text, write_judgement
+from analysis.files import write_judgement
 from analysis.metrics import METRICS
+from analysis.report import page
+from analysis.report.made import Made, put
+from analysis.report.markdown import of_run
+from analysis.report.pairs import shown_pair
 from analysis.summary import SHOWN
 from analysis.units import NONE, SHOWN_UNIT, shown
 from analysis.validity import worst
 from loadtests import record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from analysis.charts import Chart
-    from analysis.compare.comparison import Comparison, Line
+    from analysis.compare.comparison import Comparison
+    from analysis.fairness import Sheet
     from analysis.rows import Cell, Rate, Row
     from analysis.summary import Judged, Summary
 
@@ -45,45 +49,83 @@ def write(judged: Sequence[Judged]) -> Path:
     Returns:
         The path of report.html.
     """
-    folder = judged[0].run.path
     if not judged[0].run.unfinished:
         write_judgement(judged)
-    drawn = [charts.draw(one.run, one.summary) for one in judged]
-    (folder / record.CHARTS).mkdir(exist_ok=True)
-    for one, some in zip(judged, drawn, strict=True):
-        prefix = f"{_plain(one.run.arm)}-" if len(judged) > 1 else ""
-        for chart in some:
-            place_text(folder / record.CHARTS / f"{prefix}{chart.name}.svg", chart.svg)
-    return place_text(folder / record.REPORT, html(judged, drawn))
+    return put(judged[0].run.path, made(judged))
 
 
-def _plain(name: str) -> str:
-    """A name as part of a file's."""
-    return re.sub(r"[^\w.-]+", "_", name)
+def made(judged: Sequence[Judged], title: str = "", objectives: Sequence[str] = ()) -> Made:
+    """
+    The report of a run, a function of its files alone.
+
+    Args:
+        judged: Its arms.
+        title: What stands above it; else the run's name.
+        objectives: What it was held against, where that is not what it was planned with; for the page to know.
+    """
+    prefixes = _prefixes([one.run.arm for one in judged])
+    drawn = [_drawn(one, prefix) for one, prefix in zip(judged, prefixes, strict=True)]
+    told = [_shown_arm(one.summary, some) for one, some in zip(judged, drawn, strict=True)]
+    first, *others = (one.run.arm for one in judged)
+    comparisons = [shown_pair((first, b), one) for b, one in zip(others, _comparisons(judged), strict=True)]
+    options = {"title": title, "objectives": list(objectives)}
+    page_of = html(judged, told, comparisons, options)
+    return Made(page_of, tuple(chart for some in drawn for chart in some), of_run(title or _name(judged), told))
+
+
+def _drawn(one: Judged, prefix: str) -> list[Chart]:
+    return [replace(chart, name=prefix + chart.name) for chart in charts.draw(one.run, one.summary)]
+
+
+def _prefixes(arms: Sequence[str]) -> list[str]:
+    """What stands before the charts' names of each arm, as part of a file's and of an id; nothing for one alone."""
+    if len(arms) < 2:
+        return [""]
+    plain = [re.sub(r"[^\w-]+", "_", arm) for arm in arms]
+    alike = {name for name, n in Counter(name.lower() for name in plain).items() if n > 1}
+    return [f"{name}-{i}-" if name.lower() in alike else f"{name}-" for i, name in enumerate(plain, 1)]
+
+
+def _name(judged: Sequence[Judged]) -> str:
+    first = judged[0].run
+    return first.name.removesuffix(f" · {first.arm}")
 
 
 # The page.
 
 
-def html(judged: Sequence[Judged], drawn: Sequence[list[Chart]]) -> str:
+def html(
+    judged: Sequence[Judged], arms: Sequence[dict[str, Any]], comparisons: Sequence[dict[str, Any]],
+    options: Mapping[str, Any],
+) -> str:  # fmt: skip
     """The report as one self-contained page: a comparison of the arms where there are several, then each by itself."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("analysis", "."), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    first = judged[0]
+    first, name = judged[0], _name(judged)
     manifest = json.loads((first.run.path / record.MANIFEST).read_bytes())
-    return environment.get_template("report.html.j2").render(
-        name=first.run.name.removesuffix(f" · {first.run.arm}"),
+    return page.render(
+        "report/run.html.j2", "run", options,
+        title=options["title"] or name,
+        name=name,
         verdict=worst(one.summary.validity for one in judged).verdict,
-        arms=[_shown_arm(one.summary, some) for one, some in zip(judged, drawn, strict=True)],
-        comparisons=[_shown_comparison(one) for one in _comparisons(judged)],
+        arms=arms,
+        comparisons=comparisons,
+        fairness=fairness_of({one.run.arm if len(judged) > 1 else name: fairness.of(one.run) for one in judged}),
         ps=[f"p{100 * p:g}" for p in SHOWN],
-        metrics=METRICS,
-        least=" / ".join(f"{stats.least_count(p):,} (p{100 * p:g})" for p in stats.LADDER[1:]),
+        **method(),
         command=shlex.join(first.summary.facts.argv) or "not recorded",
         manifest=json.dumps(manifest, indent=1, ensure_ascii=False),
         version=first.run.manifest.get("versions", {}).get("firsttoken", ""),
-    )
+    )  # fmt: skip
+
+
+def fairness_of(sheets: Mapping[str, Sheet]) -> dict[str, Any]:
+    """What the fairness sheet tells, a column a side."""
+    return {"names": list(sheets), "entries": fairness.entries(sheets), "biases": fairness.biases(sheets)}
+
+
+def method() -> dict[str, Any]:
+    """What the method box tells: every metric, and from how many requests a percentile is printed."""
+    least = " / ".join(f"{stats.least_count(p):,} (p{100 * p:g})" for p in stats.LADDER[1:])
+    return {"metrics": METRICS, "least": least}
 
 
 def _comparisons(judged: Sequence[Judged]) -> list[Comparison]:
@@ -95,11 +137,18 @@ def _shown_arm(summary: Summary, drawn: list[Chart]) -> dict[str, Any]:
     return {
         "s": summary,
         "counts": table.counts(summary),
+        "checks": _checks(summary),
         "headline": _headline(summary),
         "rates": [_shown_rate(rate, summary.source_of(rate)) for rate in summary.rates if rate.value is not None],
         "table": [_shown_row(row, summary.source_of(row)) for row in summary.rows],
-        "charts": [{"alt": chart.alt, "data": data_uri(chart.svg)} for chart in drawn],
+        "charts": drawn,
     }
+
+
+def _checks(summary: Summary) -> str:
+    """How many checks ended how, in words."""
+    found = Counter(check.status for check in summary.validity.checks)
+    return ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in found.most_common())
 
 
 def _shown_rate(rate: Rate, source: str) -> dict[str, str]:
@@ -108,38 +157,6 @@ def _shown_rate(rate: Rate, source: str) -> dict[str, str]:
     note = NONE.join(ends) or rate.reason or ""
     label, unit = _named(rate.label, source), SHOWN_UNIT[rate.unit]
     return {"label": label, "unit": unit, "value": value, "note": note, "n": f"{rate.n:,}"}
-
-
-def _shown_comparison(comparison: Comparison) -> dict[str, Any]:
-    return {
-        "a": comparison.a, "b": comparison.b, "settings": comparison.settings, "notes": comparison.notes,
-        "verdict": comparison.verdict, "lines": [_shown_line(line) for line in comparison.lines],
-    }  # fmt: skip
-
-
-def _shown_line(line: Line) -> dict[str, str]:
-    a, b = (NONE if value is None else shown(value, line.unit) for value in (line.a, line.b))
-    points = line.scale == "difference"
-    told = [_shown_effect(value, points=points) for value in (line.effect, line.lo, line.hi) if value is not None]
-    around = f"{told[1]}{NONE}{told[2]}" if len(told) == 3 else line.reason if line.effect is None else ""
-    group = f", {line.place.group}" if line.place.by or line.place.group == "whole" else ""
-    verdict = (
-        line.verdict.replace("_", " ") if line.primary else "worse" if line.worse else "better" if line.better else ""
-    )
-    return {
-        "label": line.label + group, "what": line.place.what, "unit": SHOWN_UNIT[line.unit], "a": a, "b": b,
-        "ratio": told[0] if told else NONE, "note": around, "verdict": verdict,
-        "p": "" if line.p_adjusted is None else f"{line.p_adjusted:.2g}",
-    }  # fmt: skip
-
-
-def _shown_effect(value: float, *, points: bool) -> str:
-    return f"{100 * value:+.2f} pt" if points else f"{value:.3f}"
-
-
-def data_uri(svg: str) -> str:
-    """As an image of its own, so that the names inside one chart cannot meet those of another."""
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
 def _headline(summary: Summary) -> list[dict[str, str]]:

@@ -1,0 +1,202 @@
+"""
+The page of a comparison: who is ahead where the difference is real, what it costs, what was not compared and why.
+
+A function of what was gathered and of the rules alone: the same runs give the same page.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from analysis.charts import arms, forest, worth
+from analysis.charts.worth import Worth
+from analysis.compare.left_out import left_out
+from analysis.compare.ranking import COST, rank
+from analysis.compare.sentences import interval, leaders, places, told
+from analysis.objectives import parse
+from analysis.report import page
+from analysis.report.made import Made
+from analysis.report.pairs import shown_pair
+from analysis.report.run import fairness_of, method
+from analysis.report.told import markdown
+from analysis.units import NONE, SHOWN_UNIT, digits, shown
+from analysis.validity import worst_word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from analysis.charts import Chart
+    from analysis.compare.rules import Rules
+    from analysis.compare.standing import Order, Ranking, Standing
+    from analysis.report.gathered import Gathered, Side
+
+FULL: Final = 7
+"""Sides up to which every two are told in full; of more the first with each other one, by the primary metrics."""
+
+
+def made(gathered: Gathered, rules: Rules, options: Mapping[str, Any]) -> Made:
+    """
+    The report of several sides, or of the runs of one.
+
+    Args:
+        gathered: What is compared.
+        rules: Level, margins, primary metrics, what may differ.
+        options: With which it was asked for, kept in the page; `title` stands above it.
+    """
+    many = len(gathered.sides) > FULL
+    ranking = rank(gathered.digests, replace(rules, only_primary=many or rules.only_primary))
+    footer = _footer(gathered)
+    drawn = tuple(_charts(gathered, ranking, footer))
+    shown_all = _shown(gathered, ranking, str(options.get("title") or "")) | {"across": sorted(rules.across)}
+    html = page.render("report/comparison.html.j2", "comparison", options, **shown_all, charts=drawn)
+    return Made(html, drawn, markdown(shown_all))
+
+
+def _footer(gathered: Gathered) -> str:
+    """The small print of every chart: n, runs, load, clock, validity."""
+    first = gathered.sides[0].digests[0].facts
+    n = sum(one.n for side in gathered.sides for one in side.seen.ttft) or None
+    runs = sum(len(side.digests) for side in gathered.sides)
+    clocks = sorted({one.facts.clock for side in gathered.sides for one in side.digests})
+    counted = f"n = {n:,} streamed answers · " if n else ""
+    told_of = f"{counted}{_count(runs, 'run')} of {_count(len(gathered.sides), 'side')} · {gathered.name}"
+    return f"{told_of} · each run's own window · {first.load} · {', '.join(clocks)} clock · {_worst(gathered)}"
+
+
+def _worst(gathered: Gathered) -> str:
+    return worst_word(one.verdict for side in gathered.sides for one in side.digests)
+
+
+def _count(n: int, word: str) -> str:
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
+# The charts.
+
+
+def _charts(gathered: Gathered, ranking: Ranking, footer: str) -> Iterator[Chart]:
+    seen = [side.seen for side in gathered.sides]
+    yield from arms.charts(seen, _limits(gathered), footer)
+    if len(gathered.sides) > 1:
+        yield forest.chart(ranking.orders, footer)
+        yield _cost(gathered, ranking, footer)
+
+
+def _limits(gathered: Gathered) -> list[tuple[float, float]]:
+    """What TTFT was promised: of what share of the requests, and the limit in seconds."""
+    texts = dict.fromkeys(text for side in gathered.sides for one in side.digests for text in one.objectives)
+    terms = [parse(text) for text in texts]
+    return [(term.p or 0.0, term.limit) for term in terms if term.metric == "ttft_s" and term.op in {"<", "<="}]
+
+
+def _cost(gathered: Gathered, ranking: Ranking, footer: str) -> Chart:
+    named = {order.metric.name + order.place.what: order for order in ranking.orders}
+    wait = named.get("ttft_sp95") or named.get("latency_sp95")
+    some = []
+    for name in ranking.names:
+        ends = [order.of(name) if order else None for order in (named.get(COST), wait, named.get("goodput_per_s"))]
+        if ends[0] is not None and ends[1] is not None:
+            some.append(Worth(name, ends[0], ends[1], ends[2].value if ends[2] else None))
+    days = {
+        price.rpartition("read ")[2] for side in gathered.sides if side.sheet for price in side.sheet.prices if price
+    }
+    prices = f"prices of {', '.join(sorted(days))}" if days else ""
+    return worth.chart(some, ranking.names, wait.label if wait else "p95", prices, footer)
+
+
+# The page.
+
+
+def _shown(gathered: Gathered, ranking: Ranking, title: str) -> dict[str, Any]:
+    """Everything the template and the markdown tell."""
+    first = gathered.sides[0].digests[0].facts
+    several = len(gathered.sides) > 1
+    few, head = len(ranking.names) <= FULL, ranking.names[0]
+    wanted = [(names, one) for names, one in ranking.comparisons.items() if few or names[0] == head]
+    version = gathered.manifest.get("versions", {}).get("firsttoken") or first.settings.get("versions.firsttoken", "")
+    return {
+        "title": title or gathered.name,
+        "name": gathered.name,
+        "verdict": _worst(gathered),
+        "several": several,
+        "about": f"{first.load}{f' · {first.workload}' if first.workload else ''}",
+        "sides": [_side(side, ranking) for side in gathered.sides],
+        "leaders": leaders(ranking.orders) if several else [],
+        "orders": [_order(order, ranking) for order in ranking.orders],
+        "left": left_out(ranking) if several else [],
+        "pairs": [shown_pair(names, one) for names, one in wanted],
+        "untold": len(ranking.comparisons) - len(wanted),
+        "runs": list(_runs(gathered)),
+        "objectives": sorted({text for side in gathered.sides for one in side.digests for text in one.objectives}),
+        "fairness": fairness_of({side.name: side.sheet for side in gathered.sides if side.sheet is not None}),
+        "commands": [shlex.join(words) for words in gathered.argv],
+        "manifest": json.dumps(gathered.manifest, indent=1, ensure_ascii=False) if gathered.manifest else "",
+        "version": version,
+        **method(),
+    }
+
+
+def _side(side: Side, ranking: Ranking) -> dict[str, Any]:
+    """A side's head line: validity, runs, whom it asked, and what is wrong with it."""
+    facts = side.digests[0].facts
+    faults: dict[tuple[str, str], list[str]] = {}
+    for one in side.digests:
+        for fault in one.faults:
+            faults.setdefault((fault.status, fault.name), []).append(f"{fault.value}: {fault.why}")
+    unfinished = [f"{one.facts.name}: {one.facts.unfinished}" for one in side.digests if one.facts.unfinished]
+    return {
+        "name": side.name,
+        "verdict": worst_word(one.verdict for one in side.digests),
+        "runs": _count(len(side.digests), "run"),
+        "asked": f"{facts.profile} · model {facts.model}",
+        "faults": [
+            {"status": status, "name": name, "runs": f"{len(words)} of {len(side.digests)}", "why": words[0]}
+            for (status, name), words in sorted(faults.items(), key=lambda one: one[0][0] != "invalid")
+        ],
+        "unfinished": unfinished,
+        "unranked": ranking.unranked.get(side.name, ""),
+    }
+
+
+def _order(order: Order, ranking: Ranking) -> dict[str, Any]:
+    """A metric: its column of the table, and its sentences."""
+    unit = order.metric.unit
+    return {
+        "label": order.label,
+        "unit": SHOWN_UNIT[unit],
+        "better": order.metric.better,
+        "words": places(order),
+        "sentences": told(order),
+        "cells": {name: _cell(order.of(name), order) for name in ranking.names},
+    }
+
+
+def _cell(one: Standing | None, order: Order) -> dict[str, str]:
+    if one is None:
+        return {"value": NONE, "around": "", "place": ""}
+    unit = order.metric.unit
+    around = "" if one.lo is None or one.hi is None else f"{shown(one.lo, unit)}{NONE}{shown(one.hi, unit)}"
+    ranked = len(order.standings) > 1 and not order.reason and one.first
+    value = shown(one.value, unit) if one.supported else NONE
+    return {"value": value, "around": around, "place": interval(one) if ranked else ""}
+
+
+def _runs(gathered: Gathered) -> Iterator[dict[str, str]]:
+    """Each run: whether it may be believed, when it was, and its first numbers."""
+    every = [(one, side.name) for side in gathered.sides for one in side.digests]
+    for one, name in sorted(every, key=lambda run: run[0].started_unix_ns):
+        numbers = {(place.metric, place.what): n for place, n in one.numbers.items() if place.by is None}
+        found = [numbers.get(key) for key in (("ttft_s", "p50"), ("ttft_s", "p95"), ("error_rate", ""))]
+        p50, p95, failed = (
+            NONE if n is None or not n.supported else digits(f * n.value)
+            for n, f in zip(found, (1e3, 1e3, 100), strict=True)
+        )
+        yield {
+            "name": one.facts.name, "link": gathered.links.get(one.facts.name, ""), "side": name,
+            "verdict": one.verdict, "started": one.facts.started, "seed": str(one.facts.seed),
+            "p50": p50, "p95": p95, "failed": failed,
+            "why": "; ".join(f"{fault.name} {fault.value}" for fault in one.faults),
+        }  # fmt: skip
