@@ -34,12 +34,14 @@ class Health:
 
     Attributes:
         send_lags_ns: sent - scheduled of every request since the last sample; the engine appends.
+        last: The last sample; empty before the first.
     """
 
     def __init__(self, receiver: Receiver, worker: int) -> None:
         self.send_lags_ns = array("q")
         self._receiver = receiver
         self._worker = worker
+        self.last: dict[str, Any] = {}
         self._process = psutil.Process()
         self._counters = Counters()
         self._hub_lag_ns = 0
@@ -96,6 +98,7 @@ class Health:
         }
         self._at_ns, self._cpu_ns, self._reads = now, cpu, self._receiver.reads
         self._hub_lag_ns = self._gc_ns = 0
+        self.last = row
         return row
 
     def _probe(self) -> None:

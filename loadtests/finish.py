@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loadtests import bodies, manifest, record
+from loadtests import bodies, manifest, record, seal
 from loadtests.assembly import Finished, Tables, assemble
 from loadtests.merge import MergeError, check_held, merge
 from loadtests.parts import RunIsOnError, claim, write_parquet
@@ -88,8 +88,10 @@ def _claimed(parts: Path) -> TextIO:
 def _finish(run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, Any] | None) -> Finished:
     found = assemble(about, parts, whole=True)
     ended, why = _ending(about, found, stop)
-    _write(run_dir, found, ended=ended, stop=why)
+    whole = found.about | {"ended": ended, "stop": why}
+    _write(run_dir, found, whole)
     bodies.gather(parts, run_dir / record.BODIES)
+    manifest.write(run_dir, whole | {"files": seal.files(run_dir)})
     for log in parts.glob("worker-*.log"):
         if log.stat().st_size:
             shutil.copyfile(log, run_dir / log.name)  # what a worker complained of is worth keeping
@@ -152,7 +154,9 @@ def draft(run_dir: Path, into: Path) -> None:
         raise FileNotFoundError(f"{run_dir}: the run is finished")
     text = _so_far(found, run_dir) if on else _left_behind(found, run_dir)
     into.mkdir(parents=True, exist_ok=True)
-    _write(into, found, ended=False, stop={"reason": "unfinished", "text": text, "on": on})
+    whole = found.about | {"ended": False, "stop": {"reason": "unfinished", "text": text, "on": on}}
+    _write(into, found, whole)
+    manifest.write(into, whole)
 
 
 def _is_on(about: dict[str, Any], parts: Path) -> bool:
@@ -205,12 +209,12 @@ def undelivered(about: dict[str, Any], run_dir: Path) -> str:
 # Files.
 
 
-def _write(folder: Path, found: Tables, *, ended: bool, stop: dict[str, Any] | None) -> None:
-    write_parquet(found.requests, folder / record.REQUESTS)
+def _write(folder: Path, found: Tables, about: dict[str, Any]) -> None:
+    """The tables; that of the requests with the manifest that it was made under."""
+    write_parquet(found.requests, folder / record.REQUESTS, about={record.SETTINGS: seal.settings(about)})
     write_parquet(found.client, folder / record.CLIENT)
     if found.server is not None:
         write_parquet(found.server, folder / record.SERVER)
-    manifest.write(folder, found.about | {"ended": ended, "stop": stop})
 
 
 def _counted(run_dir: Path) -> Finished:

@@ -95,6 +95,11 @@ class Flight:
             self.measured -= 1
         self._settle()
 
+    @property
+    def waiting(self) -> int:
+        """How many the cap keeps back."""
+        return len(self._waiting)
+
     def under_way(self) -> Iterator[Arrival]:
         """What is in flight, and then what waits for the cap, each in its order."""
         yield from self._active.values()

@@ -60,7 +60,8 @@ def most_in_flight(most: int) -> Limit:
 # What one request had.
 
 
-def _ttft_s(record: Record) -> float | None:
+def ttft_s(record: Record) -> float | None:
+    """As `derive` has it of a request that asked for a stream; None without a token."""
     if record.first_token_ns is None or "not_streamed" in (record.flags or ()):
         return None
     return (record.first_token_ns - record.scheduled_ns) / 1e9
@@ -72,7 +73,7 @@ def _latency_s(record: Record) -> float | None:
     return None if over_ns is None or record.headers_ns is None else (over_ns - record.scheduled_ns) / 1e9
 
 
-def _tpot_s(record: Record) -> float | None:
+def tpot_s(record: Record) -> float | None:
     """As `derive` has it; None where there is nothing between the tokens."""
     first_ns, last_ns, chars = record.first_token_ns, record.last_token_ns, record.chunk_chars
     if first_ns is None or last_ns is None or chars is None or (record.chunks or 0) < 2 or not record.output_tokens:
@@ -84,7 +85,7 @@ def _tpot_s(record: Record) -> float | None:
 
 
 _AMOUNTS: Final[dict[str, Callable[[Record], float | None]]] = {
-    "ttft_s": _ttft_s, "latency_s": _latency_s, "tpot_s": _tpot_s,
+    "ttft_s": ttft_s, "latency_s": _latency_s, "tpot_s": tpot_s,
 }  # fmt: skip
 
 
@@ -184,5 +185,6 @@ def _broken(limits: Sequence[Limit], said: Sequence[dict[str, Any]], arm: str) -
     for place, limit in enumerate(limits):
         late = sum(sum(status.get("missed", {}).get(arm, ())[place : place + 1]) for status in said)
         if late > limit["most"]:
-            return f"{late:,} of at most {limit['most']:,} late: {limit['column']} {limit['op']} {limit['limit']:g}"
+            kept = f"{limit['column']} {limit['op']} {limit['limit']:g}"
+            return f"ended early, since {kept} cannot be kept any more: {late:,} broke it, {limit['most']:,} may"
     return ""

@@ -11,20 +11,20 @@ import logging
 import os
 import shutil
 import sys
-from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 import gevent.event
+from locust.runners import STATE_SPAWNING
 
 from loadtests import clock, manifest
 from loadtests.fleet import Fleet, FleetError, total
 from loadtests.fleet.passing import Passing
 from loadtests.guard import masked
 from loadtests.locust_end import finished, shorten, why_ended
-from loadtests.locust_tab import tab_rows
+from loadtests.locust_tab import Tab
 from loadtests.locust_worker import TOLD
 from loadtests.mock import process as mock_process
 from loadtests.record import PARTS
@@ -38,10 +38,8 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from loadtests.fleet.hub import Hub
-    from loadtests.locust_tab import Answered
 
 logger = logging.getLogger("firsttoken")
-KEPT: Final = 10_000
 TICK_S: Final = 0.05
 SPAWN_NS: Final = 1_000_000_000
 """What Locust's workers need to have their users, which would otherwise make the first requests late."""
@@ -67,31 +65,31 @@ class LocustMaster:
 
     Args:
         planned: Gives the profile and the plan for a number of users.
+
+    Attributes:
+        tab: What the web UI shows of the run at hand.
     """
 
     def __init__(self, environment: Environment, planned: Callable[[Environment, int], tuple[Any, Any]]) -> None:
         self.environment = environment
         self._planned = planned
         self._test: Test | None = None
-        self._answered: deque[Answered] = deque(maxlen=KEPT)
+        self.tab = Tab()
         self._code: int | None = None
         self._done = gevent.event.Event()
         self._done.set()
-
-    def tab(self) -> list[dict[str, Any]]:
-        """The rows of the web UI's tab."""
-        return tab_rows(list(self._answered))
 
     # Locust's events.
 
     def on_report(self, data: dict[str, Any], **_: Any) -> None:
         """What a worker tells every few seconds."""
-        self._answered.extend((name, speed, ttft_ms) for name, speed, ttft_ms in data.pop(TOLD, ()))
+        self.tab.answers.take(data.pop(TOLD, {}))
 
     def on_start(self, **_: Any) -> None:
         """A test starts: make the run directory, have the workers ready, and agree on the moment of the start."""
-        self._done.wait()
         runner: Any = self.environment.runner
+        runner.update_state(STATE_SPAWNING)  # Locust does so only afterwards; its page would ask for the next test
+        self._done.wait()
         try:
             profile, plan = self._planned(self.environment, runner.target_user_count or 1)
             if not profile.embedded:
@@ -102,6 +100,7 @@ class LocustMaster:
         except (ValueError, OSError, FleetError, mock_process.MockError) as error:
             logger.error("%s", error)  # noqa: TRY400 - a user's mistake has no traceback
             self._code = 2
+            self.tab.refuse(masked(str(error)))
             gevent.spawn(runner.quit if self.environment.web_ui is None else runner.stop)
 
     def on_stopping(self, **_: Any) -> None:
@@ -114,6 +113,7 @@ class LocustMaster:
         """Its workers have stopped: have their last rows, then finish the run."""
         test, self._test = self._test, None
         if test is not None:
+            self.tab.finishing()
             gevent.spawn(self._end, test).link(lambda _: self._done.set())
             self._done.wait()
 
@@ -153,7 +153,7 @@ class LocustMaster:
         manifest.write(path, about | fleet.to_json())
         fleet.on_change = lambda: note(path, fleet.to_json())
         point_latest(setup.out, path.name)
-        self._answered.clear()
+        self.tab.begin(path)
         self._done.clear()
         self._test = test = Test(setup, path, fleet, mock)
         fleet.start()
@@ -181,7 +181,7 @@ class LocustMaster:
         """Pass on what one worker says and all must know; stop Locust once all is over."""
         fleet, passing = test.fleet, Passing(test.fleet)
         while test is self._test and not fleet.done:
-            fleet.listen(0)
+            self._look(fleet)
             passing.look()
             gevent.sleep(TICK_S)
         if test is not self._test:
@@ -192,10 +192,15 @@ class LocustMaster:
         runner: Any = self.environment.runner
         gevent.spawn(runner.quit if self.environment.web_ui is None else runner.stop)
 
+    def _look(self, fleet: Fleet) -> None:
+        """Hear what the workers say, and tell the tab."""
+        fleet.listen(0)
+        self.tab.seconds.tick(fleet.elapsed_s(), [member.status for member in fleet.members])
+
     def _end(self, test: Test) -> None:
         fleet = test.fleet
         while not fleet.done:
-            fleet.listen(0)
+            self._look(fleet)
             gevent.sleep(TICK_S)
         fleet.close()
         if test.mock is not None:
@@ -206,3 +211,4 @@ class LocustMaster:
             shorten(test.path, max((one.status.get("last_due_ns", -1) for one in fleet.members), default=-1))
         code = finished(test.path, why_ended(stopping, test.setup.plan, cut=test.cut))
         self._code = self._code or (3 if stopping is not None else code)
+        self.tab.end(test.path)

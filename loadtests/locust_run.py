@@ -11,13 +11,13 @@ import logging
 import os
 import shutil
 import sys
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 import gevent.event
+from locust.runners import STATE_SPAWNING
 
 from loadtests import clock, manifest
 from loadtests.dispatch import offer
@@ -25,7 +25,7 @@ from loadtests.engine import Engine
 from loadtests.guard import masked
 from loadtests.live import Tally
 from loadtests.locust_end import finished, shorten, why_ended
-from loadtests.locust_tab import answered_of, tab_rows
+from loadtests.locust_tab import Tab, answered_of
 from loadtests.mock import process as mock_process
 from loadtests.record import PARTS
 from loadtests.run import TRUTH
@@ -39,12 +39,13 @@ if TYPE_CHECKING:
 
     from locust.env import Environment
 
-    from loadtests.locust_tab import Answered
     from loadtests.record import Record
 
 logger = logging.getLogger("firsttoken")
-KEPT: Final = 10_000
-"""Good answers that the web UI's tab looks back on, at most."""
+LOOK_S: Final = 1.0
+"""How often the web UI's tab is told how the test goes."""
+
+WAIT_S: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -53,14 +54,18 @@ class Test:
     One test of Locust's, as a run: its engine, its directory, and the provider started for it.
 
     Attributes:
-        cut: Locust stopped it before all had been offered.
+        stops: Locust is stopping it.
+        cut: That was before all had been offered.
+        looker: The greenlet that tells the web UI's tab how it goes; None without one.
     """
 
     engine: Engine
     path: Path
     mock: Any
     tally: Tally
+    stops: bool = False
     cut: bool = False
+    looker: Any = None
 
 
 class LocustRun:
@@ -71,28 +76,28 @@ class LocustRun:
         planned: Gives the profile and the plan for a number of users.
 
     Attributes:
-        answered: The latest good answers of the run at hand.
+        tab: What the web UI shows of the run at hand.
     """
 
     def __init__(self, environment: Environment, planned: Callable[[Environment, int], tuple[Any, Any]]) -> None:
         self.environment = environment
         self._planned = planned
         self._test: Test | None = None
-        self.answered: deque[Answered] = deque(maxlen=KEPT)
+        self.tab = Tab()
         self._code: int | None = None
         self._done = gevent.event.Event()
         self._done.set()
-
-    def tab(self) -> list[dict[str, Any]]:
-        """The rows of the web UI's tab."""
-        return tab_rows(list(self.answered))
 
     # Locust's events.
 
     def on_start(self, **_: Any) -> None:
         """A test starts: make the run directory and begin; in open loop, start the schedule."""
-        self._done.wait()
         runner: Any = self.environment.runner
+        runner.update_state(STATE_SPAWNING)  # Locust does so only afterwards; its page would ask for the next test
+        while not self._done.wait(WAIT_S):
+            runner.update_state(
+                STATE_SPAWNING
+            )  # the last test's stop says that all has stopped; nobody could stop this
         try:
             profile, plan = self._planned(self.environment, runner.target_user_count or 1)
             if not profile.embedded:
@@ -102,18 +107,20 @@ class LocustRun:
         except (ValueError, OSError, mock_process.MockError) as error:
             logger.error("%s", error)  # noqa: TRY400 - a user's mistake has no traceback
             self._code = 2
+            self.tab.refuse(masked(str(error)))
             gevent.spawn(runner.quit if self.environment.web_ui is None else runner.stop)
 
     def on_stopping(self, **_: Any) -> None:
         """The test is about to stop: offer no more, before Locust stops its users."""
-        if self._test is not None:
-            self._test.cut = self._test.engine.offering
+        if self._test is not None and not self._test.stops:
+            self._test.stops, self._test.cut = True, self._test.engine.offering
             self._test.engine.exhausted()
 
     def on_stop(self, **_: Any) -> None:
         """The users are stopped: let the rest of what is in flight finish, then finish the run."""
         test, self._test = self._test, None
         if test is not None:
+            self.tab.finishing()
             # In a greenlet of its own: whoever quits kills that of a shape, which may be the one that stops here.
             gevent.spawn(self._end, test).link(lambda _: self._done.set())
             self._done.wait()
@@ -153,11 +160,13 @@ class LocustRun:
         zero_ns = clock.monotonic_ns()
         manifest.write(path, about | {"started_unix_ns": zero_ns + clock.measure_offset().offset_ns})
         point_latest(setup.out, path.name)
-        self.answered.clear()
+        self.tab.begin(path)
         self._done.clear()
         self._test = test = Test(engine, path, mock, tally)
         self.environment.firsttoken = engine  # type: ignore[attr-defined]
         engine.begin(zero_ns)
+        if self.environment.web_ui is not None:
+            test.looker = gevent.spawn(self._look, test)
         gevent.spawn(self._offer if setup.plan.mode == "open" else self._watch, test)
 
     def _offer(self, test: Test) -> None:
@@ -185,13 +194,21 @@ class LocustRun:
         if why := test.engine.stopping:
             logger.error("%s", why.text)
             self._code = 2 if why.word == "refused" and not test.tally.ok else 3
-        runner: Any = self.environment.runner
-        gevent.spawn(runner.quit if self.environment.web_ui is None else runner.stop)
+        if not test.stops:
+            runner: Any = self.environment.runner
+            gevent.spawn(runner.quit if self.environment.web_ui is None else runner.stop)
+
+    def _look(self, test: Test) -> None:
+        """Tell the tab once a second how the test goes, until it is over."""
+        while True:
+            gevent.sleep(LOOK_S)
+            status = test.tally.status(test.engine)
+            self.tab.seconds.tick(status["t_s"], [status])
 
     def _on_record(self, tally: Tally, record: Record) -> None:
         tally.add(record)
         if (told := answered_of(record)) is not None:
-            self.answered.append(told)
+            self.tab.answers.add(told)
         fire(self.environment, record)
 
     # The end of it.
@@ -201,6 +218,8 @@ class LocustRun:
         if not engine.wait(self.environment.stop_timeout or 0):
             engine.cancel("run_end")
             engine.wait(1.0)
+        if test.looker is not None:
+            test.looker.kill()
         if not engine.stopping:
             shorten(test.path, engine.last_due_ns)
         try:
@@ -214,3 +233,4 @@ class LocustRun:
                 test.mock.stop()
         code = finished(test.path, why_ended(engine.stopping, engine.plan, cut=test.cut))
         self._code = self._code or code
+        self.tab.end(test.path)

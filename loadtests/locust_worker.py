@@ -22,7 +22,7 @@ from loadtests.engine import Engine
 from loadtests.guard import guard, masked
 from loadtests.link.pipe import Pipe
 from loadtests.live import Tally
-from loadtests.locust_tab import answered_of
+from loadtests.locust_tab import Answers, answered_of
 from loadtests.plan import Plan
 from loadtests.profiles import Profile
 from loadtests.record import PARTS
@@ -35,15 +35,12 @@ if TYPE_CHECKING:
 
     from locust.env import Environment
 
-    from loadtests.locust_tab import Answered
     from loadtests.record import Record
 
 logger = logging.getLogger("firsttoken")
 STATUS_S: Final = 0.5
 TOLD: Final = "firsttoken"
 """Key of what a worker's report to Locust's master says for the web UI's tab."""
-
-MOST_TOLD: Final = 500
 
 
 class LocustWorker:
@@ -64,7 +61,7 @@ class LocustWorker:
         self._pipe = Pipe(self._agent.stdout.fileno(), self._agent.stdin.fileno())
         self._engine: Engine | None = None
         self._tally = Tally()
-        self._answered: list[Answered] = []
+        self._answers = Answers()
         self._done = gevent.event.Event()
         self._done.set()
         gevent.spawn(self._listen)
@@ -84,7 +81,7 @@ class LocustWorker:
 
     def on_report(self, data: dict[str, Any], **_: Any) -> None:
         """What Locust tells its master every few seconds: the tab's answers with it."""
-        data[TOLD], self._answered = self._answered[-MOST_TOLD:], []
+        data[TOLD] = self._answers.drained()
 
     # The master's commands.
 
@@ -113,7 +110,7 @@ class LocustWorker:
             logger.error("%s", masked(str(error)))  # noqa: TRY400 - a user's mistake has no traceback
             self._pipe.tell("failed", text=masked(str(error)))
             return
-        self._tally = Tally()
+        self._tally, self._answers = Tally(), Answers()
         self._engine = engine = Engine(
             plan, profiles, path / PARTS, worker=number, environ=os.environ, on_record=self._on_record
         )
@@ -166,7 +163,7 @@ class LocustWorker:
     def _on_record(self, record: Record) -> None:
         self._tally.add(record)
         if (told := answered_of(record)) is not None:
-            self._answered.append(told)
+            self._answers.add(told)
         fire(self.environment, record)
 
     def _report(self) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from loadtests.sink import DISK_FULL, LOCK, DiskFullError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
@@ -55,9 +55,17 @@ def read_part(path: Path) -> pa.Table:
             return pa.Table.from_batches(batches, schema=reader.schema)
 
 
-def write_parquet(table: pa.Table, path: Path, row_group: int = 100_000) -> None:
+def write_parquet(
+    table: pa.Table, path: Path, row_group: int = 100_000, about: Mapping[str, bytes] | None = None
+) -> None:
     """
     Write a table whole or not at all: to a temporary name, synced, then renamed.
+
+    Args:
+        table: What to write.
+        path: Where to.
+        row_group: Rows of a group.
+        about: By name, what its footer is to tell besides the schema.
 
     Raises:
         DiskFullError: There is no room; nothing is left behind.
@@ -66,12 +74,14 @@ def write_parquet(table: pa.Table, path: Path, row_group: int = 100_000) -> None
 
     delta = [column for column in ("chunk_gap_us.list.element", "chunk_chars.list.element") if _has(table, column)]
     encodings = dict.fromkeys(delta, "DELTA_BINARY_PACKED")
-    with whole_file(path) as file:
-        pq.write_table(
-            table, file, compression="zstd", compression_level=3, row_group_size=row_group,
-            use_dictionary=[f.name for f in table.schema if pa.types.is_dictionary(f.type)],
-            column_encoding=encodings or None,
-        )  # fmt: skip
+    words = [f.name for f in table.schema if pa.types.is_dictionary(f.type)]
+    with whole_file(path) as file, pq.ParquetWriter(
+        file, table.schema, compression="zstd", compression_level=3, use_dictionary=words,
+        column_encoding=encodings or None,
+    ) as writer:  # fmt: skip
+        writer.write_table(table, row_group)
+        if about:
+            writer.add_key_value_metadata(dict(about))
 
 
 @contextmanager
@@ -89,9 +99,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except OSError as error:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
-        if error.errno in DISK_FULL:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise DiskFullError(error.errno, f"no room for {path}") from None
         raise
 

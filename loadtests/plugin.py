@@ -18,11 +18,13 @@ when to start and stop and how many users there are; with `--rate` the schedule 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import gevent
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 
@@ -58,6 +60,9 @@ if TYPE_CHECKING:
 __all__ = ["ChatUser", "MixedUser", "PlainUser", "StreamingUser"]
 
 logger = logging.getLogger("firsttoken")
+BACK_AFTER_STOP: Final = "LOCUST_WORKER_ADDITIONAL_WAIT_BEFORE_READY_AFTER_STOP"
+"""Of Locust's environment: seconds on top of the stop timeout until a stopped worker says that it is ready again."""
+
 _MISTAKES: Final = (
     BudgetError, LawError, OptionError, ProfileError, ScheduleError, TargetError, UnitError, WorkloadError,
 )  # fmt: skip
@@ -127,6 +132,7 @@ def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> Non
     on.quitting.add_listener(run.on_quitting)
     if web_ui is not None:
         add_tab(web_ui, run.tab)
+    gevent.get_hub().loop.update_now()  # after long imports: what Locust times from here, -t first, counts from now
 
 
 def _listen_on_worker(environment: Environment) -> None:
@@ -136,6 +142,11 @@ def _listen_on_worker(environment: Environment) -> None:
     worker = LocustWorker(environment)
     on: Any = environment.events
     on.test_stopping.add_listener(worker.on_stopping)
+    if BACK_AFTER_STOP not in os.environ:
+        # Locust keeps a stopped worker back for the stop timeout again, in which its page can start no test.
+        on.test_stopping.add_listener(
+            lambda environment, **_: os.environ.update({BACK_AFTER_STOP: str(-int(environment.stop_timeout or 0))})
+        )
     on.quitting.add_listener(worker.on_quitting)
     on.report_to_master.add_listener(worker.on_report)
 

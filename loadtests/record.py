@@ -5,8 +5,7 @@ One scheduled arrival is one row, whatever became of it. Workers write the raw c
 Arrow stream parts while the run is on; `derive` adds the columns that follow from them when the run is finished, off
 the timed path. `analysis` knows this one module of `loadtests`.
 
-Schema history:
-    1  first version.
+Schema history: 1 first version; since then the nullable columns counted_tokens and tls_version.
 """
 
 from __future__ import annotations
@@ -32,6 +31,8 @@ REPORT: Final = "report.html"
 CHARTS: Final = "charts"
 PARTS: Final = "parts"
 BODIES: Final = "bodies.jsonl"
+SETTINGS: Final = "settings"
+"""In the footer of requests.parquet: run.json as it was when that was written, without files, labels and stop."""
 
 # Closed lists.
 OUTCOMES: Final = ("ok", "error", "cancelled", "unsent", "lost")
@@ -43,7 +44,7 @@ ERROR_KINDS: Final = (
 FLAGS: Final = (
     "no_done", "not_streamed", "buffered", "unterminated", "paused", "budget", "in_flight_cap", "turn_failed",
     "cold_session", "gave_up", "user_cancel", "run_end", "cut_at_cap", "model_differs", "streamed_unasked",
-    "content_filter", "refusal", "not_sse", "compressed", "bad_utf8", "bare_message",
+    "content_filter", "refusal", "not_sse", "compressed", "bad_utf8", "bare_message", "from_send",
 )  # fmt: skip
 CONTENT: Final = 1
 REASONING: Final = 2
@@ -113,6 +114,7 @@ REQUEST_COLUMNS: Final[tuple[Column, ...]] = (
     _s("dns_s", "name resolution; null where the connection was reused"),
     _s("connect_s", "TCP connect; null where the connection was reused"),
     _s("tls_s", "TLS handshake; null where the connection was reused or plain"),
+    _word("tls_version", "TLSv1.3 and the like; null where the connection was plain, or was not opened"),
     Column("conn_reused", pa.bool_(), "", "sent on a connection that had served before; null where nothing was sent"),
     _word("http_version", "null where nothing was answered"),
     _s("ttft_s", "first token - scheduled; streamed answers only"),
@@ -263,6 +265,7 @@ class Record:
     dns_s: float | None = None
     connect_s: float | None = None
     tls_s: float | None = None
+    tls_version: str | None = None
     conn_reused: bool | None = None
     http_version: str | None = None
     prompt_hash: int | None = None

@@ -222,7 +222,7 @@ class Sender:
     def _exchange(self, arrival: Arrival, record: Record, exchange: Exchange) -> None:
         assert self._pool is not None
         connection = self._pool.take(self._connect_s)
-        record.conn_reused = connection.served > 0
+        record.conn_reused, record.tls_version = connection.served > 0, connection.tls_version
         if not record.conn_reused:
             record.dns_s, record.connect_s, record.tls_s = connection.dns_s, connection.connect_s, connection.tls_s
         try:
@@ -251,7 +251,7 @@ class Sender:
         try:
             self._httpx.perform(exchange, arrival.data, ready)
         finally:
-            for name in ("conn_reused", "connect_s", "tls_s", "sent_ns", "bytes_sent"):
+            for name in ("conn_reused", "connect_s", "tls_s", "tls_version", "sent_ns", "bytes_sent"):
                 setattr(record, name, getattr(exchange, name))
 
     def _hold(self, due_ns: int, *, learn: bool) -> None:

@@ -8,7 +8,6 @@ Arms that play together are one run. More may be planned while it is played.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -67,7 +66,7 @@ class Campaign:
     def close(self) -> None:
         """Let others have it."""
         if self._held is not None:
-            os.close(self._held)
+            file.let_go(self._held)
             self._held = None
 
     @classmethod

@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, Final
 
 import click
@@ -22,7 +23,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "sweep": ("loadtests.cli.sweep", "Find how latency, goodput and errors change with the load."),
     "capacity": ("loadtests.cli.capacity", "Find the highest load that keeps the promises, and what that means."),
     "summary": ("loadtests.cli.judge", "Print the numbers of one or more runs."),
-    "report": ("loadtests.cli.judge", "Draw the charts of a run into one HTML file."),
+    "report": ("loadtests.cli.report", "Draw a run, or several beside each other, into one HTML file."),
     "compare": ("loadtests.cli.judge", "Put runs beside a baseline: ratios, intervals, a verdict."),
     "gate": ("loadtests.cli.gate", "Hold runs against a baseline and objectives: one exit code for CI."),
     "aa": ("loadtests.cli.aa", "Measure how often the gate cries wolf on runs of the same thing."),
@@ -32,6 +33,10 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "probe": ("loadtests.cli.probe", "Hold a profile's claims against one request of each kind."),
     "profiles": ("loadtests.cli.profiles", "List, show and check provider profiles."),
     "mock": ("loadtests.cli.mock", "Start the embedded provider alone."),
+    "runs": ("loadtests.cli.runs", "List, label and prune what is in results."),
+    "verify": ("loadtests.cli.verify", "Recompute every number of a report from its rows, and say what differs."),
+    "export": ("loadtests.cli.export", "Write a run's rows as CSV or JSON lines."),
+    "import": ("loadtests.cli.importing", "Make runs of the result files of AIPerf and vLLM."),
     "repair": ("loadtests.cli.repair", "Finish a run that was killed, from what its workers had written."),
 }
 
@@ -50,11 +55,13 @@ _MISTAKES: Final = (
     ("loadtests.rundir", "RunError"),
     ("loadtests.scrape.address", "ScrapeError"),
     ("loadtests.agent.place", "PlaceError"),
+    ("loadtests.exposed", "EndpointError"),
+    ("loadtests.imports", "ImportsError"),
     ("loadtests.merge", "MergeError"),
     ("loadtests.parts", "RunIsOnError"),
     ("loadtests.mock.process", "MockError"),
     ("loadtests.store.url", "StoreError"),
-    ("analysis.runs", "RunError"),
+    ("analysis.rundir", "RunError"),
     ("analysis.objectives", "ObjectiveError"),
     ("analysis.capacity.sizing", "SizingError"),
 )
@@ -99,7 +106,7 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         module, _ = VERBS[cmd_name]
-        command: click.Command = getattr(import_module(module), cmd_name)
+        command: click.Command = getattr(import_module(module), f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

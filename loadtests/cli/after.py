@@ -70,7 +70,8 @@ def _refusal(setup: Setup, stop: Stop) -> str:
     names = [arm.name for arm in setup.plan.arms]
     profile = setup.profiles[names.index(stop.arm)] if stop.arm else setup.profile
     text = stop.text.removeprefix(whose)
-    return f"{whose}{profile.name} refused the first request: {text}{_key_hint(profile, text)}"
+    hint = key_hint(profile) if text.startswith(("HTTP 401", "HTTP 403")) else ""
+    return f"{whose}{profile.name} refused the first request: {text}{hint}"
 
 
 def gone_since(path: Path) -> str:
@@ -114,12 +115,10 @@ def _rows(path: Path, columns: list[str]) -> pa.Table:
     ]))  # fmt: skip
 
 
-def _key_hint(profile: Profile, text: str) -> str:
+def key_hint(profile: Profile) -> str:
     """Where the key comes from, where the key was refused."""
     env = profile.auth.env
-    if env is None or not text.startswith(("HTTP 401", "HTTP 403")):
-        return ""
-    return f" (key from ${env}{'' if os.environ.get(env) else ', which is not set'})"
+    return "" if env is None else f" (key from ${env}{'' if os.environ.get(env) else ', which is not set'})"
 
 
 def _kept(result: Result) -> str:
@@ -173,7 +172,8 @@ def _line(summary: Summary) -> str:
     counts, row = summary.counts, summary.row("ttft_s") or summary.row("latency_s")
     cell = None if row is None else row.cell(0.5)
     told = f", {row.label} p50 {1000 * cell.value:,.1f} ms" if row and cell and cell.value is not None else ""
-    return f"  {summary.validity.verdict}: {counts.ok:,} of {counts.recorded:,} ok{told}"
+    worst = next((f" ({one.name} {one.value})" for one in summary.validity.faults if one.status == "invalid"), "")
+    return f"  {summary.validity.verdict}{worst}: {counts.ok:,} of {counts.recorded:,} ok{told}"
 
 
 def fail(text: str, code: int) -> int:

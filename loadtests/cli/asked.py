@@ -198,6 +198,16 @@ OPTIONS: Final[dict[str, Callable[[F], F]]] = {
         help="Ask this Prometheus endpoint each second, into server.parquet; auto: /metrics beside the base URL;"
         " repeatable.",
     ),
+    "metrics_port": click.option(
+        "--metrics-port",
+        type=click.IntRange(0, 65535),
+        metavar="PORT",
+        help="Answer Prometheus there while it is on (0: any free port, said); the last figures are in the run"
+        " directory.",
+    ),
+    "metrics_host": click.option(
+        "--metrics-host", metavar="HOST", help="Where --metrics-port listens.  [default: 127.0.0.1]"
+    ),
     "accept_throttling": click.option(
         "--accept-throttling", is_flag=True, help="Go on where the provider throttles again and again."
     ),

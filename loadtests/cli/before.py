@@ -134,18 +134,18 @@ def stem(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "run"
 
 
-def labels_of(pairs: tuple[str, ...]) -> dict[str, str]:
-    """`KEY=VALUE` pairs."""
+def labels_of(pairs: tuple[str, ...], option: str = "--label ") -> dict[str, str]:
+    """`KEY=VALUE` pairs, and what they are called where one is refused."""
     from loadtests.redact import looks_secret
 
     labels = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise click.UsageError(f"--label {pair!r}: write KEY=VALUE, for example --label build=1234")
+            raise click.UsageError(f"{option}{pair!r}: write KEY=VALUE, for example {option}build=1234")
         if looks_secret(value):
             raise click.UsageError(
-                f"--label {key}=...: looks like a key, and labels are kept in run.json; leave it out"
+                f"{option}{key}=...: looks like a key, and labels are kept in run.json; leave it out"
             )
         labels[key] = value
     return labels

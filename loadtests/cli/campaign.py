@@ -13,22 +13,23 @@ from loadtests.cli.stored import url_of
 
 if TYPE_CHECKING:
     from loadtests.campaign import Campaign
+    from loadtests.exposed import Endpoint
     from loadtests.rundir import Setup
 
 WORST_FIRST = (130, 2, 3, 1, 4, 0)
 
 
-def played(setup: Setup, *, report: bool, as_json: bool) -> int:
+def played(setup: Setup, endpoint: Endpoint | None = None, *, report: bool, as_json: bool) -> int:
     """Play one run and judge it; the exit code."""
     from loadtests.watch import Interrupts
 
     with Interrupts() as interrupts:
-        result = execute(setup, interrupts)
+        result = execute(setup, interrupts, endpoint)
         interrupts.over = True
         return result if isinstance(result, int) else judge(setup, result, report=report, as_json=as_json)
 
 
-def play(campaign: Campaign, *, report: bool, as_json: bool) -> int:
+def play(campaign: Campaign, endpoint: Endpoint | None = None, *, report: bool, as_json: bool) -> int:
     """
     Play what is left of a campaign, run by run, and put its arms side by side.
 
@@ -38,24 +39,27 @@ def play(campaign: Campaign, *, report: bool, as_json: bool) -> int:
     from loadtests.watch import Interrupts
 
     with campaign, Interrupts() as interrupts:
-        playing = Playing(campaign, interrupts, report=report, terse=False)
+        playing = Playing(campaign, interrupts, endpoint, report=report, terse=False)
         for entry in campaign.planned():
             click.echo(f"run {campaign.place(entry)}: {entry.arm}, round {entry.round + 1}", err=True)
             if isinstance(playing.play(entry), int):
                 break
-    _show(campaign, as_json=as_json)
+    _show(campaign, report=report, as_json=as_json)
     return min(playing.codes, key=WORST_FIRST.index)
 
 
-def _show(campaign: Campaign, *, as_json: bool) -> None:
+def _show(campaign: Campaign, *, report: bool, as_json: bool) -> None:
     """The comparison of its arms, or the summaries of its runs where one arm alone has any; and where all that is."""
     from loadtests.cli import judge as judging
+    from loadtests.cli import report as reporting
 
     if any(entry.state == "done" for entry in campaign.entries):
         verb = judging.compare if _sides(campaign) > 1 else judging.summary
         words = [str(campaign.path), *(["--json"] if as_json else [])]
         verb.main(words, standalone_mode=False)
         sys.stdout.flush()
+        if report:
+            reporting.draw(campaign.path)
     click.echo(f"campaign: {url_of(campaign.path) or campaign.path}", err=True)
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from loadtests.cli.asked import options
+from loadtests.cli.exposing import exposed
 from loadtests.cli.params import Seconds, Share
+from loadtests.cli.planned import WATCHED
 from loadtests.cli.sized import sizing
 from loadtests.cli.stored import RunArgument
 
@@ -47,7 +49,7 @@ OWN: Final = (
 
 GOES_ON: Final = {
     "resume", "probes", "precision", "rest", "budget_requests", "budget_tokens", "budget_cost", "yes", "no_report",
-    "as_json",
+    "as_json", *WATCHED,
 }  # fmt: skip
 """Options that may be given with --resume, beside those of sizing: all else stays as it was."""
 
@@ -142,9 +144,9 @@ def _begin(given: dict[str, Any], wanted: Any) -> int:
         return 0
     searching.confirm(setup, kept, yes=given["yes"])
     rest_s = REST_S if given["rest"] is None else given["rest"]
-    with outlet(given["out"]) as out:
+    with exposed(given) as endpoint, outlet(given["out"]) as out:
         campaign = Campaign.begin(placed(setup, out), 0, rest_s, kind="capacity", options=kept)
-        out.code = searching.play(campaign, wanted, report=not given["no_report"], as_json=given["as_json"])
+        out.code = searching.play(campaign, wanted, endpoint, report=not given["no_report"], as_json=given["as_json"])
     return out.code
 
 
@@ -157,7 +159,7 @@ def _go_on(ctx: click.Context, given: dict[str, Any], wanted: Any) -> int:
     from loadtests.cli.planned import roomier
     from loadtests.cli.sized import NAMES
 
-    with Campaign.resume(Path(given["resume"]), "capacity") as campaign:
+    with exposed(given) as endpoint, Campaign.resume(Path(given["resume"]), "capacity") as campaign:
         for name in ("probes", "precision"):
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 campaign.options[name] = given[name]
@@ -166,7 +168,7 @@ def _go_on(ctx: click.Context, given: dict[str, Any], wanted: Any) -> int:
         roomier(campaign, given)
         campaign.keep()
         searching.confirm(campaign.setup, campaign.options, yes=given["yes"])
-        return searching.play(campaign, wanted, report=not given["no_report"], as_json=given["as_json"])
+        return searching.play(campaign, wanted, endpoint, report=not given["no_report"], as_json=given["as_json"])
 
 
 def _planned(given: dict[str, Any], kept: dict[str, Any]) -> Setup:

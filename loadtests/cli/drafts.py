@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def drafts(paths: Iterable[Path]) -> Iterator[dict[Path, Path]]:
     """By the directory of each unfinished run that RUN arguments stand for, the files of its state so far."""
     from analysis.compare.sides import run_folders
-    from analysis.runs import is_unfinished
+    from analysis.rundir import is_unfinished
 
     found = [run for path in paths for run in run_folders(path) if is_unfinished(run)]
     if not found:
@@ -30,7 +30,7 @@ def drafts(paths: Iterable[Path]) -> Iterator[dict[Path, Path]]:
 
 def is_drafted(run: Path, into: Path) -> bool:
     """Draft an unfinished run; False where it was finished meanwhile."""
-    from analysis.runs import is_unfinished
+    from analysis.rundir import is_unfinished
     from loadtests.finish import draft
     from loadtests.sink import DiskFullError
 

@@ -83,13 +83,6 @@ def summed(paths: list[Path], promised: Objectives | None, by: tuple[str, ...], 
     return 3 if 3 in codes else max(codes)
 
 
-def write(told: Told) -> Path:
-    """Draw its page."""
-    from analysis.capacity import report
-
-    return report.write(told, meanings_of(told))
-
-
 def draw(told: Told, meanings: Sequence[Meaning]) -> None:
     """Draw its page and say where it is, or in a line why it cannot be drawn now."""
     from analysis.capacity import report

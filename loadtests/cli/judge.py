@@ -1,20 +1,19 @@
-"""`firsttoken summary`, `report` and `compare`: judge what is on disk."""
+"""`firsttoken summary` and `compare`: judge what is on disk."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import orjson
 
 from loadtests.cli.drafts import drafts
-from loadtests.cli.stored import RunArgument, url_of
+from loadtests.cli.stored import RunArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from rich.console import Console
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from analysis.objectives import Objectives
     from analysis.summary import Judged
 
+Verb = TypeVar("Verb", bound="Callable[..., Any]")
 RUN = click.argument("run", type=RunArgument(), default=Path("results/latest"), metavar="[RUN]")
 
 
@@ -151,7 +151,7 @@ def summary(
 
     if tool is not None and (by or whole):
         raise click.UsageError("--as prints the other tool's own table; leave --by and --all away")
-    promised, paths = read(objectives) if objectives else None, _each(runs or (Path("results/latest"),))
+    promised, paths = read(objectives) if objectives else None, each_of(runs or (Path("results/latest"),))
     if tool is not None:
         from loadtests.cli.retold import tell
 
@@ -161,16 +161,19 @@ def summary(
     return summed(paths, promised, by, whole=whole, as_json=as_json)
 
 
-def _each(paths: Iterable[Path]) -> list[Path]:
-    """Runs and campaigns; of a folder of these, each that is in it."""
+def each_of(paths: Iterable[Path]) -> list[Path]:
+    """Runs and campaigns; of a folder of these, each that is in it and has rows."""
     from analysis.campaign import is_campaign
     from analysis.compare.sides import run_folders
+    from analysis.rundir import is_unfinished
+    from loadtests.record import REQUESTS
 
     found: list[Path] = []
     for path in paths:
         inside = run_folders(path)
         is_folder = inside and not is_campaign(path) and path not in inside
-        found += inside if is_folder else [path]
+        rowed = [run for run in inside if (run / REQUESTS).is_file() or is_unfinished(run)]
+        found += (rowed or inside) if is_folder else [path]
     return found
 
 
@@ -180,35 +183,29 @@ def exit_code(judged: list[Judged]) -> int:
     return 3 if is_invalid(judged) else 1 if missed else 0
 
 
-def _drawn(path: Path) -> list[Path]:
-    """Judge a run directory and write its report, while the files of an unfinished one's state are there."""
-    from analysis.campaign import runs_of
-    from analysis.summary import judge
-
-    with drafts([path]) as kept:
-        return write_all([judge(run) for run in runs_of(path, drafts=kept)], report=True)
-
-
-@click.command()
-@RUN
-@click.option("--json", "as_json", is_flag=True, help="Print the report's path as JSON; of a campaign a list of them.")
-def report(run: Path, *, as_json: bool) -> int:
-    """Draw the charts of a run into one HTML file that opens from disk (default: results/latest).
-
-    Of a campaign, each of its runs gets its own; of a sweep or a search all of them together get one, and a run of it
-    when it is named. Of a run that is on or was killed, what is there so far is drawn.
-    """
-    from analysis.campaign import members
-    from loadtests.cli import found
-
-    told = found.told_of(run)
-    paths = [found.write(told)] if told is not None else [path for one in members(run) for path in _drawn(one)]
-    if as_json:
-        dump(plain([{"report": url_of(path) or str(path.resolve())} for path in paths]))
-    else:
-        for path in paths:
-            click.echo(url_of(path) or os.path.relpath(path))
-    return 0
+def comparing(command: Verb) -> Verb:
+    """The options of a comparison, for each verb that makes one."""
+    options = (
+        click.option(
+            "--across", multiple=True, metavar="WORDS",
+            help="Compare though the runs differ in this: host, seed, load, workload, objectives, output, cache.",
+        ),
+        click.option(
+            "--objective", "objectives", multiple=True, metavar="TEXT",
+            help="What goodput counts by: ttft_p95<2s, a preset, a TOML file; else what the runs were planned with.",
+        ),
+        click.option(
+            "--margin", "margins", multiple=True, metavar="NAME=SHARE",
+            help="What change is no matter, like ttft_p95=15%; repeatable. [default: p95, p99 10%; shares 1%; else 5%]",
+        ),
+        click.option(
+            "--alpha", type=float, default=0.05, show_default=True, metavar="SHARE",
+            help="How often, at the most, the same thing against itself is called different, for each pair.",
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.command(
@@ -219,22 +216,7 @@ Examples:
   firsttoken compare results/20260101-120000-arms"""
 )
 @click.argument("runs", nargs=-1, required=True, type=RunArgument(), metavar="RUN [RUN]...")
-@click.option(
-    "--across", multiple=True, metavar="WORDS",
-    help="Compare though the runs differ in this: host, seed, load, workload, objectives, output, cache (commas).",
-)  # fmt: skip
-@click.option(
-    "--objective", "objectives", multiple=True, metavar="TEXT",
-    help="What goodput counts by: ttft_p95<2s, a preset's name or a TOML file; else what the runs were planned with.",
-)  # fmt: skip
-@click.option(
-    "--margin", "margins", multiple=True, metavar="NAME=SHARE",
-    help="What change is no matter, like ttft_p95=15%; repeatable.  [default: p95, p99 10%; shares 1%; others 5%]",
-)  # fmt: skip
-@click.option(
-    "--alpha", type=float, default=0.05, show_default=True, metavar="SHARE",
-    help="How often, at the most, the same thing against itself is called different, for each pair.",
-)  # fmt: skip
+@comparing
 @click.option("--all", "whole", is_flag=True, help="Every number, those of workloads and turns too.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON: one object, or a list where there are several pairs.")
 def compare(
@@ -270,7 +252,7 @@ def _compared(runs: tuple[Path, ...], objectives: Objectives | None, rules: Rule
     """The first against each other, or the arms of one."""
     from analysis.campaign import arms_of
     from analysis.compare import sides
-    from analysis.runs import RunError
+    from analysis.rundir import RunError
 
     baseline, *others = (digests_of([path], objectives) for path in runs)
     for path, side in zip(runs, (baseline, *others), strict=True):

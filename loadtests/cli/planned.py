@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from loadtests.rundir import Setup
 
 BUDGETS: Final = ("budget_requests", "budget_tokens", "budget_cost")
-GOES_ON: Final = {"resume", "repeats", "rest", *BUDGETS, "dry_run", "yes", "no_report", "as_json"}
+WATCHED: Final = ("metrics_port", "metrics_host")
+"""Options that change nothing of a run, but who looks on."""
+
+GOES_ON: Final = {"resume", "repeats", "rest", *BUDGETS, "dry_run", "yes", "no_report", "as_json", *WATCHED}
 """Options that may be given with --resume: all else stays as it was."""
 
 

@@ -180,7 +180,9 @@ def _answered(seen: dict[str, Seen]) -> bool:
 def _check_refused(profile: Profile, seen: dict[str, Seen], path: Path) -> None:
     one = seen.get("streamed")
     if one is not None and one.status in REFUSED:
-        hint = f" (the key is from {profile.auth.env})" if profile.auth.env else ""
+        from loadtests.cli.after import key_hint
+
+        hint = key_hint(profile)
         raise click.UsageError(f"{profile.base_url} refused{hint}: {one.said}; transcript: {path}")
 
 

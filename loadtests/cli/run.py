@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from loadtests.cli.asked import options
+from loadtests.cli.exposing import exposed
 from loadtests.cli.planned import placed, setup_of
 
 EXAMPLES = """\b
@@ -77,12 +78,12 @@ def _begin(given: dict[str, Any]) -> int:
         confirm(profiles, plan, yes=given["yes"], rounds=given["repeats"] or 0)
     report, as_json = not given["no_report"], given["as_json"]
     rest_s = REST_S if given["rest"] is None else given["rest"]
-    with outlet(given["out"]) as out:
+    with exposed(given) as endpoint, outlet(given["out"]) as out:
         here = placed(setup, out)
         if given["repeats"] is None:
-            out.code = played(here, report=report, as_json=as_json)
+            out.code = played(here, endpoint, report=report, as_json=as_json)
         else:
-            out.code = play(Campaign.begin(here, given["repeats"], rest_s), report=report, as_json=as_json)
+            out.code = play(Campaign.begin(here, given["repeats"], rest_s), endpoint, report=report, as_json=as_json)
     return out.code
 
 
@@ -93,10 +94,10 @@ def _go_on(ctx: click.Context, given: dict[str, Any]) -> int:
     from loadtests.cli.planned import GOES_ON, refuse_changes, roomier
 
     refuse_changes(ctx, GOES_ON - {"dry_run"})
-    with Campaign.resume(Path(given["resume"]), "repeats") as campaign:
+    with exposed(given) as endpoint, Campaign.resume(Path(given["resume"]), "repeats") as campaign:
         roomier(campaign, given)
         rounds = range(max(given["repeats"] or 0, campaign.repeats))
         more = list(entries(campaign.setup.plan, [None], rounds, known=campaign.entries))
         confirm(campaign.setup, more, campaign.rest_s, yes=given["yes"])
         campaign.extend(more)
-        return play(campaign, report=not given["no_report"], as_json=given["as_json"])
+        return play(campaign, endpoint, report=not given["no_report"], as_json=given["as_json"])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from analysis.capacity.told import Told
     from analysis.summary import Judged
     from loadtests.campaign import Campaign, Entry
+    from loadtests.exposed import Endpoint
     from loadtests.rundir import Setup
 
 EXIT: Final = {"client": 3, "quota": 4}
@@ -31,7 +32,7 @@ EXIT: Final = {"client": 3, "quota": 4}
 # The play.
 
 
-def play(campaign: Campaign, wanted: Wanted, *, report: bool, as_json: bool) -> int:
+def play(campaign: Campaign, wanted: Wanted, endpoint: Endpoint | None = None, *, report: bool, as_json: bool) -> int:
     """
     Play what is left of all searches, by turns, and say what they found.
 
@@ -42,7 +43,7 @@ def play(campaign: Campaign, wanted: Wanted, *, report: bool, as_json: bool) -> 
     from loadtests.watch import Interrupts
 
     with campaign, Interrupts() as interrupts:
-        playing = Playing(campaign, interrupts)
+        playing = Playing(campaign, interrupts, endpoint)
         searches, kept = begun(campaign)
         code = 0
         for search, entry in _turns(campaign, searches):

@@ -13,6 +13,7 @@ from loadtests.cli.after import fail, judged_and_told
 if TYPE_CHECKING:
     from analysis.summary import Judged
     from loadtests.campaign import Campaign, Entry
+    from loadtests.exposed import Endpoint
     from loadtests.run import Result
     from loadtests.rundir import Setup
     from loadtests.watch import Interrupts
@@ -30,6 +31,7 @@ class Playing:
         interrupts: Entered; one of them ends the run that is on, and the campaign.
         report: Draw the report of each run.
         terse: Leave to others what a run says, and whether its objectives are kept.
+        endpoint: Is told how each run stands; None: nobody asked for it.
 
     Between two runs it rests as long as the campaign does, and as the slowest requests of the run before took where
     that is more (not where it is not `terse`: rounds of one run are compared with those of other campaigns).
@@ -38,8 +40,12 @@ class Playing:
         codes: The exit codes so far.
     """
 
-    def __init__(self, campaign: Campaign, interrupts: Interrupts, *, report: bool = False, terse: bool = True) -> None:
-        self._campaign, self._interrupts, self._report, self._terse = campaign, interrupts, report, terse
+    def __init__(
+        self, campaign: Campaign, interrupts: Interrupts, endpoint: Endpoint | None = None, *, report: bool = False,
+        terse: bool = True,
+    ) -> None:  # fmt: skip
+        self._campaign, self._interrupts, self._endpoint = campaign, interrupts, endpoint
+        self._report, self._terse = report, terse
         self._rest_s = 0.0
         self.codes = [0]
 
@@ -65,7 +71,7 @@ class Playing:
             setup = self._campaign.setup_of(entry)
         except BudgetError as error:
             return fail(str(error), 3)
-        result = begun(setup, self._interrupts)
+        result = begun(setup, self._interrupts, self._endpoint)
         return result if isinstance(result, int) else self._over(entry, setup, result)
 
     def _over(self, entry: Entry, setup: Setup, result: Result) -> list[Judged] | int:
@@ -86,14 +92,14 @@ class Playing:
         return code if spent else judged or code
 
 
-def execute(setup: Setup, interrupts: Interrupts) -> Result | int:
+def execute(setup: Setup, interrupts: Interrupts, endpoint: Endpoint | None = None) -> Result | int:
     """The result of a run; an exit code where it did not begin."""
     from loadtests import run as runs
     from loadtests.cli.view import view_for
     from loadtests.rundir import NoRoomError
     from loadtests.watch import StoppedError
 
-    with view_for(setup) as view:
+    with view_for(setup, endpoint) as view:
         try:
             return runs.execute(setup, view, interrupts)
         except StoppedError as error:
@@ -102,13 +108,13 @@ def execute(setup: Setup, interrupts: Interrupts) -> Result | int:
             return fail(str(error), 3)
 
 
-def begun(setup: Setup, interrupts: Interrupts) -> Result | int:
+def begun(setup: Setup, interrupts: Interrupts, endpoint: Endpoint | None) -> Result | int:
     """The same for a campaign's run; what keeps it from beginning is said in one line, and those before it survive."""
     from loadtests.rundir import RunError
     from loadtests.targets import TargetError
 
     try:
-        return execute(setup, interrupts)
+        return execute(setup, interrupts, endpoint)
     except (RunError, TargetError) as error:
         return fail(str(error), 2)
 

@@ -140,16 +140,24 @@ def _tidy(staging: Path) -> None:
 
 
 class RunArgument(click.ParamType[Path]):
-    """A run directory, or the URL of one, which is fetched; what a verb changes in it goes back."""
+    """
+    A run directory, or the URL of one, which is fetched; what a verb changes in it goes back.
+
+    Args:
+        whole: Fetch what was drawn of it too, and the bodies that were kept.
+    """
 
     name = "run"
+
+    def __init__(self, *, whole: bool = False) -> None:
+        self._whole = whole
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002
         """The directory on disk."""
         if "://" not in str(value):
             return Path(value)
         assert ctx is not None
-        return ctx.with_resource(fetched(str(value)))
+        return ctx.with_resource(fetched(str(value), whole=self._whole))
 
 
 def put(path: Path, out: str) -> str:
@@ -167,7 +175,7 @@ def put(path: Path, out: str) -> str:
 
 
 @contextmanager
-def fetched(url: str) -> Iterator[Path]:
+def fetched(url: str, *, whole: bool = False) -> Iterator[Path]:
     """
     A run of a store on disk, until the verb is over; files that it has changed by then go back.
 
@@ -179,7 +187,7 @@ def fetched(url: str) -> Iterator[Path]:
     from loadtests.store import Storing, check
 
     with tempfile.TemporaryDirectory(prefix="firsttoken-", ignore_cleanup_errors=True) as folder:
-        with Storing("get", check(url), folder) as storing:
+        with Storing("get", check(url), folder, *(["whole"] if whole else [])) as storing:
             place, found, on = orjson.loads(storing.wait())
         path = Path(found)
         _urls[path.resolve()] = place

@@ -11,6 +11,7 @@ import click
 
 from loadtests import loads
 from loadtests.cli.asked import options
+from loadtests.cli.exposing import exposed
 from loadtests.cli.params import Loads, PerSecond, Seconds
 
 if TYPE_CHECKING:
@@ -116,9 +117,9 @@ def _begin(given: dict[str, Any]) -> int:
         foretold.rehearse(setup, runs, rest_s, as_json=given["as_json"])
         return 0
     foretold.confirm(setup, runs, rest_s, yes=given["yes"])
-    with outlet(given["out"]) as out:
+    with exposed(given) as endpoint, outlet(given["out"]) as out:
         campaign = Campaign.begin(placed(setup, out), repeats, rest_s, kind="sweep", steps=steps)
-        out.code = play(campaign, report=not given["no_report"], as_json=given["as_json"])
+        out.code = play(campaign, endpoint, report=not given["no_report"], as_json=given["as_json"])
     return out.code
 
 
@@ -160,7 +161,7 @@ def _go_on(ctx: click.Context, given: dict[str, Any]) -> int:
     from loadtests.cli.sweeping import play
 
     refuse_changes(ctx, GOES_ON | {"rates", "concurrencies", "around"})
-    with Campaign.resume(Path(given["resume"]), "sweep") as campaign:
+    with exposed(given) as endpoint, Campaign.resume(Path(given["resume"]), "sweep") as campaign:
         runs = _more(campaign, given)
         if given["dry_run"]:
             left = [*campaign.planned(), *runs]
@@ -168,7 +169,7 @@ def _go_on(ctx: click.Context, given: dict[str, Any]) -> int:
             return 0
         foretold.confirm(campaign.setup, runs, campaign.rest_s, yes=given["yes"])
         campaign.extend(runs)
-        return play(campaign, report=not given["no_report"], as_json=given["as_json"])
+        return play(campaign, endpoint, report=not given["no_report"], as_json=given["as_json"])
 
 
 def _more(campaign: Campaign, given: dict[str, Any]) -> list[Entry]:

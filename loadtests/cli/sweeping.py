@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from analysis.capacity.curve import Curve
     from analysis.capacity.point import Point
     from loadtests.campaign import Campaign, Entry
+    from loadtests.exposed import Endpoint
 
 
-def play(campaign: Campaign, *, report: bool, as_json: bool) -> int:
+def play(campaign: Campaign, endpoint: Endpoint | None = None, *, report: bool, as_json: bool) -> int:
     """
     Play what is left of a sweep and show its curve.
 
@@ -34,7 +35,7 @@ def play(campaign: Campaign, *, report: bool, as_json: bool) -> int:
 
     points: dict[str, list[Point]] = {}
     with campaign, Interrupts() as interrupts:
-        playing, pace, code = Playing(campaign, interrupts), Pace(campaign), 0
+        playing, pace, code = Playing(campaign, interrupts, endpoint), Pace(campaign), 0
         for entry in campaign.planned():
             click.echo(pace.line(entry), err=True)
             found = playing.play(entry)

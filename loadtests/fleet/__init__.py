@@ -70,13 +70,14 @@ class Fleet:
         crew: The workers.
 
     Attributes:
+        parts: The same.
         zero_ns: The run's start on the monotonic clock; set before `start`.
         slot: The number of the slot at hand.
     """
 
     def __init__(self, plan: Plan, parts: Path, crew: Crew) -> None:
         self.zero_ns = clock.monotonic_ns()
-        self._crew = crew
+        self._crew, self.parts = crew, parts
         self._plan, self._planned = plan, plan.workers
         self._dealer = Dealer(plan, parts)
         self.slot, self._slot_ns = 0, 0

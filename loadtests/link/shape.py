@@ -6,9 +6,13 @@ from typing import Any, Final
 
 _SPEND: Final = (int, int, float)
 _TOLD: Final = (_SPEND, _SPEND, int, _SPEND, _SPEND)
+_SIDE: Final = {
+    "ok": int, "errors": int, "cancelled": int, "unsent": int, "output_tokens": int, "kinds": {str: int},
+    "ttft": [int], "tpot": [int], "ttft_s": float, "tpot_s": float,
+}  # fmt: skip
 _STATUS: Final = {
-    "t_s": float, "issued": int, "in_flight": int, "ok": int, "errors": int, "cancelled": int, "unsent": int,
-    "answered": int, "output_tokens": int, "last_due_ns": int, "kinds": {str: int}, "ttft_us": [int],
+    "t_s": float, "issued": int, "in_flight": int, "waiting": int, "ok": int, "errors": int, "cancelled": int,
+    "unsent": int, "answered": int, "arms": {str: _SIDE}, "health": {str: float}, "last_due_ns": int, "slot_ns": int,
     "paused_until_ns": {str: int},
 }  # fmt: skip
 _SAID: Final[dict[str, Any]] = {

@@ -1,5 +1,5 @@
 """
-`python -m loadtests.store mirror URL ROOT`, `get URL INTO`, `put URL RUN [FILE...]`: started by `Storing`.
+`python -m loadtests.store mirror URL ROOT`, `get URL INTO [whole]`, `put URL RUN [FILE...]`: started by `Storing`.
 
 Says `ready` and `done` on stdout, `failed` with a line for people, and `moved` whenever something has.
 """
@@ -12,7 +12,7 @@ import select
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -23,6 +23,9 @@ from loadtests.store.mirror import Mirror
 from loadtests.store.objects import Objects
 from loadtests.store.process import DONE, FAILED, FINISH, MOVED, READY
 from loadtests.store.url import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BEAT_S: Final = 5.0
 """Between two looks at what is new; a store that refuses is left alone twice as long each time, up to four times."""
@@ -37,6 +40,9 @@ MOST_QUIETS: Final = 10
 SECRETS: Final = (
     "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AZURE_CLIENT_SECRET", "AZURE_STORAGE_KEY",
 )  # fmt: skip
+
+
+WHOLE: Final = "whole"
 
 
 def say(word: str, text: str = "") -> None:
@@ -96,9 +102,9 @@ def _orphaned(kept: Mirror) -> None:
         time.sleep(QUIET_S)
 
 
-def get(url: str, into: str) -> str:
-    """Copy a run or a campaign to disk."""
-    found = fetch(url, Path(into), moved)
+def get(url: str, into: str, *how: str) -> str:
+    """Copy a run or a campaign to disk; all of it where that is said."""
+    found = fetch(url, Path(into), moved, whole=WHOLE in how)
     return orjson.dumps([found.url, str(found.path), [str(path) for path in found.on]]).decode()
 
 
@@ -120,13 +126,16 @@ def put(url: str, run: str, *only: str) -> str:
     return ""
 
 
+VERBS: Final[dict[str, Callable[..., str]]] = {"mirror": mirror, "get": get, "put": put}
+
+
 def main() -> int:
     """Do what is asked; the exit code."""
     os.umask(0o077)  # error texts and bodies are for whoever made the run
     guard(os.environ.get(name) for name in SECRETS)
     verb, *words = sys.argv[1:]
     try:
-        text = {"mirror": mirror, "get": get, "put": put}[verb](*words)
+        text = VERBS[verb](*words)
     except StoreError as error:
         say(FAILED, str(error))
         return 1

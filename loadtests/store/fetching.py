@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileInfo
 
 UNREAD: Final = (REPORT, BODIES, CHARTS)
-"""Of a finished run, what no verb reads; nor does one the embedded provider's log."""
+"""Of a finished run, what no verb but `verify` reads; nor does one the embedded provider's log."""
 
 ON: Final = timedelta(seconds=60)
 """A run whose parts got an object so lately is taken for one that is on."""
@@ -45,7 +45,7 @@ class Fetched:
     on: list[Path]
 
 
-def fetch(url: str, into: Path, moved: Callable[[], object] = lambda: None) -> Fetched:
+def fetch(url: str, into: Path, moved: Callable[[], object] = lambda: None, *, whole: bool = False) -> Fetched:
     """
     Copy a run or a campaign to disk.
 
@@ -53,6 +53,7 @@ def fetch(url: str, into: Path, moved: Callable[[], object] = lambda: None) -> F
         url: Its own, or that of `latest` beside it.
         into: A folder that is there.
         moved: Called whenever a piece has come.
+        whole: With what was drawn of it, and the bodies that were kept.
 
     Raises:
         StoreError: No run there.
@@ -70,7 +71,8 @@ def fetch(url: str, into: Path, moved: Callable[[], object] = lambda: None) -> F
     on = []
     for place, objects in _by_run(found).items():
         run = target / place
-        if _get_run(store, PurePosixPath(name, place), objects, run):
+        kept = {path: info for path, info in objects.items() if whole or path.split("/")[0] not in UNREAD}
+        if _get_run(store, PurePosixPath(name, place), kept, run):
             on.append(run)
     return Fetched(join(above, name), target, on)
 
@@ -110,7 +112,7 @@ def _by_run(found: dict[str, FileInfo]) -> dict[str, dict[str, FileInfo]]:
 def _get_run(store: Objects, name: PurePosixPath, objects: dict[str, FileInfo], run: Path) -> bool:
     """Copy what a run directory has; True where somebody still adds to its parts."""
     parts = {path.removeprefix(f"{PARTS}/"): info for path, info in objects.items() if path.startswith(f"{PARTS}/")}
-    files = [path for path in objects if path.split("/")[0] not in (PARTS, *UNREAD) and not path.endswith(".truth")]
+    files = [path for path in objects if path.split("/")[0] != PARTS and not path.endswith(".truth")]
     run.mkdir(exist_ok=True)
     for path in files:
         _copy(store, str(name / path), run / path)

@@ -60,6 +60,7 @@ class Connection:
 
     Attributes:
         dns_s, connect_s, tls_s: How long opening took; None where the step was not needed.
+        tls_version: What was agreed on; None on a plain connection.
         served: Requests sent so far.
         exchange: The one under way; None while idle.
     """
@@ -79,6 +80,7 @@ class Connection:
         "sock",
         "tls",
         "tls_s",
+        "tls_version",
     )
 
     def __init__(
@@ -94,6 +96,7 @@ class Connection:
         self.dns_s: float | None = None
         self.connect_s: float | None = None
         self.tls_s: float | None = None
+        self.tls_version: str | None = None
         self.served = 0
         self.exchange: Exchange | None = None
         self.closed = False
@@ -174,6 +177,7 @@ class Connection:
         self.tls = Tls(context, host)
         self.tls.handshake(lambda data: self._send_all(data, until), lambda: self._receive(until))
         self.tls_s = (clock.monotonic_ns() - began) / 1e9
+        self.tls_version = self.tls.version
 
     # Sending.
 

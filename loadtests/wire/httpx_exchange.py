@@ -40,11 +40,11 @@ class HttpxExchange(Exchange):
     Attributes:
         connect_ns: The patience with connecting; from the start.
         opened: The request has a connection.
-        conn_reused, connect_s, tls_s: Of that connection; connect_s with whatever a proxy has to be told first.
+        conn_reused, connect_s, tls_s, tls_version: Of that connection; connect_s with what a proxy was told first.
         bytes_sent: Of the request; None until it is sent.
     """
 
-    __slots__ = ("_greenlet", "bytes_sent", "conn_reused", "connect_ns", "connect_s", "opened", "tls_s")
+    __slots__ = ("_greenlet", "bytes_sent", "conn_reused", "connect_ns", "connect_s", "opened", "tls_s", "tls_version")
 
     def __init__(self, on_headers: Callable[[Exchange], Take], *, connect_ns: int, **patience: int) -> None:
         super().__init__(on_headers, **patience)
@@ -55,6 +55,7 @@ class HttpxExchange(Exchange):
         self.conn_reused: bool | None = None
         self.connect_s: float | None = None
         self.tls_s: float | None = None
+        self.tls_version: str | None = None
         self.bytes_sent: int | None = None
 
     def expired(self, now_ns: int) -> Failure | None:

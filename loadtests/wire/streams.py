@@ -161,7 +161,7 @@ class Backend(httpcore.NetworkBackend):
     Attributes:
         stream: The outermost stream: what the request is written to.
         began_ns: When opening it began.
-        tls_s: How long the target's handshake took.
+        tls_s: How long the target's handshake took; `tls_version` is what it agreed on.
     """
 
     def __init__(self, tls: ssl.SSLContext | None, *, http2: bool) -> None:
@@ -170,6 +170,7 @@ class Backend(httpcore.NetworkBackend):
         self.stream: Stream | None = None
         self.began_ns = 0
         self.tls_s: float | None = None
+        self.tls_version: str | None = None
 
     def connect_tcp(
         self,
@@ -198,7 +199,7 @@ class Backend(httpcore.NetworkBackend):
         except ssl.SSLError as error:
             raise Failure("tls", f"{host}: {of_exception(error, connecting=True).text}") from None
         if context is self._tls:
-            self.tls_s = (clock.monotonic_ns() - began) / 1e9
+            self.tls_s, self.tls_version = (clock.monotonic_ns() - began) / 1e9, tls.version
             if self._http2 and tls.selected_alpn_protocol() != "h2":
                 raise Failure("tls", f"{host}: it does not offer HTTP/2 (ALPN)")
         self.stream = TlsStream(lower, tls, self)

@@ -138,7 +138,7 @@ class HttpxConnection:
         """There is a connection, all the way to the target."""
         backend = self._backend
         exchange.opened = True
-        exchange.conn_reused = not backend.began_ns
+        exchange.conn_reused, exchange.tls_version = not backend.began_ns, backend.tls_version
         if not exchange.conn_reused:
             exchange.tls_s = backend.tls_s
             exchange.connect_s = (clock.monotonic_ns() - backend.began_ns) / 1e9 - (backend.tls_s or 0.0)

@@ -135,6 +135,12 @@ class Tls:
         name: str | None = self._object.selected_alpn_protocol()
         return name
 
+    @property
+    def version(self) -> str | None:
+        """What was agreed on, `TLSv1.3`; None before the handshake."""
+        found: str | None = self._object.version()
+        return found
+
     def decrypt_all(self, reads: Sequence[bytes], stamps: array[int]) -> Plain:
         """What reads with their stamps say; an empty one is the peer's end of the connection."""
         pieces: list[bytes] = []
