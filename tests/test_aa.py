@@ -17,7 +17,7 @@ from analysis.compare import judge
 from analysis.compare.rules import PRIMARY, Rules
 from analysis.places import Place
 from analysis.replicates import aa, sameness, spread
-from analysis.runs import RunError
+from analysis.rundir import RunError
 from loadtests.cli import group
 
 if TYPE_CHECKING:
@@ -243,6 +243,7 @@ def test_the_verb_on_what_a_repository_keeps(tmp_path: Path) -> None:
     assert [line["name"] for line in found["lines"]] == ["ttft_p50", "error_rate"]
 
 
+@pytest.mark.slow
 def test_the_verb_on_run_directories_refuses_unlike_ones_in_a_line(tmp_path: Path) -> None:
     manyruns.write(tmp_path, [0.2] * 4)
     file = tmp_path / "run-02" / "run.json"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import synthetic
 
-from analysis import accounting, runs
+from analysis import accounting, rundir
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def test_all_requests_are_paid_for_whatever_became_of_them(tmp_path: Path) -> No
 
     prices = {"profile": {"name": "mock", "prices": {"date": "2026-11-01", "input": 1.0}}}
     recipe = synthetic.Recipe(n=10, change=count, manifest=prices)
-    found = accounting.of(runs.load(synthetic.write(tmp_path / "r", recipe)))
+    found = accounting.of(rundir.load(synthetic.write(tmp_path / "r", recipe)))
 
     assert asdict(found) | {"cost_usd": round(found.cost_usd or 0, 9)} == {
         "input_tokens": 900, "cached_tokens": 360, "output_tokens": 180, "reasoning_tokens": 45, "output_chars": 800,
@@ -46,7 +46,7 @@ def test_what_nobody_counted_is_none_and_not_0(tmp_path: Path) -> None:
     def forget(row: record.Record, _: np.random.Generator) -> None:
         row.input_tokens = row.output_tokens = row.output_chars = None
 
-    found = accounting.of(runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=3, change=forget))))
+    found = accounting.of(rundir.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=3, change=forget))))
 
     assert (found.input_tokens, found.cached_tokens, found.output_tokens, found.cost_usd) == (None, None, None, None)
     assert (found.answered, found.counted, found.priced, found.prices_read) == (3, 0, 0, None)

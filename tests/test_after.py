@@ -98,7 +98,7 @@ def test_arms_of_a_campaign_are_compared_where_two_have_a_run(
         synthetic.write(campaign.path / entry.folder, recipe)
         campaign.done(entry)
 
-    _show(campaign, as_json=False)
+    _show(campaign, report=False, as_json=False)
     told = capsys.readouterr()
     assert f"campaign: {campaign.path}" in told.err
     assert shown in told.out

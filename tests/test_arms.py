@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import synthetic
 
-from analysis import arms, runs, window
+from analysis import arms, rundir, window
 from analysis.summary import judge
 from loadtests import record
 
@@ -29,16 +29,16 @@ def row(arm: str, block: int | None, seq: int, at_s: float) -> record.Record:
     )  # fmt: skip
 
 
-def write(folder: Path, rows: list[record.Record], slots: list[dict[str, object]], samples: int = 12) -> runs.Run:
+def write(folder: Path, rows: list[record.Record], slots: list[dict[str, object]], samples: int = 12) -> rundir.Run:
     recipe = synthetic.Recipe(n=4, rate=1)
     recipe.manifest = synthetic.arms_of(recipe, ["a", "b"], slots)
     path = synthetic.write(folder, recipe, rows)
     pq.write_table(synthetic.client(samples), path / record.CLIENT)
-    return runs.load(path)
+    return rundir.load(path)
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> runs.Run:
+def run(tmp_path: Path) -> rundir.Run:
     """
     Two blocks of 2 s, played a (0 s), b (3 s), b (6 s), a (9 s); an arrival at 0.5 s of each block.
 
@@ -50,7 +50,7 @@ def run(tmp_path: Path) -> runs.Run:
     return write(tmp_path / "r", rows, slots)
 
 
-def test_each_arm_is_a_run_on_the_schedules_axis(run: runs.Run) -> None:
+def test_each_arm_is_a_run_on_the_schedules_axis(run: rundir.Run) -> None:
     found = arms.arms(run)
 
     assert [one.name for one in found] == ["r · a", "r · b"]
@@ -59,13 +59,13 @@ def test_each_arm_is_a_run_on_the_schedules_axis(run: runs.Run) -> None:
     assert [one.plan["model"] for one in found] == ["tiny-1", "tiny-2"]
     assert all("arms" not in one.plan for one in found)
     for one in found:
-        assert runs.seconds(one.requests, "scheduled_ns").tolist() == [0.5, 2.5]
-        assert runs.seconds(one.requests, "end_ns").tolist() == [1.0, 3.0]
-        assert np.isnan(runs.seconds(one.requests, "first_token_ns")).all()
-        assert runs.numbers(one.requests, "latency_s").tolist() == [0.5, 0.5]
+        assert rundir.seconds(one.requests, "scheduled_ns").tolist() == [0.5, 2.5]
+        assert rundir.seconds(one.requests, "end_ns").tolist() == [1.0, 3.0]
+        assert np.isnan(rundir.seconds(one.requests, "first_token_ns")).all()
+        assert rundir.numbers(one.requests, "latency_s").tolist() == [0.5, 0.5]
 
 
-def test_client_samples_go_with_the_slot_they_were_taken_in(run: runs.Run) -> None:
+def test_client_samples_go_with_the_slot_they_were_taken_in(run: rundir.Run) -> None:
     """
     Seconds end at 1 .. 12: those up to 3 and from 10 on are a's, the rest b's.
 
@@ -93,7 +93,7 @@ def test_the_clocks_slow_drift_between_slots_is_no_step(tmp_path: Path) -> None:
     for sample in samples:
         sample["clock_offset_ns"] += sample["t_ns"] // 100_000
     pq.write_table(pa.Table.from_pylist(samples, schema=record.client_schema()), run.path / record.CLIENT)
-    found = judge(arms.arms(runs.load(run.path))[0]).summary.validity
+    found = judge(arms.arms(rundir.load(run.path))[0]).summary.validity
 
     assert next(check.status for check in found.checks if check.number == 10) == "ok"
 
@@ -106,7 +106,7 @@ def test_a_slot_that_never_began_keeps_its_rows_where_the_schedule_has_them(tmp_
     never = [synthetic.slot([arm], 1, None, 2 * S, 2 * S) for arm in ("b", "a")]
     found = arms.arms(write(tmp_path / "r", rows, [*begun, *never]))
 
-    assert [runs.seconds(one.requests, "scheduled_ns").tolist() for one in found] == [[0.5, 2.5], [0.5, 2.5]]
+    assert [rundir.seconds(one.requests, "scheduled_ns").tolist() for one in found] == [[0.5, 2.5], [0.5, 2.5]]
     assert list(arms.blocks(found[0])) == [0]
 
 
@@ -114,7 +114,7 @@ def test_arms_played_together_share_axis_and_samples(tmp_path: Path) -> None:
     rows = [row("a", None, 0, 0.5), row("b", None, 0, 0.5), row("a", None, 1, 2.5), row("b", None, 1, 2.5)]
     found = arms.arms(write(tmp_path / "r", rows, [synthetic.slot(["a", "b"], None, 0, 0, 4 * S)]))
 
-    assert [runs.seconds(one.requests, "scheduled_ns").tolist() for one in found] == [[0.5, 2.5], [0.5, 2.5]]
+    assert [rundir.seconds(one.requests, "scheduled_ns").tolist() for one in found] == [[0.5, 2.5], [0.5, 2.5]]
     assert all(one.client is not None and len(one.client) == 13 for one in found)
     assert judge(found[0]).summary.facts.load.endswith("together with b")
     assert not arms.blocks(found[0])
@@ -122,10 +122,10 @@ def test_arms_played_together_share_axis_and_samples(tmp_path: Path) -> None:
 
 def test_a_run_of_one_arm_is_itself(tmp_path: Path) -> None:
     """From before arms had names, and with one: its own keys are the plan's."""
-    old = runs.load(synthetic.write(tmp_path / "old", synthetic.Recipe(n=3)))
+    old = rundir.load(synthetic.write(tmp_path / "old", synthetic.Recipe(n=3)))
     plan = {"mode": "open"}
     manifest = {"arms": [{"name": "fast", "model": "m", "params": {"temperature": 0}, "profile": {}}], "plan": plan}
-    new = runs.load(synthetic.write(tmp_path / "new", synthetic.Recipe(n=3, manifest=manifest)))
+    new = rundir.load(synthetic.write(tmp_path / "new", synthetic.Recipe(n=3, manifest=manifest)))
 
     assert arms.arms(old) == [old]
     assert arms.arms(new) == [new]
@@ -138,7 +138,7 @@ def test_folded_blocks_are_one_stretch_of_load(tmp_path: Path) -> None:
     recipe = synthetic.Recipe(poisson=False)
     path = synthetic.write_arms(tmp_path / "r", {"a": recipe, "b": recipe}, blocks=4)
 
-    for run in arms.arms(runs.load(path)):
+    for run in arms.arms(rundir.load(path)):
         found, summary = window.find(run), judge(run).summary
         assert found.length_s == pytest.approx(20.0)
         assert summary.rate("arrivals_per_s") == pytest.approx(8.0)

@@ -25,6 +25,7 @@ LAYERS = [
         "loadtests.counters",
         "loadtests.draws",
         "loadtests.guard",
+        "loadtests.histogram",
         "loadtests.loads",
         "loadtests.proxies",
         "loadtests.shards",
@@ -42,12 +43,13 @@ LAYERS = [
         "loadtests.coding",
         "loadtests.manifest",
         "loadtests.ratelimit",
+        "loadtests.seal",
         "loadtests.wire",
         "loadtests.sink",
         "loadtests.mock",
     },
     {"loadtests.parts", "loadtests.profiles", "loadtests.calibration", "loadtests.shipping"},
-    {"loadtests.merge", "loadtests.store", "loadtests.workload"},
+    {"loadtests.imports", "loadtests.merge", "loadtests.store", "loadtests.workload"},
     {"loadtests.arrival", "loadtests.dialect", "loadtests.headroom", "loadtests.targets"},
     {"loadtests.reader", "loadtests.scrape"},
     {"loadtests.columns"},
@@ -83,8 +85,8 @@ LAYERS = [
         "loadtests.live",
         "loadtests.locust_shape",
     },
-    {"loadtests.run", "loadtests.users"},
-    {"loadtests.worker", "loadtests.locust_end", "loadtests.locust_tab", "loadtests.calibrate"},
+    {"loadtests.run", "loadtests.standing", "loadtests.users"},
+    {"loadtests.exposed", "loadtests.worker", "loadtests.locust_end", "loadtests.locust_tab", "loadtests.calibrate"},
     {"loadtests.locust_run", "loadtests.locust_worker"},
     {"loadtests.locust_master"},
     {"loadtests.plugin"},
@@ -94,8 +96,8 @@ LAYERS = [
 """A module imports only from layers above its own row; inside a row only within its own folder."""
 
 OF_ANALYSIS = [
-    {"analysis", "analysis.load", "analysis.memory", "analysis.places", "analysis.stats"},
-    {"analysis.runs"},
+    {"analysis", "analysis.glance", "analysis.load", "analysis.memory", "analysis.places", "analysis.stats"},
+    {"analysis.rundir"},
     {"analysis.arms", "analysis.derived", "analysis.facts", "analysis.failures", "analysis.series", "analysis.sources"},
     {"analysis.accounting", "analysis.campaign", "analysis.window"},
     {"analysis.inside", "analysis.objectives"},
@@ -103,7 +105,7 @@ OF_ANALYSIS = [
     {"analysis.sums"},
     {"analysis.metrics"},
     {"analysis.groups", "analysis.units"},
-    {"analysis.checks", "analysis.rows", "analysis.server"},
+    {"analysis.checks", "analysis.fairness", "analysis.rows", "analysis.server"},
     {"analysis.validity"},
     {"analysis.summary"},
     {"analysis.digest", "analysis.table"},
@@ -113,7 +115,9 @@ OF_ANALYSIS = [
     {"analysis.gate", "analysis.replicates"},
     {"analysis.charts"},
     {"analysis.report"},
+    {"analysis.runs"},
     {"analysis.capacity.report"},
+    {"analysis.verify"},
 ]
 """The same for the other side, from the rows of a run to the page that people read."""
 
@@ -221,7 +225,7 @@ def test_only_the_command_line_knows_both_sides() -> None:
         ("pyarrow.fs", {"loadtests.store"}),
         ("psutil", {"loadtests.client"}),
         ("tokenizers", {"loadtests.tokens"}),
-        ("prometheus_client", {"loadtests.scrape"}),
+        ("prometheus_client", {"loadtests.scrape", "loadtests.exposed"}),
     ],
 )
 def test_each_package_has_its_home(package: str, rooms: set[str]) -> None:

@@ -11,7 +11,7 @@ from benchmarks import cases, figures, large, table, truth
 from benchmarks.figures import Goal
 from benchmarks.truth import Row, Sent
 
-from analysis import runs, summary
+from analysis import rundir, summary
 from loadtests.calibrate.play import Play
 
 if TYPE_CHECKING:
@@ -132,17 +132,17 @@ def test_every_case_has_a_load_and_its_own_name(name: str) -> None:
 @pytest.mark.parametrize("chunks", [0, 7])
 def test_a_large_run_is_one_that_can_be_judged(tmp_path: Path, chunks: int) -> None:
     """Columns fit together: stamps in order, the derived ones what the stamps say, lists as long as they are told."""
-    run = runs.load(large.write(tmp_path / "r", large.Large(3000, chunks)), columns=runs.JUDGED)
+    run = rundir.load(large.write(tmp_path / "r", large.Large(3000, chunks)), columns=rundir.JUDGED)
     frame = run.requests
-    ttft = runs.seconds(frame, "first_token_ns") - runs.seconds(frame, "scheduled_ns")
+    ttft = rundir.seconds(frame, "first_token_ns") - rundir.seconds(frame, "scheduled_ns")
 
-    np.testing.assert_allclose(ttft, runs.numbers(frame, "ttft_s"), atol=1e-6)
-    assert (np.diff(runs.seconds(frame, "scheduled_ns")) >= 0).all()
+    np.testing.assert_allclose(ttft, rundir.numbers(frame, "ttft_s"), atol=1e-6)
+    assert (np.diff(rundir.seconds(frame, "scheduled_ns")) >= 0).all()
     told = summary.judge(run)
     assert told.summary.counts.recorded == 3000
     if chunks:
         assert told.measured.chunks is not None
-        streams = int(((runs.numbers(frame, "chunks") > 0) & runs.where(frame, "outcome", "ok")).sum())
+        streams = int(((rundir.numbers(frame, "chunks") > 0) & rundir.where(frame, "outcome", "ok")).sum())
         assert told.measured.chunks.gaps.n == 6 * streams
         assert told.measured.chunks.gaps.quantile(0.5) == pytest.approx(0.02, rel=0.02)
     else:

@@ -12,7 +12,7 @@ import pytest
 import synthetic
 from click.testing import CliRunner
 
-from analysis import facts, runs, validity, window
+from analysis import facts, rundir, validity, window
 from loadtests import calibration, cli, headroom, record
 from loadtests.calibrate import climb, ladder, measure
 from loadtests.calibrate.ladder import Done, Rung, Seen
@@ -286,7 +286,7 @@ def test_a_run_without_samples_says_so() -> None:
 
 def judged(folder: Path, stamp: dict[str, Any] | None) -> tuple[str, str, str]:
     """Status and reason of check 24, and the line that is printed."""
-    run = runs.load(synthetic.write(folder, synthetic.Recipe(manifest={"headroom": stamp})))
+    run = rundir.load(synthetic.write(folder, synthetic.Recipe(manifest={"headroom": stamp})))
     found = validity.examine(run, window.find(run))
     check = next(check for check in found.checks if check.number == 24)
     return check.status, check.why, facts.of(run).client
@@ -318,7 +318,7 @@ def test_the_check(tmp_path: Path, used: float, limit: Limit, status: str) -> No
     ("host", "advice"),
     [
         ({"cpus": 8, "usable_cpus": 8}, "more --workers, or"),
-        ({"cpus": 8, "usable_cpus": 2}, "a machine with more cores than the 2 here, or"),
+        ({"cpus": 8, "usable_cpus": 2}, "a machine with more than these 2 cores, or"),
         ({}, "more --workers, or"),
     ],
 )
@@ -328,7 +328,7 @@ def test_more_workers_are_advised_where_there_is_a_core_for_them(
     """The provider is on this machine too and takes one, and so does the one worker."""
     stamp = {"used": 0.9, "at_least": False, "by": "events", "limit_events_per_s": 1.0}
     recipe = synthetic.Recipe(manifest={"headroom": stamp, "host": host})
-    run = runs.load(synthetic.write(tmp_path / "run", recipe))
+    run = rundir.load(synthetic.write(tmp_path / "run", recipe))
     found = next(check for check in validity.examine(run, window.find(run)).checks if check.number == 24)
 
     assert advice in found.why

@@ -9,11 +9,12 @@ import pytest
 import synthetic
 from click.testing import CliRunner
 
-from analysis import campaign, digest, runs
+from analysis import campaign, digest, rundir
 from analysis.compare import sides
 from analysis.compare.rules import Rules
 from analysis.summary import judge
-from loadtests.cli.judge import compare, report, summary
+from loadtests.cli.judge import compare, summary
+from loadtests.cli.report import report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +85,7 @@ def test_a_run_is_itself(tmp_path: Path) -> None:
 def test_a_campaign_that_cannot_be_read_is_one_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "campaign.json").write_text(text)
 
-    with pytest.raises(runs.RunError, match=said):
+    with pytest.raises(rundir.RunError, match=said):
         campaign.runs_of(tmp_path)
 
 
@@ -133,9 +134,9 @@ def test_two_campaigns_of_the_same_seeds_are_paired_by_them(tmp_path: Path) -> N
 def test_arms_that_do_not_match_are_said_to_differ(tmp_path: Path) -> None:
     a, b = write(tmp_path / "one", {"a": 1.0, "b": 1.0}, rounds=1), write(tmp_path / "two", {"a": 1.0}, rounds=1)
 
-    with pytest.raises(runs.RunError, match=r"the arms differ: a, b against a; `firsttoken compare .*one` puts"):
+    with pytest.raises(rundir.RunError, match=r"the arms differ: a, b against a; `firsttoken compare .*one` puts"):
         invoke(compare, str(a), str(b))
-    with pytest.raises(runs.RunError, match="one arm alone"):
+    with pytest.raises(rundir.RunError, match="one arm alone"):
         invoke(compare, str(b))
 
 
@@ -152,9 +153,12 @@ def test_a_campaign_goes_wherever_a_run_goes(tmp_path: Path) -> None:
     assert single["run"]["arm"] == "a"
 
 
-def test_a_report_is_written_for_each_run_of_a_campaign(tmp_path: Path) -> None:
+def test_a_campaign_has_one_report_and_each_of_its_runs_one_of_its_own(tmp_path: Path) -> None:
     path = write(tmp_path / "c", {"a": 1.0}, rounds=2)
-    told = json.loads(invoke(report, str(path), "--json").stdout)
+    whole = json.loads(invoke(report, str(path), "--json", "--title", "Two of one kind").stdout)
+    alone = json.loads(invoke(report, str(path / "02"), "--json").stdout)
 
-    assert [one["report"] for one in told] == [str(path / name / "report.html") for name in ("01", "02")]
+    assert whole == {"report": str(path / "report.html")}
+    assert "Two of one kind" in (path / "report.html").read_text()
+    assert alone == {"report": str(path / "02" / "report.html")}
     assert "c/02" in (path / "02" / "report.html").read_text()

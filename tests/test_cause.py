@@ -11,7 +11,7 @@ import synthetic
 from synthetic import Recipe
 from test_steady import queue
 
-from analysis import runs, summary, window
+from analysis import rundir, summary, window
 from analysis.capacity import cause, quota
 from loadtests import record
 
@@ -45,7 +45,7 @@ def of(folder: Path, recipe: Recipe | None = None, stop: tuple[str, str] | None 
     path = synthetic.write(folder / "r", recipe)
     if client:
         pq.write_table(synthetic.client(20, **client), path / record.CLIENT)
-    return cause.cause(summary.judge(runs.load(path, columns=runs.JUDGED)))
+    return cause.cause(summary.judge(rundir.load(path, columns=rundir.JUDGED)))
 
 
 def test_a_healthy_run_is_the_servers_own(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_tokens_are_told_from_requests(tmp_path: Path) -> None:
     """6,000 a minute, says Groq; what got through is prompt and answer of what was answered."""
     text = "HTTP 429: Rate limit reached for model `m` on tokens per minute (TPM): Limit 6000, Used 5500. (tokens, x)"
     found = of(tmp_path, Recipe(poisson=False, change=each(10, text)))
-    rows = runs.load(tmp_path / "r").requests
+    rows = rundir.load(tmp_path / "r").requests
     through = rows[rows["outcome"] == "ok"][["input_tokens", "output_tokens"]].sum().sum()
 
     assert found.quota is not None
@@ -104,7 +104,7 @@ def test_tokens_are_told_from_requests(tmp_path: Path) -> None:
 )
 def test_what_providers_say_of_their_limits(tmp_path: Path, text: str, of: str, per_min: float | None) -> None:
     path = synthetic.write(tmp_path / "r", Recipe(n=20, change=each(2, text)))
-    found = quota.of_run(runs.load(path).requests, stopped=False)
+    found = quota.of_run(rundir.load(path).requests, stopped=False)
 
     assert found is not None
     assert (found.of, found.told_per_min) == (of, per_min)
@@ -114,7 +114,7 @@ def test_a_run_longer_than_a_minute_is_told_by_its_best_one(tmp_path: Path) -> N
     """2/s for 120 s, all of it throttled in the second half: 120 got through in the first, which is a minute's."""
     recipe = Recipe(n=240, rate=2, poisson=False)
     recipe.change = lambda row, _: throttle(row, "no") if row.seq >= 120 else None
-    found = quota.of_run(runs.load(synthetic.write(tmp_path / "r", recipe)).requests, stopped=False)
+    found = quota.of_run(rundir.load(synthetic.write(tmp_path / "r", recipe)).requests, stopped=False)
 
     assert found is not None
     assert found.through_per_min == 120
@@ -128,7 +128,7 @@ def test_a_stray_429_is_none_unless_it_ended_the_run(
     """4 of 400 are 1 %; 6 of 400 are more; 2 of 120 are too few to tell."""
     path = synthetic.write(tmp_path / "r", Recipe(n=n, change=each(every, OPENAI)))
 
-    assert (quota.of_run(runs.load(path).requests, stopped=stopped) is not None) == is_one
+    assert (quota.of_run(rundir.load(path).requests, stopped=stopped) is not None) == is_one
 
 
 def test_what_was_kept_back_in_a_pause_counts_and_is_not_the_clients_doing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import synthetic
 
-from analysis import arms, charts, runs, series, summary
+from analysis import arms, charts, rundir, series, summary
 from analysis.charts import frame, streams
 from loadtests import record
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def draw(path: Path) -> list[charts.Chart]:
-    run = runs.load(path, columns=runs.JUDGED)
+    run = rundir.load(path, columns=rundir.JUDGED)
     return charts.draw(run, summary.judge(run).summary)
 
 
@@ -41,18 +41,31 @@ def reason_first(row: record.Record, _: np.random.Generator) -> None:
         row.chunk_kind = [record.REASONING] * 5 + [record.CONTENT] * (len(row.chunk_kind) - 5)
 
 
-def test_a_healthy_run_fills_all_six(healthy: tuple[Path, list[charts.Chart]]) -> None:
+def test_a_healthy_run_fills_all_but_that_of_failures(healthy: tuple[Path, list[charts.Chart]]) -> None:
+    """No failure among 160: Wilson's upper end is z^2 / (160 + z^2) = 2.34 %."""
     _, drawn = healthy
 
-    assert [chart.name for chart in drawn] == ["ttft", "percentiles", "timeline", "gaps", "tokens", "prompt"]
+    assert [chart.name for chart in drawn] == [*charts.ALL]
+    assert [chart.name for chart in drawn if chart.is_empty] == ["failures"]
+    (none,) = (chart for chart in drawn if chart.is_empty)
+    words = "All 160 requests were answered in full: at most 2.34 % of such requests fail, with 95 % confidence."
+    assert none.alt == f"Empty: {words}"
     for chart in drawn:
         root = ET.fromstring(chart.svg)
         words = " ".join("".join(element.itertext()) for element in root.iter() if element.tag.endswith("}text"))
         assert chart.title in words
         assert "n = 160" in words
         assert "kernel clock · valid" in words
-        assert not chart.alt.startswith("Empty")
-        assert len(chart.svg) < 300_000
+        assert len(chart.svg) < 100_000
+
+
+def test_every_chart_tells_its_values(healthy: tuple[Path, list[charts.Chart]]) -> None:
+    """In a table of few rows, and under a pointer inside the figure."""
+    for chart in healthy[1]:
+        assert chart.is_empty != bool(chart.table.rows) == bool(chart.spots), chart.name
+        assert {len(row) for row in chart.table.rows} <= {len(chart.table.columns)}
+        assert len(chart.table.rows) <= 61
+        assert all(0 <= spot.x <= 1 and 0 <= spot.y <= 1 and spot.text for spot in chart.spots)
 
 
 def test_the_percentiles_that_the_requests_support_are_marked(healthy: tuple[Path, list[charts.Chart]]) -> None:
@@ -89,7 +102,7 @@ def test_the_same_run_gives_the_same_bytes(healthy: tuple[Path, list[charts.Char
 def test_an_empty_chart_says_why(tmp_path: Path, options: dict[str, Any], said: str) -> None:
     drawn = {chart.name: chart for chart in draw(synthetic.write(tmp_path / "r", **options))}
 
-    for name in ("ttft", "gaps", "tokens", "prompt"):
+    for name in ("ttft", "gaps", "stalls", "position", "tokens", "prompt"):
         assert drawn[name].alt.startswith("Empty: ")
         assert said in drawn[name].alt
     for chart in drawn.values():
@@ -100,24 +113,25 @@ def test_an_empty_chart_says_why(tmp_path: Path, options: dict[str, Any], said: 
 def test_one_request_is_drawn(tmp_path: Path, tokens: int) -> None:
     drawn = draw(synthetic.write(tmp_path / "r", synthetic.Recipe(n=1, stream_share=1.0, tokens=tokens)))
 
-    assert not any(chart.alt.startswith("Empty") for chart in drawn)
+    assert [chart.name for chart in drawn if chart.is_empty] == ["failures"]
+    assert all(chart.spots for chart in drawn if not chart.is_empty)
 
 
-def test_without_chunk_lists_two_charts_say_so(tmp_path: Path) -> None:
+def test_without_chunk_lists_charts_say_so(tmp_path: Path) -> None:
     path = synthetic.write(tmp_path / "r")
     file = path / record.REQUESTS
-    pq.write_table(pq.read_table(file).drop_columns(list(runs.CHUNK_LISTS)), file)
+    pq.write_table(pq.read_table(file).drop_columns(list(rundir.CHUNK_LISTS)), file)
     drawn = {chart.name: chart for chart in draw(path)}
 
-    assert "has no chunk times" in drawn["gaps"].alt
-    assert "has no chunk times" in drawn["tokens"].alt
+    for name in ("gaps", "stalls", "position", "tokens"):
+        assert "has no chunk times" in drawn[name].alt
 
 
 def test_many_marks_become_a_picture_and_the_file_stays_small(tmp_path: Path) -> None:
     recipe = synthetic.Recipe(n=2000, rate=40, stream_share=1.0, change=reason_first)
     drawn = draw(synthetic.write(tmp_path / "r", recipe))
 
-    assert max(len(chart.svg) for chart in drawn) < 300_000
+    assert max(len(chart.svg) for chart in drawn) < 150_000
     raster = next(chart for chart in drawn if chart.name == "tokens")
     assert raster.title == "Every chunk of 200 of 2,000 streamed answers"
     assert {"reasoning", "content"} <= set(re.findall(r">(\w+)</text>", raster.svg))
@@ -126,18 +140,18 @@ def test_many_marks_become_a_picture_and_the_file_stays_small(tmp_path: Path) ->
 def test_marks_are_the_chunks_of_the_answers_chosen(tmp_path: Path) -> None:
     """Each answer's first mark is its TTFT, its last one last token - scheduled; also of one of two arms."""
     path = synthetic.write_arms(tmp_path / "r", dict.fromkeys("ab", synthetic.Recipe(n=40, stream_share=1.0)))
-    run = arms.arms(runs.load(path))[1]
+    run = arms.arms(rundir.load(path))[1]
     chosen = np.array([3, 4, 21, 39])
     found = streams.marks(run, chosen)
 
-    last = (runs.seconds(run.requests, "last_token_ns") - runs.seconds(run.requests, "scheduled_ns"))[chosen]
-    assert found.at_s[found.is_first] == pytest.approx(runs.numbers(run.requests, "ttft_s")[chosen], abs=1e-5)
+    last = (rundir.seconds(run.requests, "last_token_ns") - rundir.seconds(run.requests, "scheduled_ns"))[chosen]
+    assert found.at_s[found.is_first] == pytest.approx(rundir.numbers(run.requests, "ttft_s")[chosen], abs=1e-5)
     assert [found.at_s[found.answer == k].max() for k in range(4)] == pytest.approx(last.tolist(), abs=1e-4)
     assert found.is_first.sum() == np.unique(found.answer).size == 4
 
 
 def test_gaps_are_counted_where_and_when_they_were(tmp_path: Path) -> None:
-    """Gaps of 20 ms but one of 2 s: a step lies at 10 us x 10^(k / 48), so 2 s, 5.3 decades above, is step 254."""
+    """Gaps of 20 ms but one of 2 s: a step lies at 10 us x 10^(k / 480), so 2 s, 5.301 decades above, is step 2544."""
 
     def stall(row: record.Record, _: np.random.Generator) -> None:
         first = (row.sent_ns or 0) + 100_000_000
@@ -145,15 +159,15 @@ def test_gaps_are_counted_where_and_when_they_were(tmp_path: Path) -> None:
         gaps[10] = 2_000_000_000 if row.seq == 7 else gaps[10]
         synthetic.give_stream(row, first + np.concatenate([[0], np.cumsum(gaps)]))
 
-    run = runs.load(
+    run = rundir.load(
         synthetic.write(tmp_path / "r", synthetic.Recipe(n=16, stream_share=1.0, poisson=False, change=stall))
     )
     found = streams.heat(run, np.ones(16, dtype=bool))
 
-    assert found.gaps.n == found.counts.sum() == 16 * 29
+    assert found.gaps.n == found.grid.counts.sum() == 16 * 29
     assert (found.gaps.quantile(0.5), found.gaps.most) == (0.02, 2.0)
     # Arrival 7 comes at 1 s and its stall ends at 1 + 0.1 + 10 x 0.02 + 2 = 3.3 s.
-    assert np.argwhere(found.counts[:, 254:]).tolist() == [[3, 0]]
+    assert np.argwhere(found.grid.counts[:, 2544:]).tolist() == [[3, 0]]
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 1000), (90, 400), (99, 101), (0.01, 5e4), (3, 3.3)])
@@ -163,6 +177,10 @@ def test_log_ticks_are_round_and_few(low: float, high: float) -> None:
     assert 2 <= len(ticks) <= 9
     assert all(low <= tick <= high for tick in ticks)
     assert ticks == sorted(ticks)
+
+
+def test_a_short_log_axis_has_evenly_spread_ticks() -> None:
+    assert frame.log_ticks(670, 1200) == [700, 800, 900, 1000, 1100, 1200]
 
 
 def test_a_quantile_per_bin_is_of_that_bin() -> None:

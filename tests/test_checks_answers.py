@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import synthetic
 
-from analysis import runs, window
+from analysis import rundir, window
 from analysis.checks import answers
 from analysis.checks.rule import evidence
 from analysis.units import NONE
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def judged(path: Path, of: Callable[[Any], Check], recipe: synthetic.Recipe, **plan: Any) -> Check:
     recipe.manifest = {"plan": synthetic.manifest_of(recipe, recipe.n)["plan"] | plan}
-    run = runs.load(synthetic.write(path / "r", recipe))
+    run = rundir.load(synthetic.write(path / "r", recipe))
     return of(evidence(run, window.find(run)))
 
 

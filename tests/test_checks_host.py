@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import synthetic
 
-from analysis import runs, window
+from analysis import rundir, window
 from analysis.checks import host
 from analysis.checks.rule import evidence
 from analysis.units import NONE
@@ -26,7 +26,7 @@ LATER = ["steal", "throttled", "tcp_sent", "tcp_again", "tcp_resets"]
 
 
 def judged(path: Path) -> list[Check]:
-    run = runs.load(path)
+    run = rundir.load(path)
     return [check(evidence(run, window.find(run))) for check in host.CHECKS]
 
 

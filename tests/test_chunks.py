@@ -12,7 +12,7 @@ import synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import arms, runs
+from analysis import arms, rundir
 from analysis.inside import chunks, lists
 from analysis.inside.distribution import BOUND_US, SECTIONS, Tally
 from analysis.window import Window
@@ -55,7 +55,7 @@ def read(
     path: Path, rows: list[record.Record], length_s: float = 10, deadlines: tuple[float, float] | None = None
 ) -> chunks.Chunks:
     window = Window(0, length_s, cut=False, reason="")
-    run = runs.load(synthetic.write(path / "r", rows=rows))
+    run = rundir.load(synthetic.write(path / "r", rows=rows))
     found = chunks.read(run, window, window.edges, deadlines)
     assert found is not None
     return found
@@ -183,21 +183,21 @@ def test_each_arm_has_its_own_chunks_on_the_schedules_axis(tmp_path: Path) -> No
     """Two arms in turns, 20 ms and 40 ms between tokens: the rows are folded, the lists stay with their rows."""
     path = synthetic.write_arms(tmp_path / "r", {"a": synthetic.Recipe(n=40), "b": synthetic.Recipe(n=40, gap_s=0.04)})
     window = Window(0, 5, cut=False, reason="")
-    found = [chunks.read(run, window, window.edges) for run in arms.arms(runs.load(path))]
+    found = [chunks.read(run, window, window.edges) for run in arms.arms(rundir.load(path))]
 
     a, b = (one.gaps.mean for one in found if one is not None)
     assert a == pytest.approx(0.021, rel=0.05)
     assert b == pytest.approx(0.042, rel=0.05)
-    for one, run in zip(found, arms.arms(runs.load(path)), strict=True):
+    for one, run in zip(found, arms.arms(rundir.load(path)), strict=True):
         assert one is not None
-        lasting = runs.numbers(run.requests, "stream") > 0
+        lasting = rundir.numbers(run.requests, "stream") > 0
         assert (~np.isnan(one.columns["stalls"])).sum() == (lasting & window.holds(run.requests)).sum()
 
 
 def test_a_file_without_chunk_lists_says_nothing(tmp_path: Path) -> None:
     path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=3))
-    run = runs.load(path)
-    pq.write_table(pq.read_table(run.file).drop_columns(list(runs.CHUNK_LISTS)), run.file)
+    run = rundir.load(path)
+    pq.write_table(pq.read_table(run.file).drop_columns(list(rundir.CHUNK_LISTS)), run.file)
 
     assert chunks.read(run, Window(0, 1, cut=False, reason=""), np.array([0.0, 1.0])) is None
 
@@ -210,10 +210,10 @@ def test_a_run_of_whole_answers_has_tokens_and_no_gaps(tmp_path: Path) -> None:
 
 
 def test_a_file_written_anew_meanwhile_is_named(tmp_path: Path) -> None:
-    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=9)))
+    run = rundir.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=9)))
     synthetic.write(tmp_path / "r", synthetic.Recipe(n=3))
 
-    with pytest.raises(runs.RunError, match="has 3 rows"):
+    with pytest.raises(rundir.RunError, match="has 3 rows"):
         chunks.read(run, Window(0, 1, cut=False, reason=""), np.array([0.0, 1.0]))
 
 
@@ -231,7 +231,9 @@ def some(row: record.Record, rng: np.random.Generator) -> None:
         row.chunk_chars, row.end_ns = rng.integers(1, 40, n).tolist(), row.last_token_ns
 
 
-def by_hand(run: runs.Run, table: pa.Table, window: Window, due: tuple[float, float]) -> dict[str, NDArray[np.float64]]:
+def by_hand(
+    run: rundir.Run, table: pa.Table, window: Window, due: tuple[float, float]
+) -> dict[str, NDArray[np.float64]]:
     """The columns, answer by answer, and the tokens, event by event."""
     names = ("stalls", "stall_s", "itl_p99_s", "fluidity")
     found = {name: np.full(table.num_rows, np.nan) for name in names} | {"tokens": np.zeros(window.edges.size - 1)}
@@ -262,13 +264,14 @@ def by_hand(run: runs.Run, table: pa.Table, window: Window, due: tuple[float, fl
 
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10_000), group=st.integers(1, 40), events=st.integers(1, 60))
+@pytest.mark.slow
 def test_however_the_file_is_cut_it_says_what_its_answers_say(
     tmp_path_factory: pytest.TempPathFactory, seed: int, group: int, events: int
 ) -> None:
     path = synthetic.write(tmp_path_factory.mktemp("run"), synthetic.Recipe(n=40, seed=seed, change=some))
     table = pq.read_table(path / record.REQUESTS)
     pq.write_table(table, path / record.REQUESTS, row_group_size=group)
-    run, window, due = runs.load(path), Window(1, 4.5, cut=False, reason=""), (0.2, 0.004)
+    run, window, due = rundir.load(path), Window(1, 4.5, cut=False, reason=""), (0.2, 0.004)
     found = chunks.read(run, window, window.edges, due)
     assert found is not None
 

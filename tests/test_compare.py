@@ -10,7 +10,7 @@ import pytest
 import synthetic
 from rich.console import Console
 
-from analysis import arms, digest, runs
+from analysis import arms, digest, rundir
 from analysis.compare import sides, table
 from analysis.compare.judge import compare
 from analysis.compare.rules import Rules
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def digested(path: Path, recipe: synthetic.Recipe | None = None) -> Digest:
-    return digest.of(judge(runs.load(synthetic.write(path, recipe))))
+    return digest.of(judge(rundir.load(synthetic.write(path, recipe))))
 
 
 def versus(a: Digest, b: Digest, *across: str) -> Comparison:
@@ -155,7 +155,7 @@ def drifting(factor: float, seed: int, start: int = 0) -> synthetic.Recipe:
 
 
 def within(path: Path) -> Comparison:
-    return sides.within([digest.of(judge(run)) for run in arms.arms(runs.load(path))], Rules())[0]
+    return sides.within([digest.of(judge(run)) for run in arms.arms(rundir.load(path))], Rules())[0]
 
 
 def paired_arms(path: Path, *recipes: synthetic.Recipe, blocks: int = BLOCKS) -> Comparison:

@@ -9,7 +9,7 @@ import pytest
 import synthetic
 from manyruns import ARRIVALS, ERRORS, GOODPUT, LATENCY, TTFT, TTFT95
 
-from analysis import arms, campaign, digest, runs
+from analysis import arms, campaign, digest, rundir
 from analysis.places import Place
 from analysis.summary import judge
 
@@ -22,13 +22,13 @@ TPOT = Place("tpot_s", None, "stream", "usage", "p50")
 
 
 def of(path: Path, recipe: synthetic.Recipe | None = None) -> digest.Digest:
-    return digest.of(judge(runs.load(synthetic.write(path, recipe))))
+    return digest.of(judge(rundir.load(synthetic.write(path, recipe))))
 
 
 def test_a_digest_holds_every_number_of_its_run(tmp_path: Path) -> None:
     """Beside what is printed the percentiles in steps of five, with their intervals and counts."""
     path = synthetic.write(tmp_path / "r")
-    judged = judge(runs.load(path))
+    judged = judge(rundir.load(path))
     found = digest.of(judged)
     row = judged.summary.row("ttft_s")
     assert row is not None
@@ -79,7 +79,7 @@ def test_both_ways_to_read_a_run_give_the_same_digest(tmp_path: Path) -> None:
         row.workload = "rag" if rng.random() < 0.3 else "chat"
 
     path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=300, change=vary))
-    nullable, plain = digest.of(judge(runs.load(path))), digest.of(judge(campaign.runs_of(path)[0]))
+    nullable, plain = digest.of(judge(rundir.load(path))), digest.of(judge(campaign.runs_of(path)[0]))
 
     assert nullable == plain
     assert {place.group for place in plain.numbers if place.by == "workload"} == {"chat", "rag"}
@@ -88,7 +88,7 @@ def test_both_ways_to_read_a_run_give_the_same_digest(tmp_path: Path) -> None:
 def test_arms_read_both_ways_are_the_same_too(tmp_path: Path) -> None:
     recipe = synthetic.Recipe(n=80, tokens=5)
     path = synthetic.write_arms(tmp_path / "r", {"a": recipe, "b": recipe}, blocks=4)
-    nullable = [digest.of(judge(one)) for one in arms.arms(runs.load(path))]
+    nullable = [digest.of(judge(one)) for one in arms.arms(rundir.load(path))]
 
     assert nullable == [digest.of(judge(one)) for one in campaign.runs_of(path)]
 
@@ -102,7 +102,7 @@ def test_each_block_has_numbers_of_its_own(tmp_path: Path) -> None:
     """
     recipe = synthetic.Recipe(stream_share=1.0, poisson=False, spread=0.01, warm=lambda t: 1.5 ** min(int(t / 5), 3))
     path = synthetic.write_arms(tmp_path / "r", {"a": recipe, "b": recipe}, blocks=4)
-    for run in arms.arms(runs.load(path)):
+    for run in arms.arms(rundir.load(path)):
         found = digest.of(judge(run)).blocks
 
         assert list(found) == [0, 1, 2, 3]

@@ -104,7 +104,7 @@ def test_the_demo_is_fine_and_says_where_its_report_is(demo: Any) -> None:
     made = {path.name for path in latest(folder).iterdir()}
     assert made == {"run.json", "requests.parquet", "client.parquet", "validity.json", "quantiles.parquet",
                     "report.html", "charts", "mock.truth"}  # fmt: skip
-    assert len(list((latest(folder) / "charts").glob("*.svg"))) == 6
+    assert len(list((latest(folder) / "charts").glob("*.svg"))) == 10
 
 
 def test_every_arrival_is_a_row_at_exactly_its_moment(demo: Any) -> None:

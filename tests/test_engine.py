@@ -148,7 +148,7 @@ def test_the_tally_counts_what_the_records_say(engine: Any) -> None:
 
     said = tally.status(made)
     assert (said["ok"], said["errors"], said["issued"], said["in_flight"]) == (5, 0, 5, 0)
-    assert said["output_tokens"] == 5
+    assert said["arms"]["default"]["output_tokens"] == 5
     assert said["answered"] == 5
 
 

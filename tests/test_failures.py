@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import synthetic
 
-from analysis import failures, runs, stats
+from analysis import failures, rundir, stats
 from loadtests.record import ERROR_KINDS
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_failures_are_told_the_most_frequent_first(tmp_path: Path) -> None:
         elif row.seq in {2, 3}:
             row.outcome = "unsent"
 
-    found = failures.of(runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=40, change=fail))).requests)
+    found = failures.of(rundir.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=40, change=fail))).requests)
 
     assert [(one.kind, one.family, one.n, one.status, one.said) for one in found] == [
         ("throttled", "rate limit", 10, 429, "slow down"), ("reset", "network", 4, None, ""),
@@ -46,7 +46,7 @@ def test_failures_are_told_the_most_frequent_first(tmp_path: Path) -> None:
 
 
 def test_where_nothing_failed_there_is_nothing_to_tell(tmp_path: Path) -> None:
-    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=5)))
+    run = rundir.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=5)))
 
     assert failures.of(run.requests) == ()
     assert failures.of(run.requests[:0]) == ()

@@ -72,6 +72,7 @@ def test_the_interval_holds_the_crossing_and_scaling_the_loads_scales_it(seed: i
         assert found.dispersion >= 1
 
 
+@pytest.mark.slow
 def test_its_interval_covers_at_its_level() -> None:
     """100 sets of 10 independent probes of 400 requests: the 95 % interval holds the truth in 93 % at least."""
     loads = 6.0 * np.array([0.6, 0.75, 0.9, 0.95, 1.0, 1.0, 1.05, 1.1, 1.25, 1.5])

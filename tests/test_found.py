@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from loadtests.cli import found
 from loadtests.cli.capacity import capacity
-from loadtests.cli.judge import report, summary
+from loadtests.cli.judge import summary
+from loadtests.cli.report import report
 
 if TYPE_CHECKING:
     from pathlib import Path

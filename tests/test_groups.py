@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from analysis import groups, measured, objectives, runs
+from analysis import groups, measured, objectives, rundir
 from analysis.metrics import BY_NAME
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def found(path: Path, metric: str, by: tuple[str, ...] = (), **recipe: Any) -> list[groups.Group]:
-    run = runs.load(synthetic.write(path / "r", synthetic.Recipe(**recipe)))
+    run = rundir.load(synthetic.write(path / "r", synthetic.Recipe(**recipe)))
     return groups.of(BY_NAME[metric], measured.of(run, objectives.read(())), by)
 
 

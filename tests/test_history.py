@@ -15,7 +15,7 @@ from manyruns import ERRORS, GOODPUT, LATENCY, TTFT, noisy, run, series
 
 from analysis.charts.history import chart
 from analysis.replicates.history import Course, History, Step, trace
-from analysis.runs import RunError
+from analysis.rundir import RunError
 from loadtests.cli import group
 from loadtests.cli.history import _told, bars, marks
 
@@ -177,6 +177,22 @@ def test_bars_reach_from_the_least_to_the_greatest() -> None:
 def test_marks_stand_below_the_first_bar_of_a_new_level() -> None:
     (only,) = trace(series(STEP), ["ttft_p50"]).series
     assert marks(only.courses[0]) == " " * 10 + "▲"
+
+
+def test_a_point_of_several_runs_has_an_interval() -> None:
+    """Logs -a, 0, a with a = 0.1 about that of 0.2: t(2) = 4.303, half the width 4.303 x 0.1 / sqrt(3) = 0.248."""
+    values = [*(0.2 * np.exp([-0.1, 0.0, 0.1])), 0.3]
+    runs = [run(at, {TTFT: float(x)}, labels={"commit": "a" if at < 3 else "b"}) for at, x in enumerate(values)]
+    found = trace(runs, ["ttft_p50"], label="commit")
+    (only,) = found.series[0].courses
+    drawn = chart(found)
+
+    assert only.intervals[0] == pytest.approx(0.2 * np.exp([-0.2484, 0.2484]), rel=1e-3)
+    assert only.intervals[1] is None
+    assert [row[2:6] for row in drawn.table.rows] == [
+        ("a", "3", "200 ms", "[156, 256]"), ("b", "1", "300 ms", "\N{EN DASH}"),
+    ]  # fmt: skip
+    assert drawn.spots[0].text == "a: ttft_p50 200 [156, 256] ms"
 
 
 def test_the_chart_names_the_change_and_is_the_same_each_time() -> None:

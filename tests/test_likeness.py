@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from manyruns import TTFT
 
 from analysis.compare.likeness import ACROSS, UnlikeError, differences, kind_of, refuse
-from analysis.runs import RunError
+from analysis.rundir import RunError
 
 if TYPE_CHECKING:
     from analysis.digest import Digest

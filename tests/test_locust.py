@@ -8,8 +8,9 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import orjson
@@ -17,7 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from loadtests import record
-from loadtests.locust_tab import KEY, tab_rows
+from loadtests.locust_tab import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HOME = Path(__file__).resolve().parent.parent
 ENV = os.environ | {"PYTHONPATH": str(HOME)}
@@ -174,16 +178,17 @@ def test_conversations_that_a_run_time_cuts_are_a_stop(tmp_path: Path) -> None:
     assert next(check["status"] for check in validity["checks"] if check["number"] == 3) == "ok"
 
 
-@pytest.mark.slow
-def test_the_web_ui_starts_and_stops_runs_and_shows_first_tokens(tmp_path: Path) -> None:
-    """A second test is a second run."""
-    tests = 2
+@contextlib.contextmanager
+def web_ui(cwd: Path) -> Iterator[tuple[httpx.Client, Path]]:
+    """Locust with its web UI, once that answers; and what it says on stderr."""
+    log = cwd / "stderr"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "locust", "-f", OURS, "--provider", "mock", "--web-port", str(port)], cwd=tmp_path,
-        env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    with log.open("wb") as stderr:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "locust", "-f", OURS, "--provider", "mock", "--web-port", str(port)], cwd=cwd,
+            env=ENV, stdout=subprocess.DEVNULL, stderr=stderr, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
             for _ in range(100):
@@ -191,22 +196,51 @@ def test_the_web_ui_starts_and_stops_runs_and_shows_first_tokens(tmp_path: Path)
                     client.get("/")
                     break
                 time.sleep(0.1)
-            for _ in range(tests):
-                assert client.post("/swarm", data={"user_count": 2, "spawn_rate": 2}).json()["success"]
-                time.sleep(1.5)  # an answer takes less than one
-                stats = client.get("/stats/requests").json()
-                assert client.post("/stop").json()["success"]
-            page = client.get("/").text
+            yield client, log
     finally:
         running.terminate()
-        _, stderr = running.communicate(timeout=60)
+        running.wait(60)
 
+
+@pytest.mark.slow
+def test_the_web_ui_starts_and_stops_runs_and_shows_first_tokens(tmp_path: Path) -> None:
+    """A second test is a second run, with figures and a report of its own."""
+    tests = 2
+    seen = []
+    with web_ui(tmp_path) as (client, log):
+        for _ in range(tests):
+            assert client.post("/swarm", data={"user_count": 2, "spawn_rate": 2}).json()["success"]
+            assert client.get("/stats/requests").json()["state"] != "ready"  # the page would ask for the next test
+            time.sleep(2.5)  # an answer takes less than a second
+            stats = client.get("/stats/requests").json()
+            told = client.get("/firsttoken/figures").json()
+            assert client.post("/stop").json()["success"]
+            seen.append((told, client.get("/firsttoken/figures").json()))
+        page = client.get("/").text
+        script = client.get("/firsttoken/tab.js")
+        reports = [client.get(f"/firsttoken/reports/{after['run']}/report.html") for _, after in seen]
+        stranger = client.get("/firsttoken/reports/..%2fresults/report.html")
+
+    stderr = log.read_bytes()
     (tab,) = stats["extended_stats"]
     assert tab["key"] == KEY
     assert float(tab["data"][0]["ttft_p50"]) > 50
+    assert {"stats", "errors", "state", "user_count", "total_rps"} < set(stats)
     assert "First token" in page
+    assert './firsttoken/tab.js"></script></head>' in page
+    assert script.headers["content-type"].startswith("application/javascript")
+    assert [report.status_code for report in reports] == [200, 200]
+    assert stranger.status_code == 404
+    for number, (during, after) in enumerate(seen):
+        assert (during["state"], after["state"]) == ("running", "finished")
+        assert (len(during["reports"]), len(after["reports"])) == (number, number + 1)
+        assert after["reports"][0] == after["run"] == during["run"]
+        assert 1 <= len(during["seconds"]["t_s"]) < 10  # and not those of the test before
+        assert during["seconds"]["tokens_per_s"][-1] > 0
+        assert 0 <= during["seconds"]["in_flight"][-1] <= 2
     runs = sorted(path for path in (tmp_path / "results").iterdir() if not path.is_symlink())
     assert len(runs) == tests, stderr
+    assert b"Traceback" not in stderr
     for run in runs:
         about = orjson.loads((run / record.MANIFEST).read_bytes())
         assert about["ended"] is True
@@ -215,11 +249,25 @@ def test_the_web_ui_starts_and_stops_runs_and_shows_first_tokens(tmp_path: Path)
         assert set(pq.read_table(run / record.REQUESTS).column("outcome").to_pylist()) == {"ok"}
 
 
-def test_the_tab_has_a_row_per_workload_and_a_dash_where_nothing_is_known() -> None:
-    """Medians of 10, 20 and 30 ms and of 1, 2 and 3 tokens/s; `b` never streamed."""
-    found = tab_rows([("a", 1.0, 10.0), ("a", 2.0, 20.0), ("a", 3.0, 30.0), ("b", 5.0, None)])
+@pytest.mark.slow
+def test_a_start_that_waits_for_the_last_runs_files_can_be_stopped(tmp_path: Path) -> None:
+    def state() -> str:
+        return str(client.get("/firsttoken/figures").json()["state"])
 
-    assert (
-        found[0] | {"name": "a", "answers": 3, "ttft_p50": "20.0", "ttft_max": "30.0", "tokens_p50": "2.0"} == found[0]
-    )
-    assert (found[1]["name"], found[1]["ttft_p50"], found[1]["tokens_p50"]) == ("b", "-", "5.0")
+    users = {"user_count": 1, "spawn_rate": 1}
+    with web_ui(tmp_path) as (client, log), ThreadPoolExecutor() as pool:
+        client.post("/swarm", data=users)
+        time.sleep(2)
+        stopping = pool.submit(client.post, "/stop")
+        time.sleep(0.1)
+        client.post("/swarm", data=users)
+        while state() != "finishing":
+            time.sleep(0.1)
+        time.sleep(0.3)
+        client.post("/stop")
+        stopping.result()
+        time.sleep(2)
+        assert state() == "finished"
+
+    assert b"Traceback" not in log.read_bytes()
+    assert len([path for path in (tmp_path / "results").iterdir() if not path.is_symlink()]) == 1

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
 import psutil
@@ -200,22 +200,32 @@ def test_the_web_ui_starts_runs_one_after_another_on_the_same_workers(tmp_path: 
                 return False
 
             until(two_are_there, 60)
-            runs = []
+
+            def figures() -> dict[str, Any] | None:
+                """Of the test at hand, once its workers have told of some answers."""
+                told: dict[str, Any] = client.get("/firsttoken/figures").json()
+                return told if told["rows"] and told["rows"][0]["answers"] > 20 else None
+
+            runs, seen = [], []
             for _ in range(2):
                 assert client.post("/swarm", data={"user_count": 1, "spawn_rate": 1}).json()["success"]
                 runs.append(until(lambda: (here := locusts.begun()) not in runs and here, 60))
-                time.sleep(3)
+                seen.append(until(figures, 60))
                 assert client.post("/stop").json()["success"]
+                assert client.get("/worker-count").json() == {"worker_count": 2}
                 until((runs[-1] / "requests.parquet").exists, 60)
         master.popen.send_signal(signal.SIGINT)
         codes = [process.code() for process in (master, *locusts.workers)]
 
     assert codes[0] in FINE, master.words
     assert codes[1:] == [0, 0]
-    for run in runs:
+    for run, told in zip(runs, seen, strict=True):
+        assert told["run"] == run.name
+        assert 100 < told["seconds"]["ttft_p50_ms"][-1] < 500
+        assert told["seconds"]["in_flight"][-1] > 0
         found = rows(tmp_path, run)
         assert set(found["worker"]) == {0, 1}
         assert set(found["outcome"]) == {"ok"}
         assert found["seq"].tolist() == list(range(len(found)))
-        assert len(found) > 20
+        assert told["rows"][0]["answers"] <= len(found)  # of this test alone
     assert locusts.kept() == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import synthetic
 
-from analysis import metrics, objectives, runs
+from analysis import metrics, objectives, rundir
 from analysis.inside.chunks import Chunks
 from analysis.measured import Measured
 from analysis.window import Window
@@ -30,16 +30,16 @@ def row(seq: int, at_s: float, end_s: float, outcome: str = "ok") -> record.Reco
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> runs.Run:
+def run(tmp_path: Path) -> rundir.Run:
     rows = [row(0, 0, 1), row(1, 1, 3, "error"), row(2, 2, 5), row(3, 3, 4), row(4, 3.5, 3.6, "cancelled")]
-    return runs.load(synthetic.write(tmp_path / "r", rows=rows))
+    return rundir.load(synthetic.write(tmp_path / "r", rows=rows))
 
 
-def measured(run: runs.Run, window: Window, *promised: str) -> Measured:
+def measured(run: rundir.Run, window: Window, *promised: str) -> Measured:
     return Measured(run, window, window.rows(run.requests), objectives.read(promised), None)
 
 
-def told(run: runs.Run, window: Window, *promised: str) -> dict[str, float | None]:
+def told(run: rundir.Run, window: Window, *promised: str) -> dict[str, float | None]:
     """The value of every run-level metric."""
     found = {m.name: m.of_run(measured(run, window, *promised)) for m in metrics.METRICS if m.of_run}
     return {name: None if one is None else one.value for name, one in found.items()}
@@ -58,7 +58,7 @@ def test_every_metric_is_of_a_request_or_of_the_run_or_pooled() -> None:
     assert len(metrics.BY_NAME) == len({metric.words for metric in metrics.METRICS}) == len(metrics.METRICS)
 
 
-def test_run_level_metrics_count_what_their_formulas_say(run: runs.Run) -> None:
+def test_run_level_metrics_count_what_their_formulas_say(run: rundir.Run) -> None:
     """
     Window 0 to 4 s.
 
@@ -73,12 +73,12 @@ def test_run_level_metrics_count_what_their_formulas_say(run: runs.Run) -> None:
     }  # fmt: skip
 
 
-def test_goodput_and_attainment_go_by_what_was_promised(run: runs.Run) -> None:
+def test_goodput_and_attainment_go_by_what_was_promised(run: rundir.Run) -> None:
     """Latencies of the three answers are 1, 3 and 1 s: under 2 s are two, 2 / 4 s, and 2 of the 5 arrivals."""
     found = told(run, Window(0.0, 4.0, cut=False, reason=""), "latency_p95<2s")
 
     assert (found["goodput_per_s"], found["attainment"]) == (0.5, 0.4)
 
 
-def test_a_window_without_length_has_no_rates(run: runs.Run) -> None:
+def test_a_window_without_length_has_no_rates(run: rundir.Run) -> None:
     assert set(told(run, Window(9.0, 9.0, cut=False, reason="")).values()) == {None}

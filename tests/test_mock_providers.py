@@ -249,6 +249,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
+@pytest.mark.slow
 def test_no_schema_brings_it_down(schema: Any) -> None:
     orjson.dumps(instance(schema))
 

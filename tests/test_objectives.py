@@ -12,7 +12,7 @@ import synthetic
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from analysis import measured, objectives, runs
+from analysis import measured, objectives, rundir
 from analysis.metrics import BY_NAME
 from analysis.objectives import PRESETS, ObjectiveError, good, judge, parse, read, read_table
 from analysis.objectives.words import WORDS
@@ -218,7 +218,7 @@ def test_a_term_without_a_share_decides_only_through_another() -> None:
 def seen(folder: Path, *texts: str, **recipe: Any) -> Measured:
     """A run of the recipe, measured against these objectives; streams with a TTFT of 200 ms and gaps of 20 ms."""
     made = synthetic.Recipe(**({"stream_share": 1.0, "spread": 0.0, "poisson": False, "tokens": 12} | recipe))
-    return measured.of(runs.load(synthetic.write(folder, made)), read(texts))
+    return measured.of(rundir.load(synthetic.write(folder, made)), read(texts))
 
 
 def fail(row: Record) -> None:
@@ -332,7 +332,7 @@ def test_failed_requests_are_misses_and_a_burst_of_them_is_one_event(
 def test_its_value_is_the_percentile_with_failures_beyond_all(tmp_path: Path) -> None:
     """200 requests, 20 fail: the p50 of all is the 100th of the 180 others, sorted."""
     run = seen(tmp_path / "r", "ttft_p50<1s", n=200, rate=40.0, spread=0.2, change=these(fail=tuple(range(0, 200, 10))))
-    answered = np.sort(runs.numbers(run.rows, "ttft_s"))
+    answered = np.sort(rundir.numbers(run.rows, "ttft_s"))
     found = only(run)
 
     assert found.value == pytest.approx((answered[99] + answered[100]) / 2)
@@ -346,7 +346,7 @@ def test_its_value_is_the_percentile_with_failures_beyond_all(tmp_path: Path) ->
 def test_more_is_better_counts_from_the_slow_end(tmp_path: Path) -> None:
     """100 streams of about 50 tokens/s: the median speed is reached by half of them, which is far from 95 %."""
     run = seen(tmp_path / "r", "output_speed_p50>30/s", n=100, rate=40.0)
-    speed = 1 / runs.numbers(run.rows, "tpot_s")
+    speed = 1 / rundir.numbers(run.rows, "tpot_s")
     found = only(run)
 
     assert (found.verdict, found.share) == ("met", 1.0)

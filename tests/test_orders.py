@@ -107,6 +107,7 @@ def test_of_a_runs_course_nothing_is_done_before_its_start_but_a_pause_holds(eng
     assert engine.conducts["default"].paused_until_ns == S
 
 
+@pytest.mark.slow
 def test_a_worker_waits_for_its_start_whatever_else_is_said_before(tmp_path: Path, serve: Any) -> None:
     """Of two arrivals, at 0 and at 100 ms, the first is paused."""
     port = serve(lambda sock: sock.close()).port

@@ -16,7 +16,7 @@ from commands import firsttoken
 from rich.console import Console
 from synthetic import MS
 
-from analysis import runs
+from analysis import rundir
 from analysis.campaign import runs_of
 from analysis.others import TOOLS
 from analysis.others.table import render
@@ -81,7 +81,7 @@ def four() -> list[record.Record]:
 
 def judged(folder: Path, rows: list[record.Record]) -> Judged:
     path = synthetic.write(folder / "run", synthetic.Recipe(n=len(rows), rate=2.0), rows)
-    return judge(runs.load(path, chunks=True))
+    return judge(rundir.load(path, chunks=True))
 
 
 def told(tool: str, folder: Path, rows: list[record.Record]) -> Retold:

@@ -18,7 +18,7 @@ from analysis import stats
 from analysis.digest import Number
 from analysis.replicates import noise, planning
 from analysis.replicates.noise import Noise
-from analysis.runs import RunError
+from analysis.rundir import RunError
 from loadtests.cli import group
 
 if TYPE_CHECKING:

@@ -135,7 +135,7 @@ def test_a_refused_key_is_one_line_and_stands_nowhere(generic: process.MockProce
 
     said = [line for line in done.stderr.splitlines() if line.startswith("firsttoken: ")]
     assert (done.returncode, done.stdout, len(said)) == (2, "", 1)
-    assert "refused (the key is from ECHO_KEY): auth: HTTP 401" in said[0]
+    assert "refused (key from $ECHO_KEY): auth: HTTP 401" in said[0]
     text = (tmp_path / "t.json").read_text() + done.stderr
     assert not [SECRET[i : i + 8] for i in range(25) if SECRET[i : i + 8] in text]
     assert "Incorrect API key provided" in text

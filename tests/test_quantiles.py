@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from manyruns import TTFT
 
-from analysis import arms, digest, files, quantiles, runs
+from analysis import arms, digest, files, quantiles, rundir
 from analysis.digest import Digest, Number
 from analysis.metrics import METRICS
 from analysis.places import Place
@@ -34,7 +34,7 @@ def written(path: Path, *digests: Digest) -> Path:
 
 def test_a_run_comes_back_as_it_was_and_is_kilobytes(tmp_path: Path) -> None:
     path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=2000, rate=50))
-    judged = judge(runs.load(path))
+    judged = judge(rundir.load(path))
     files.write_judgement([judged])
 
     assert quantiles.read(path / record.QUANTILES) == [digest.of(judged)]
@@ -44,7 +44,7 @@ def test_a_run_comes_back_as_it_was_and_is_kilobytes(tmp_path: Path) -> None:
 def test_arms_and_their_blocks_come_back_from_one_file(tmp_path: Path) -> None:
     recipe = synthetic.Recipe(n=80, tokens=5)
     path = synthetic.write_arms(tmp_path / "r", {"a": recipe, "b": recipe}, blocks=4)
-    judged = [judge(run) for run in arms.arms(runs.load(path))]
+    judged = [judge(run) for run in arms.arms(rundir.load(path))]
     files.write_judgement(judged)
     found = quantiles.read(path / record.QUANTILES)
 
@@ -137,7 +137,7 @@ def test_a_file_of_another_schema_is_one_line(tmp_path: Path, metadata: Any, say
     path = tmp_path / "q.parquet"
     pq.write_table(pa.table({"x": [1]}).replace_schema_metadata(metadata), path)
 
-    with pytest.raises(runs.RunError) as refused:
+    with pytest.raises(rundir.RunError) as refused:
         quantiles.read(path)
     text = str(refused.value)
     assert text.startswith(f"{path}: not a quantiles file of this firsttoken {says}")
@@ -151,7 +151,7 @@ def test_what_is_no_file_is_one_line(tmp_path: Path, content: bytes | None) -> N
     if content is not None:
         path.write_bytes(content)
 
-    with pytest.raises(runs.RunError, match="cannot be read as parquet"):
+    with pytest.raises(rundir.RunError, match="cannot be read as parquet"):
         quantiles.read(path)
 
 
@@ -159,7 +159,7 @@ def test_a_file_cut_short_is_one_line(tmp_path: Path) -> None:
     path = written(tmp_path / "q.parquet", *side({place: [0.2] for place in ALL}))
     path.write_bytes(path.read_bytes()[:-100])
 
-    with pytest.raises(runs.RunError, match="cannot be read as parquet"):
+    with pytest.raises(rundir.RunError, match="cannot be read as parquet"):
         quantiles.read(path)
 
 
@@ -192,6 +192,6 @@ def test_numbers_of_one_run_have_words_of_their_own(tmp_path: Path) -> None:
         row.turn, row.conversation = row.seq % 4, row.seq // 4
 
     recipe = synthetic.Recipe(n=200, change=mix)
-    found = digest.of(judge(runs.load(synthetic.write(tmp_path / "r", recipe)))).numbers
+    found = digest.of(judge(rundir.load(synthetic.write(tmp_path / "r", recipe)))).numbers
 
     assert len({place.words for place in found}) == len(found) > 300

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_hopeless import Silent
 
-from analysis import runs, summary
+from analysis import rundir, summary
 from analysis.capacity import cause
 from loadtests import profiles, ratelimit
 from loadtests.mock.condition import Conditions
@@ -173,9 +173,10 @@ def play(folder: Path, quota: float, **load: Any) -> tuple[Result, Cause]:
         setup = Setup(plan, [profiles.load("vllm").with_overrides(base_url=mock.base_url)], folder, "x", ["run"])
         with Interrupts() as interrupts:
             result = execute(setup, Silent(), interrupts)
-    return result, cause.cause(summary.judge(runs.load(result.path, columns=runs.JUDGED)))
+    return result, cause.cause(summary.judge(rundir.load(result.path, columns=rundir.JUDGED)))
 
 
+@pytest.mark.slow
 def test_twice_the_quota_is_a_wall(tmp_path: Path) -> None:
     """600/min hold 10: at 20/s these are gone after a second, and then every other one is throttled."""
     result, found = play(tmp_path, 600, rate=20.0, duration_s=20.0)

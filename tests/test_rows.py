@@ -10,7 +10,7 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import measured, objectives, rows, runs, stats
+from analysis import measured, objectives, rows, rundir, stats
 from analysis.groups import Group
 from analysis.metrics import BY_NAME
 from analysis.places import RUN, Place
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def seen(path: Path, recipe: synthetic.Recipe | None = None) -> Measured:
-    return measured.of(runs.load(synthetic.write(path / "r", recipe)), objectives.read(()))
+    return measured.of(rundir.load(synthetic.write(path / "r", recipe)), objectives.read(()))
 
 
 def row(values: list[float], metric: str = "ttft_s", p: float = 0.95) -> rows.Cell:

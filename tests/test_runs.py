@@ -1,193 +1,513 @@
-"""Run directories as people find them: whole, killed, cut, too new."""
+"""`firsttoken runs`: what lies in a folder, told without judging; labels given afterwards; what goes and what stays."""
 
 from __future__ import annotations
 
+import atexit
+import fcntl
 import json
-from typing import TYPE_CHECKING
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
+import manyruns
 import pyarrow.parquet as pq
 import pytest
 import synthetic
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+from manyruns import HOUR_NS, START_NS
 
-from analysis import arms, charts, digest, runs, summary
-from loadtests import record
+from analysis import files, quantiles
+from analysis.campaign import runs_of
+from analysis.summary import judge
+from loadtests import cli, clock, record
+from loadtests.campaign.file import let_go
+from loadtests.cli import kept
+from loadtests.cli.listed import sized
+from loadtests.cli.pruning import GOING, Rules, delete
+from loadtests.sink import LOCK
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
 
-def test_a_run_from_before_a_column_was_added_has_none_of_its_values(tmp_path: Path) -> None:
-    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=3))
-    table = pq.read_table(path / record.REQUESTS)
-    pq.write_table(table.drop_columns(["counted_tokens"]), path / record.REQUESTS)
-
-    assert np.isnan(runs.numbers(runs.load(path).requests, "counted_tokens")).all()
+def run(*words: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(cli.group, ["runs", *words], input=stdin, standalone_mode=False)
 
 
-def test_null_stays_null(tmp_path: Path) -> None:
-    """A request that is not streamed has no TTFT: missing, not 0, and NaN where arithmetic begins."""
-    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=10, stream_share=0)))
-
-    assert run.requests["ttft_s"].isna().all()
-    assert isinstance(run.requests["output_tokens"].dtype, pd.ArrowDtype)
-    assert np.isnan(runs.numbers(run.requests, "ttft_s")).all()
+def told(*words: str) -> Any:
+    done = run(*words, "--json")
+    assert done.exception is None, done.exception
+    return json.loads(done.stdout)
 
 
-def test_lists_are_read_only_if_asked_for(tmp_path: Path) -> None:
-    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=5))
-
-    assert not set(runs.CHUNK_LISTS) & set(runs.load(path).requests.columns)
-    assert set(runs.CHUNK_LISTS) <= set(runs.load(path, chunks=True).requests.columns)
-
-
-def test_flags_are_words_to_ask_for(tmp_path: Path) -> None:
-    def flag(row: record.Record, _: np.random.Generator) -> None:
-        row.flags = ["no_done", "buffered"] if row.seq == 3 else ["unterminated"] if row.seq == 4 else None
-
-    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=6, change=flag)))
-
-    assert np.flatnonzero(runs.flagged(run.requests, "buffered")).tolist() == [3]
-    assert np.flatnonzero(runs.flagged(run.requests, "no_done", "unterminated")).tolist() == [3, 4]
+def refused(*words: str) -> str:
+    """The line that a user gets."""
+    done = run(*words)
+    assert done.exception is not None
+    return str(getattr(done.exception, "message", done.exception))
 
 
-def test_a_link_to_the_newest_run_has_the_run_s_own_name(tmp_path: Path) -> None:
-    synthetic.write(tmp_path / "20261122-134700-mock", synthetic.Recipe(n=3))
-    (tmp_path / "latest").symlink_to("20261122-134700-mock")
-
-    assert runs.load(tmp_path / "latest").name == "20261122-134700-mock"
-
-
-def test_a_missing_directory_is_named(tmp_path: Path) -> None:
-    with pytest.raises(runs.RunError, match="no such run directory"):
-        runs.load(tmp_path / "nowhere")
+@cache
+def one_judged() -> Path:
+    """A run that was judged, for all tests; none may change it."""
+    folder = Path(tempfile.mkdtemp(prefix="firsttoken-tests-"))
+    atexit.register(shutil.rmtree, folder)
+    synthetic.write(folder, synthetic.Recipe(n=40))
+    files.write_judgement([judge(one) for one in runs_of(folder)])
+    return folder
 
 
-def test_a_killed_run_is_sent_to_repair(tmp_path: Path) -> None:
-    (tmp_path / "r" / "parts").mkdir(parents=True)
-
-    with pytest.raises(runs.RunError, match="firsttoken repair"):
-        runs.load(tmp_path / "r")
-
-
-def test_a_folder_of_something_else_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(runs.RunError, match="not a run directory"):
-        runs.load(tmp_path)
-
-
-def test_a_campaign_asks_for_one_of_its_runs(tmp_path: Path) -> None:
-    (tmp_path / "campaign.json").write_text("{}")
-
-    with pytest.raises(runs.RunError, match="a campaign, not a run"):
-        runs.load(tmp_path)
+def judged(folder: Path, at: int = 0, labels: Mapping[str, str] | None = None, **more: Any) -> Path:
+    """A run that was judged, so many hours after the first; all have the same rows."""
+    shutil.copytree(one_judged(), folder)
+    told = {"run_id": f"id-{at}", "started_unix_ns": START_NS + at * HOUR_NS, "labels": dict(labels or {})} | more
+    about = json.loads((folder / record.MANIFEST).read_text()) | told
+    (folder / record.MANIFEST).write_text(json.dumps(about))
+    (one,) = quantiles.read(folder / record.QUANTILES)
+    one = replace(one, started_unix_ns=about["started_unix_ns"], facts=replace(one.facts, run_id=about["run_id"]))
+    pq.write_table(quantiles.to_table([one]), folder / record.QUANTILES)
+    files.relabel(folder / record.QUANTILES, about["labels"])
+    return folder
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
-def test_a_file_cut_short_is_one_line(tmp_path: Path, kept: float) -> None:
-    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=20))
-    whole = (path / record.REQUESTS).read_bytes()
-    (path / record.REQUESTS).write_bytes(whole[: int(kept * len(whole))])
-
-    with pytest.raises(runs.RunError, match="cut short or not parquet") as error:
-        runs.load(path)
-    assert "\n" not in str(error.value)
-
-
-def test_a_newer_schema_is_refused_in_either_file(tmp_path: Path) -> None:
-    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=3))
-    manifest = json.loads((path / record.MANIFEST).read_text())
-    (path / record.MANIFEST).write_text(json.dumps(manifest | {"schema_version": record.SCHEMA_VERSION + 1}))
-    with pytest.raises(runs.RunError, match="newer"):
-        runs.load(path)
-
-    path = synthetic.write(tmp_path / "s", synthetic.Recipe(n=3))
-    table = pq.read_table(path / record.REQUESTS)
-    pq.write_table(table.replace_schema_metadata({"schema_version": "99"}), path / record.REQUESTS)
-    with pytest.raises(runs.RunError, match="schema 99"):
-        runs.load(path)
+def campaign(folder: Path, at: int = 0, kind: str = "repeats", labels: Mapping[str, str] | None = None) -> Path:
+    """A campaign of two runs."""
+    runs = [{"folder": f"0{k}", "arm": "default", "round": k - 1, "seed": k, "state": "done"} for k in (1, 2)]
+    for k in (1, 2):
+        judged(folder / f"0{k}", at, labels, campaign_id=folder.name, run_id=f"{folder.name}/0{k}")
+    about = {"schema_version": 1, "kind": kind, "arms": ["default"], "labels": dict(labels or {}), "runs": runs}
+    (folder / kept.CAMPAIGN).write_text(json.dumps(about))
+    return folder
 
 
-def test_a_manifest_is_needed_and_must_be_an_object(tmp_path: Path) -> None:
-    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=3))
-    (path / record.MANIFEST).write_text("[1]")
-    with pytest.raises(runs.RunError, match="not a JSON object"):
-        runs.load(path)
-    (path / record.MANIFEST).write_text("{")
-    with pytest.raises(runs.RunError, match="not JSON"):
-        runs.load(path)
-    (path / record.MANIFEST).unlink()
-    with pytest.raises(runs.RunError, match=r"run\.json is missing"):
-        runs.load(path)
+def unfinished(folder: Path, *, began: bool = True) -> Path:
+    """A run that was killed: parts, and no rows made of them."""
+    (folder / record.PARTS).mkdir(parents=True)
+    (folder / record.PARTS / LOCK).touch()
+    about = synthetic.manifest_of(synthetic.Recipe(), 9) | ({} if began else {"started_unix_ns": None})
+    (folder / record.MANIFEST).write_text(json.dumps(about))
+    return folder
 
 
-def test_a_foreign_parquet_file_is_no_record(tmp_path: Path) -> None:
-    path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=3))
-    pq.write_table(pa.table({"a": [1]}), path / record.REQUESTS)
-
-    with pytest.raises(runs.RunError, match="column run_id is missing"):
-        runs.load(path)
-
-
-def test_a_run_without_client_samples_is_read(tmp_path: Path) -> None:
-    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=3, with_client=False)))
-
-    assert run.client is None
-    assert run.is_open
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Three runs an hour apart, the newest the latest, and what is no run."""
+    folder = tmp_path / "results"
+    for at, name in enumerate(("a", "b", "c")):
+        judged(folder / name, at, {"build": str(at // 2)})
+    (folder / "latest").symlink_to("c")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "read.me").write_text("mine")
+    return folder
 
 
-def change_all(row: record.Record, rng: np.random.Generator) -> None:
-    """Rows of many kinds: failed, unsent, flagged, without counts, of several workloads."""
-    draw = rng.random()
-    row.workload = "rag" if draw < 0.3 else "chat"
-    row.flags = ["cut_at_cap", "no_done"] if draw < 0.2 else ["buffered"] if draw < 0.25 else None
-    row.output_tokens = None if draw > 0.95 else row.output_tokens
-    row.cached_tokens, row.reasoning_tokens = (10, 3) if draw < 0.5 else (None, None)
-    if 0.5 < draw < 0.54:
-        row.outcome, row.error_kind, row.error, row.status = "error", "upstream", "HTTP 502", 502
-    elif draw > 0.97:
-        row.outcome, row.sent_ns, row.conn_reused, row.started_ns = "unsent", None, None, None
-        row.first_token_ns = row.last_token_ns = row.first_answer_ns = row.headers_ns = row.end_ns = None
-        row.chunks = row.chunk_ns = row.chunk_kind = row.chunk_chars = row.clock = None
+# The list.
 
 
-@pytest.mark.parametrize(
-    "recipe", [synthetic.Recipe(n=800, rate=10, change=change_all), synthetic.Recipe(n=30, change=synthetic.talk(3))]
+def test_the_list_tells_what_was_judged_newest_first(results: Path) -> None:
+    listed = told(str(results))
+
+    assert [one["name"] for one in listed] == ["c", "b", "a"]
+    newest = listed[0]
+    assert (newest["requests"], newest["state"], newest["rows"], newest["report"]) == (40, "finished", True, False)
+    assert (newest["profiles"], newest["models"], newest["labels"]) == (["mock"], ["tiny-1"], {"build": "1"})
+    assert newest["load"] == "open loop, poisson 8/s for 5 s"
+    assert newest["started_unix_ns"] == START_NS + 2 * HOUR_NS
+    assert newest["verdict"] == json.loads((results / "c" / record.VALIDITY).read_text())["verdict"]
+    assert newest["bytes"] == sum(one.stat().st_size for one in (results / "c").iterdir())
+    (digest,) = quantiles.read(results / "c" / record.QUANTILES)
+    number = digest.numbers[manyruns.TTFT]
+    # 40 requests, 80 % of them streams: p50 is printed from 6 on, p95 from 59 on.
+    assert (newest["ttft_s"], number.supported) == ({digest.facts.arm: {"p50": number.value}}, True)
+
+
+def test_the_table_has_a_line_for_each_and_what_they_are_together(results: Path) -> None:
+    lines = run(str(results)).output.splitlines()
+
+    assert lines[0].split()[:2] == ["NAME", "STARTED"]
+    assert [line.split()[0] for line in lines[1:4]] == ["c", "b", "a"]
+    assert "poisson 8/s for 5 s" in lines[1]
+    assert lines[1].endswith("build=1")
+    assert lines[4].startswith("3 runs, ")
+    assert "\x1b" not in "".join(lines), "no colours but on a terminal"
+    assert run("list", str(results)).output == run(str(results)).output
+
+
+def test_nothing_is_judged_again(results: Path) -> None:
+    """What the small files say is told, be it what the rows say or not."""
+    (results / "a" / record.VALIDITY).write_text(json.dumps({"verdict": "invalid"}))
+    (results / "b" / record.VALIDITY).unlink()
+    (results / "b" / record.QUANTILES).write_bytes(b"PAR1")
+
+    verdicts = {one["name"]: (one["verdict"], bool(one["ttft_s"])) for one in told(str(results))}
+    assert verdicts["a"] == ("invalid", True)
+    assert verdicts["b"] == ("", False)
+
+
+def test_only_those_asked_for(results: Path) -> None:
+    def names(*words: str) -> list[str]:
+        return [one["name"] for one in told(str(results), *words)]
+
+    assert names("--label", "build=0") == ["b", "a"]
+    assert names("--label", "build", "--label", "build=1") == ["c"]
+    assert names("--profile", "mock") == ["c", "b", "a"]
+    assert names("--profile", "vllm") == []
+    assert "no run of that kind in it" in run(str(results), "--label", "x").stderr
+    assert "isn't an age like 90m" in refused(str(results), "--since", "soon")
+    assert "no such folder" in refused(str(results / "nowhere"))
+    assert "folders on this disk" in refused("s3://bucket/runs")
+
+
+def test_since_goes_by_when_a_run_began(tmp_path: Path) -> None:
+    judged(tmp_path / "old", started_unix_ns=clock.realtime_ns() - 3 * 24 * HOUR_NS)
+    judged(tmp_path / "new", started_unix_ns=clock.realtime_ns() - HOUR_NS)
+
+    assert [one["name"] for one in told(str(tmp_path), "--since", "2d")] == ["new"]
+    assert [one["name"] for one in told(str(tmp_path), "--since", "1w")] == ["new", "old"]
+
+
+def test_a_campaign_is_a_line_and_its_runs_are_a_list(tmp_path: Path) -> None:
+    folder = campaign(tmp_path / "c", labels={"build": "1"})
+
+    (one,) = told(str(tmp_path))
+    assert (one["kind"], one["requests"], one["state"], len(one["runs"])) == ("repeats", 80, "finished", 2)
+    assert one["verdict"] == one["runs"][0]["verdict"]
+    assert one["labels"] == {"build": "1"}
+    assert "repeats of 2 runs: poisson 8/s for 5 s" in run(str(tmp_path)).output
+    assert [run_["name"] for run_ in told(str(folder))] == ["01", "02"]
+    (folder / "02" / record.VALIDITY).unlink()
+    assert told(str(tmp_path))[0]["verdict"] == "", "one that nobody has judged may be the worst"
+
+
+def test_states_are_told_and_nothing_is_written(tmp_path: Path) -> None:
+    killed, on = unfinished(tmp_path / "killed"), unfinished(tmp_path / "on")
+    unfinished(tmp_path / "begins", began=False)
+    old = unfinished(tmp_path / "never", began=False)
+    two_hours_ago = time.time() - 7200  # noqa: TID251 - a file's time
+    for path in (old / record.MANIFEST, old):
+        os.utime(path, (two_hours_ago, two_hours_ago))
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / record.MANIFEST).write_text('{"schema_version": 1, ')
+    (killed / record.PARTS / LOCK).unlink()
+    before = sorted(tmp_path.rglob("*"))
+    with (on / record.PARTS / LOCK).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        states = {one["name"]: one["state"] for one in told(str(tmp_path))}
+        shown = run(str(tmp_path)).output
+
+    assert states == {"killed": "unfinished", "on": "on", "begins": "on", "never": "unfinished", "cut": "broken"}
+    assert f"killed: unfinished; `firsttoken repair {killed}` finishes it" in shown
+    assert "cut: broken; run.json: not JSON" in shown
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
 )
-def test_a_run_says_the_same_of_the_columns_that_judging_reads(tmp_path: Path, recipe: synthetic.Recipe) -> None:
-    """Numpy's types or nullable ones, some columns or all: no number, no check and no chart may rest on it."""
-    path = synthetic.write(tmp_path / "r", recipe)
-    few, every = runs.load(path, columns=runs.JUDGED), runs.load(path, chunks=True)
-    told, expected = (summary.judge(run) for run in (few, every))
-
-    assert set(few.requests.columns) == runs.JUDGED | {"row"}
-    assert json.dumps(told.summary.to_json()) == json.dumps(expected.summary.to_json())
-    assert digest.of(told) == digest.of(expected)
-    assert charts.draw(few, told.summary) == charts.draw(every, expected.summary)
+KEYS = ("plan", "profile", "arms", "labels", "started_unix_ns", "stop", "rows_pruned", "run_id", "schema_version")
 
 
-def test_arms_say_the_same_of_the_columns_that_judging_reads(tmp_path: Path) -> None:
-    path = synthetic.write_arms(tmp_path / "r", {"a": synthetic.Recipe(n=80), "b": synthetic.Recipe(n=80, seed=2)})
+@given(about=st.dictionaries(st.sampled_from(KEYS), JSON), whole=st.booleans(), judgement=JSON, as_campaign=JSON)
+def test_whatever_is_in_the_files_the_list_is_told(
+    tmp_path_factory: pytest.TempPathFactory, about: dict[str, Any], whole: bool, judgement: Any, as_campaign: Any
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    base = synthetic.manifest_of(synthetic.Recipe(), 9) if whole else {}
+    for name in ("r", "c"):
+        (folder / name).mkdir()
+    (folder / "r" / record.MANIFEST).write_text(json.dumps(base | about))
+    (folder / "r" / record.VALIDITY).write_text(json.dumps(judgement))
+    (folder / "r" / record.REQUESTS).write_bytes(b"no parquet")
+    (folder / "c" / kept.CAMPAIGN).write_text(json.dumps({"runs": as_campaign, "labels": as_campaign}))
 
-    told, expected = (
-        [digest.of(summary.judge(run)) for run in arms.arms(runs.load(path, columns=columns))]
-        for columns in (runs.JUDGED, None)
-    )
-    assert told == expected
+    assert len(kept.in_folder(folder)) == 2
+    assert run(str(folder)).exception is None
 
 
-def test_words_are_found_among_many() -> None:
-    """More words than are looked for one by one."""
-    frame = pd.DataFrame({"word": pd.Categorical([f"w{k % 40}" for k in range(400)] + [None])})
-    words = [f"w{k}" for k in range(20)]
+def test_a_beginning_that_no_calendar_has_is_broken_and_the_others_are_told(results: Path) -> None:
+    judged(results / "far", started_unix_ns=1e300)
 
-    assert np.flatnonzero(runs.where(frame, "word", *words)).tolist() == [k for k in range(400) if k % 40 < 20]
+    assert {one["name"]: one["state"] for one in told(str(results))}["far"] == "broken"
+    assert run(str(results)).exception is None
 
 
-def test_some_rows_have_only_the_columns_named(tmp_path: Path) -> None:
-    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=4)))
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_what_nobody_may_look_into_is_left_out(results: Path) -> None:
+    (results / "a").chmod(0)
 
-    found = runs.some(run.requests, np.array([True, False, True, False]), "seq", "outcome")
-    assert (list(found.columns), found["seq"].tolist()) == (["seq", "outcome"], [0, 2])
-    assert len(runs.some(run.requests, np.ones(4, dtype=bool), "seq")) == 4
+    assert [one["name"] for one in told(str(results))] == ["c", "b"]
+    (results / "a").chmod(0o700)
+
+
+def test_nothing_that_is_listed_rules_the_terminal(results: Path) -> None:
+    name = "20260101-000000-\x1b[31m\nred"
+    judged(results / name, labels={"note": "\x1b[2J"})
+
+    for words in ([str(results)], ["prune", str(results), "--keep", "0", "--dry-run"], ["label", str(results / name)]):
+        output = run(*words).output
+        assert "\x1b" not in output
+        assert "\\x1b[2J" in output
+
+
+@pytest.mark.slow
+def test_500_runs_are_told_at_once(results: Path) -> None:
+    """A few milliseconds a run on an idle machine; four times as long here, since others use it too."""
+    for number in range(500):
+        (results / f"n-{number}").mkdir()
+        for name in (record.MANIFEST, record.VALIDITY, record.QUANTILES, record.REQUESTS):
+            (results / f"n-{number}" / name).hardlink_to(results / "a" / name)
+    begin = time.process_time()
+
+    assert len(kept.in_folder(results)) == 503
+    assert time.process_time() - begin < 503 * 0.008
+
+
+# Labels.
+
+
+def test_labels_go_where_every_reader_looks(results: Path) -> None:
+    """run.json for who reads rows, quantiles.parquet for history and gate; both are told the same."""
+    before = quantiles.read(results / "a" / record.QUANTILES)
+    done = run("label", str(results / "a"), "build=7", "note=a=b", "--remove", "build")
+    assert done.exception is None
+
+    done = run("label", str(results / "a"), "build=7")
+    assert done.output.split() == ["build=7", "note=a=b"]
+    (digest,) = quantiles.read(results / "a" / record.QUANTILES)
+    labels = {"build": "7", "note": "a=b"}
+    assert digest.facts.labels == labels
+    (one,) = (judge(one).summary.facts for one in runs_of(results / "a"))
+    assert (one.labels, digest.facts.settings) == (labels, one.settings)
+    assert (digest.numbers, digest.blocks) == (before[0].numbers, before[0].blocks)
+    assert "labels.build" in digest.facts.settings
+    assert [one["name"] for one in told(str(results), "--label", "build=7")] == ["a"]
+
+
+def test_history_goes_by_labels_given_afterwards(results: Path) -> None:
+    for name in ("a", "b"):
+        assert run("label", str(results / name), "build=old").exception is None
+    done = CliRunner().invoke(cli.group, ["history", str(results), "--label", "build", "--json"], standalone_mode=False)
+
+    (series,) = json.loads(done.stdout)["series"]
+    assert [(point["label"], len(point["runs"])) for point in series["points"]] == [("old", 2), ("1", 1)]
+
+
+def test_kept_numbers_that_are_older_than_their_rows_stay_older(results: Path) -> None:
+    """Nobody reads them as they are, and to be labelled makes them no younger."""
+    rows, numbers = results / "a" / record.REQUESTS, results / "a" / record.QUANTILES
+    os.utime(rows, ns=(1_000_000, 1_000_000))
+    for at_ns, is_stale in ((999_999, True), (1_000_000, False)):
+        os.utime(numbers, ns=(at_ns, at_ns))
+        assert run("label", str(results / "a"), f"build={at_ns}").exception is None
+        assert quantiles.read(numbers)[0].facts.labels == {"build": str(at_ns)}
+        assert (numbers.stat().st_mtime_ns < rows.stat().st_mtime_ns) == is_stale
+        assert numbers.stat().st_mtime_ns != at_ns, "a store sees that it has changed"
+
+
+def test_a_run_in_a_store_is_labelled_there(results: Path) -> None:
+    folder = results / "a"
+
+    assert told("label", folder.as_uri(), "build=7") == {"build": "7"}
+    assert json.loads((folder / record.MANIFEST).read_text())["labels"] == {"build": "7"}
+    assert quantiles.read(folder / record.QUANTILES)[0].facts.labels == {"build": "7"}
+
+
+def test_labels_of_a_campaign_are_those_of_its_runs(tmp_path: Path) -> None:
+    folder = campaign(tmp_path / "c", labels={"build": "1"})
+    (tmp_path / "latest").symlink_to("c")
+
+    assert told("label", str(tmp_path / "latest"), "build=2") == {"build": "2"}
+    assert json.loads((folder / kept.CAMPAIGN).read_text())["labels"] == {"build": "2"}
+    for name in ("01", "02"):
+        assert json.loads((folder / name / record.MANIFEST).read_text())["labels"] == {"build": "2"}
+        assert quantiles.read(folder / name / record.QUANTILES)[0].facts.labels == {"build": "2"}
+    lock = os.open(folder, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert "the campaign is on" in refused("label", str(folder), "build=3")
+    assert "the campaign is on" in refused("label", str(folder / "01"), "build=3")
+    let_go(lock)
+
+
+def test_what_cannot_be_a_label_is_refused(results: Path) -> None:
+    path = str(results / "a")
+    before = (results / "a" / record.MANIFEST).read_bytes()
+
+    assert refused("label", path, "build") == "'build': write KEY=VALUE, for example build=1234"
+    assert "looks like a key" in refused("label", path, "k=sk-abcdefghijklmnop1234")
+    assert refused("label", path, "--remove", "x") == f"--remove x: {path} has no such label; it has build"
+    assert "not a run directory" in refused("label", str(results / "notes"), "a=b")
+    on = unfinished(results / "on")
+    with (on / record.PARTS / LOCK).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert "the run is on" in refused("label", str(on), "a=b")
+    assert (results / "a" / record.MANIFEST).read_bytes() == before
+    assert run("label", path).output.split() == ["build=0"], "without any they are told"
+    (results / "a" / f"{record.MANIFEST}.tmp").mkdir()
+    assert "run.json.tmp: Is a directory; its labels cannot be written here" in refused("label", path, "build=1")
+    assert run("label", path).output.split() == ["build=0"]
+
+
+# Pruning.
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(one.name for one in folder.iterdir())
+
+
+def test_rules_name_what_all_of_them_name() -> None:
+    def one(age_h: float, verdict: str, size: int) -> kept.Kept:
+        return kept.Kept(Path("x"), "run", "finished", round(-age_h * HOUR_NS), verdict=verdict, size=size)
+
+    rules = Rules(0, keep=1, older_s=3600, invalid=True, larger=100)
+    assert rules.names(one(2, "invalid", 101), 1)
+    assert not rules.names(one(2, "invalid", 101), 0), "the newest"
+    assert not rules.names(one(1, "invalid", 101), 1), "an hour is not longer than an hour"
+    assert not rules.names(one(2, "doubtful", 101), 1)
+    assert not rules.names(one(2, "invalid", 100), 1)
+
+
+def test_what_goes_is_told_before_and_nothing_goes_unasked(results: Path) -> None:
+    before = names(results)
+
+    dry = run("prune", str(results), "--keep", "1", "--dry-run").output.splitlines()
+    assert [line.split()[2] for line in dry] == ["b", "a"]
+    assert "add --yes" in refused("prune", str(results), "--keep", "1")
+    assert "say what may go" in refused("prune", str(results))
+    assert "which goes as a whole" in refused("prune", str(results / "a"), "--keep", "0")
+    assert names(results) == before
+
+
+def test_the_newest_stay_and_latest_is_mended(results: Path) -> None:
+    outside = results.parent / "outside"
+    judged(outside / "far", 9)
+    (results / "link").symlink_to(outside / "far")
+    (results / "b" / "more").symlink_to(outside)
+    (results / "latest").unlink()
+    (results / "latest").symlink_to("a")
+    freed = sum(kept.size_of(results / name) for name in "ab")
+
+    done = told("prune", str(results), "--keep", "1", "--yes")
+    assert done == {"pruned": ["b", "a"], "freed_bytes": freed, "would_go": ["b", "a"], "stays": {}}
+    assert names(results) == ["c", "latest", "link", "notes"]
+    assert (results / "latest").readlink() == Path("c")
+    assert (outside / "far" / record.REQUESTS).is_file(), "links are not followed"
+    (results / "c").rename(results / "notes" / "c")
+    judged(results / "z", labels={"build": "1"})
+    assert told("prune", str(results), "--keep", "0", "--yes")["pruned"] == ["z"]
+    assert names(results) == ["link", "notes"], "with no run left there is no latest"
+
+
+def test_what_stays_says_why(results: Path) -> None:
+    run("label", str(results / "a"), "keep=baseline")
+    on = unfinished(results / "on")
+    (results / "cut").mkdir()
+    (results / "cut" / record.MANIFEST).write_text("{")
+    (results / f"{GOING}old").mkdir()
+    with (on / record.PARTS / LOCK).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        done = told("prune", str(results), "--keep", "0", "--yes")
+
+    assert sorted(done["pruned"]) == ["b", "c"]
+    assert done["stays"]["a"] == "labelled keep=baseline"
+    assert done["stays"]["on"] == "it is on"
+    assert done["stays"]["cut"].startswith("nobody can tell what it is (")
+    assert names(results) == ["a", "cut", "latest", "notes", "on"]
+    assert (results / "latest").resolve().name in {"a", "cut", "on"}
+    assert told("prune", str(results), "--keep", "0", "--yes")["pruned"] == ["on"], "which nobody holds any more"
+
+
+def test_a_campaign_goes_as_a_whole_but_not_while_it_is_on(tmp_path: Path) -> None:
+    folder = campaign(tmp_path / "c")
+    lock = os.open(folder, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert told("prune", str(tmp_path), "--keep", "0", "--yes")["stays"] == {"c": "it is on"}
+    let_go(lock)
+    run("label", str(folder / "02"), "keep=1")
+    assert told("prune", str(tmp_path), "--keep", "0", "--yes")["stays"] == {"c": "labelled keep=1"}
+    run("label", str(folder / "02"), "--remove", "keep")
+    assert told("prune", str(tmp_path), "--larger-than", "1GB", "--yes")["pruned"] == []
+
+    assert told("prune", str(tmp_path), "--larger-than", "1kB", "--yes")["pruned"] == ["c"]
+    assert names(tmp_path) == []
+
+
+def test_rows_go_and_the_numbers_stay(results: Path) -> None:
+    """Who compares reads on; who needs rows says in a line that they are gone."""
+    campaign(results / "camp", 5)
+    campaign(results / "search", 6, kind="capacity")
+    os.utime(results / "a" / record.QUANTILES, ns=(1, 1))
+    sizes = {name: (results / name / record.REQUESTS).stat().st_size for name in "bc"}
+
+    done = told("prune", str(results), "--keep", "0", "--rows-only", "--yes")
+    assert sorted(done["pruned"]) == ["b", "c", "camp"]
+    assert done["stays"]["search"] == "the answer of a capacity is made from its rows"
+    assert "older than its rows" in done["stays"]["a"]
+    assert done["freed_bytes"] > sum(sizes.values())
+    assert not (results / "b" / record.REQUESTS).exists()
+    listed = {one["name"]: one for one in told(str(results))}
+    assert (listed["b"]["requests"], listed["b"]["rows"], listed["b"]["state"]) == (40, False, "finished")
+    assert listed["b"]["verdict"]
+    about = json.loads((results / "b" / record.MANIFEST).read_text())["rows_pruned"]
+    assert (about["rows"], about["bytes"]) == (40, sizes["b"])
+    for verb in (["history", str(results / "b"), str(results / "c")], ["compare", "--across", "seed"]):
+        words = verb if verb[0] == "history" else [*verb, str(results / "b"), str(results / "camp")]
+        done = CliRunner().invoke(cli.group, [*words, "--json"], standalone_mode=False)
+        assert done.exception is None, done.exception
+    done = CliRunner().invoke(cli.group, ["summary", str(results / "b")], standalone_mode=False)
+    assert "its rows were pruned" in str(done.exception)
+    assert run("label", str(results / "b"), "build=9").exception is None
+    assert quantiles.read(results / "b" / record.QUANTILES)[0].facts.labels == {"build": "9"}
+    assert told("prune", str(results), "--keep", "0", "--rows-only", "--dry-run")["would_go"] == []
+
+
+def test_a_campaign_takes_no_rows_from_elsewhere(results: Path) -> None:
+    """A run of it that is a link, or that its file names outside of it, is somebody else's."""
+    campaign(results / "linked", 5)
+    shutil.rmtree(results / "linked" / "01")
+    (results / "linked" / "01").symlink_to(results / "a")
+    about = json.loads((campaign(results / "far", 6) / kept.CAMPAIGN).read_text())
+    about["runs"][0]["folder"] = "../b"
+    (results / "far" / kept.CAMPAIGN).write_text(json.dumps(about))
+
+    done = told("prune", str(results), "--keep", "0", "--rows-only", "--yes")
+    assert done["stays"] == {"linked": "01 in it is a link, and links are not followed"}
+    assert [one["name"] for one in told(str(results / "far"))] == ["02"]
+    campaign(results / "whole", 7)
+    shutil.rmtree(results / "whole" / "01")
+    (results / "whole" / "01").symlink_to(judged(results.parent / "elsewhere"))
+    assert told("prune", str(results), "--keep", "0", "--yes")["stays"] == {}
+    assert (results.parent / "elsewhere" / record.REQUESTS).is_file()
+
+
+def test_two_who_prune_at_once_take_nothing_from_each_other(results: Path) -> None:
+    """One has begun to delete: neither what it has renamed nor what it has yet to rename is touched."""
+    folder = results / f"{GOING}x"
+    folder.mkdir()
+    one = kept.of(results / "a")
+    assert one is not None
+    held = [os.open(path, os.O_RDONLY) for path in (folder, results / "b")]
+    for lock in held:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    done = told("prune", str(results), "--keep", "0", "--yes")
+    for lock in held:
+        let_go(lock)
+
+    assert (done["pruned"], done["stays"]) == (["c", "a"], {"b": "somebody else is at it"})
+    assert names(results) == [folder.name, "b", "latest", "notes"]
+    assert delete(one, rows_only=False) == "somebody else has deleted it, or moved it"
+    assert told("prune", str(results), "--keep", "0", "--yes")["pruned"] == ["b"]
+    assert names(results) == ["notes"]
+
+
+@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_234_567, "1.23 MB")])
+def test_sizes_read_as_people_say_them(size: int, text: str) -> None:
+    assert sized(size) == text

@@ -118,6 +118,7 @@ def test_a_budget_in_money_holds_for_a_profile_with_prices(serve: Any, tmp_path:
     assert "USD (" in done.stdout
 
 
+@pytest.mark.slow
 def test_every_worker_keeps_a_pause_that_one_was_asked_for(serve: Any, tmp_path: Path) -> None:
     """
     One 429 with Retry-After 1 at the start: from 0.5 s on, nobody sends before 1 s.
@@ -173,6 +174,7 @@ def test_a_budget_in_time_cancels_what_is_under_way(serve: Any, tmp_path: Path) 
     assert "--budget-time 1s is over" in done.stderr
 
 
+@pytest.mark.slow
 def test_more_than_the_careful_defaults_is_asked_about_on_a_terminal(tmp_path: Path) -> None:
     """The plan is shown, the answer is no, nothing is sent: the name does not even resolve."""
     (tmp_path / "far.toml").write_text(

@@ -332,6 +332,7 @@ def test_a_run_without_an_endpoint_has_no_such_file(tmp_path: Path) -> None:
     assert not (path / record.SERVER).exists()
 
 
+@pytest.mark.slow
 def test_a_run_asks_its_provider_each_second(tmp_path: Path) -> None:
     """One slot, 0.22 s an answer, 6/s for 2 s: it is always busy, and others wait. An endpoint that is none is said."""
     with commands.exact(0.2, "--slots", "1", tokens=2, gap_s=0.02) as mock:

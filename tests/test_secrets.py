@@ -157,6 +157,7 @@ def test_a_key_among_the_options_is_refused_in_a_line_without_it(
 
 
 @pytest.mark.parametrize("program", ["firsttoken", "locust"])
+@pytest.mark.slow
 def test_a_mistake_that_repeats_the_key_is_masked(program: str, tmp_path: Path) -> None:
     (tmp_path / "echo.toml").write_text(PROFILE.format(port=1))
     command = {
@@ -176,6 +177,7 @@ def test_a_mistake_that_repeats_the_key_is_masked(program: str, tmp_path: Path) 
     assert "sk-abcdefgh" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_without_its_key_a_run_of_locusts_leaves_nothing(tmp_path: Path, serve: Any) -> None:
     (tmp_path / "echo.toml").write_text(PROFILE.format(port=serve(echoing([])).port))
     done = subprocess.run(

@@ -110,7 +110,7 @@ def test_a_stream_is_a_record_with_every_stamp_in_order(ask: Any) -> None:
     assert (row.model_answered, row.response_id, row.request_id) == ("m", "c-1", "r-9")
     assert (row.clock, row.conn_reused, row.shared_reads) == ("kernel", False, 0)
     assert row.connect_s is not None
-    assert row.dns_s is row.tls_s is None
+    assert row.dns_s is row.tls_s is row.tls_version is None
     assert row.flags is row.error_kind is row.error is None
     assert row.bytes_sent > 100
     assert row.bytes_received == len(STREAM) + sum(map(len, chunks)) + 5

@@ -14,7 +14,7 @@ import pytest
 import synthetic
 from rich.console import Console
 
-from analysis import charts, report, runs, summary, table
+from analysis import charts, report, rundir, summary, table
 from analysis.arms import arms
 from analysis.charts import server as panels
 from analysis.server import Gauge, Served, exhausted, read
@@ -34,7 +34,7 @@ FLAT = synthetic.Recipe(n=80, rate=4.0)
 Values = "Sequence[float | None]"
 
 
-def told(path: Path, series: dict[tuple[str, str, str], Any], down: Sequence[tuple[str, int]] = ()) -> runs.Run:
+def told(path: Path, series: dict[tuple[str, str, str], Any], down: Sequence[tuple[str, int]] = ()) -> rundir.Run:
     """
     A run whose endpoints said this.
 
@@ -60,7 +60,7 @@ def told(path: Path, series: dict[tuple[str, str, str], Any], down: Sequence[tup
     about = json.loads((path / record.MANIFEST).read_text())
     about["server_metrics"] = [{"source": source, "arms": ["", "default"]} for source in sources]
     (path / record.MANIFEST).write_text(json.dumps(about))
-    return runs.load(path)
+    return rundir.load(path)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def path(tmp_path: Path) -> Path:
     return synthetic.write(tmp_path / "r", FLAT)
 
 
-def of(run: runs.Run) -> Served:
+def of(run: rundir.Run) -> Served:
     found = read(run)
     assert found is not None
     return found
@@ -159,7 +159,7 @@ def test_of_a_server_that_nobody_knows_likely_series_are_offered(path: Path) -> 
 
 
 def test_a_run_that_asked_nobody_says_nothing(path: Path) -> None:
-    run = runs.load(path)
+    run = rundir.load(path)
 
     assert read(run) is None
     assert summary.judge(run).summary.to_json()["server"] is None
@@ -167,8 +167,8 @@ def test_a_run_that_asked_nobody_says_nothing(path: Path) -> None:
 
 def test_a_broken_file_is_one_line(path: Path) -> None:
     (path / record.SERVER).write_bytes(b"PAR1")
-    with pytest.raises(runs.RunError, match=r"server\.parquet: cut short"):
-        read(runs.load(path))
+    with pytest.raises(rundir.RunError, match=r"server\.parquet: cut short"):
+        read(rundir.load(path))
 
 
 def test_an_endpoint_that_never_answered_is_a_note(path: Path) -> None:
@@ -192,7 +192,7 @@ def test_arms_that_took_turns_have_the_seconds_of_their_own(tmp_path: Path) -> N
     about = json.loads((path / record.MANIFEST).read_text())
     about["server_metrics"][0]["arms"] = ["a", "b"]
     (path / record.MANIFEST).write_text(json.dumps(about))
-    for run, value in zip(arms(runs.load(path)), (1.0, 2.0), strict=True):
+    for run, value in zip(arms(rundir.load(path)), (1.0, 2.0), strict=True):
         gauge = of(run).gauges["running"]
 
         assert {*gauge.values} == {value}
@@ -301,7 +301,7 @@ def test_a_tenth_chance_and_arms_played_together_are_no_difference(in_flight: li
 # Where it is told.
 
 
-def busy(path: Path) -> runs.Run:
+def busy(path: Path) -> rundir.Run:
     """A server with 2 slots that never suffice; its cache fills."""
     return told(path, {
         (A, "vllm:num_requests_running", ""): [2] * 21, (A, "vllm:num_requests_waiting", ""): [3] * 21,
@@ -353,7 +353,7 @@ def words(chart: charts.Chart) -> Iterator[str]:
 
 
 def test_the_timeline_has_the_server_s_panels(path: Path) -> None:
-    drawn = {chart.name: chart for chart in charts.draw(busy(path), summary.judge(runs.load(path)).summary)}
+    drawn = {chart.name: chart for chart in charts.draw(busy(path), summary.judge(rundir.load(path)).summary)}
     found = {*words(drawn["timeline"])}
 
     assert {"in the server", "running", "waiting", "full (%)", "KV cache"} <= found

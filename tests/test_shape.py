@@ -13,10 +13,14 @@ from loadtests.link.shape import is_sound
 
 SPEND = [3, 400, 0.25]
 TOLD = [SPEND, [0, 0, 0], 2, SPEND, [0, 0, 0]]
+SIDE = {
+    "ok": 2, "errors": 0, "cancelled": 0, "unsent": 0, "output_tokens": 9, "kinds": {"reset": 1}, "ttft": [700, 2],
+    "tpot": [400, 2], "ttft_s": 0.4, "tpot_s": 0.02,
+}  # fmt: skip
 STATUS = {
-    "kind": "status", "worker": 1, "t_s": 0.5, "issued": 3, "in_flight": 1, "ok": 2, "errors": 0, "cancelled": 0,
-    "unsent": 0, "answered": 2, "kinds": {"reset": 1}, "output_tokens": 9, "ttft_us": [1, 2],
-    "paused_until_ns": {"default": -1}, "last_due_ns": -1, "slot": None, "stopping": None,
+    "kind": "status", "worker": 1, "t_s": 0.5, "issued": 3, "in_flight": 1, "waiting": 0, "ok": 2, "errors": 0,
+    "cancelled": 0, "unsent": 0, "answered": 2, "arms": {"default": SIDE}, "health": {"cpu": 0.2, "hub_lag_us": 40},
+    "paused_until_ns": {"default": -1}, "last_due_ns": -1, "slot": None, "slot_ns": 0, "stopping": None,
 }  # fmt: skip
 SOUND: list[dict[str, Any]] = [
     {"kind": "join", "order": "", **greeting()},

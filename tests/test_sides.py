@@ -11,10 +11,10 @@ import synthetic
 from digests import side
 from manyruns import GOODPUT, TTFT, keep
 
-from analysis import files, objectives, runs
+from analysis import files, objectives, rundir
 from analysis.compare import sides
 from analysis.compare.rules import Rules
-from analysis.runs import RunError
+from analysis.rundir import RunError
 from analysis.summary import judge
 from loadtests import record
 
@@ -28,7 +28,7 @@ def run(folder: Path, at: int, ttft_s: float = 0.2, **manifest: Any) -> Path:
     """A run directory that was judged."""
     told = {"run_id": f"id-{at}", "started_unix_ns": 10**18 + at, **manifest}
     path = synthetic.write(folder, synthetic.Recipe(n=40, tokens=5, seed=at, ttft_s=ttft_s, manifest=told))
-    files.write_judgement([judge(runs.load(path))])
+    files.write_judgement([judge(rundir.load(path))])
     return path
 
 

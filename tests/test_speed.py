@@ -10,7 +10,7 @@ import playing
 import pytest
 import synthetic
 
-from analysis import digest, measured, objectives, rows, runs
+from analysis import digest, measured, objectives, rows, rundir
 from analysis.summary import judge
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def test_speed_is_that_of_the_tokens_whatever_a_chunk_holds(tmp_path: Path, kind
     counts = [400, 420, 440, 460, 480, 480]
     every = [answer(seq, kind, tokens) for seq, tokens in enumerate(counts)]
     recipe = synthetic.Recipe(n=6, rate=0.2, stream_share=1.0)
-    run = runs.load(synthetic.write(tmp_path / "r", recipe, every))
+    run = rundir.load(synthetic.write(tmp_path / "r", recipe, every))
     seen = measured.of(run, objectives.read(()))
     told = by_name(rows.rows_of(seen, (0.5,)))
     rate = digest.of(judge(run)).numbers
@@ -102,7 +102,7 @@ def test_speed_is_that_of_the_tokens_whatever_a_chunk_holds(tmp_path: Path, kind
 
 def test_a_gap_between_chunks_is_no_time_of_a_token(tmp_path: Path) -> None:
     """In fours: 40 ms from chunk to chunk, 10 ms a token."""
-    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=1, rate=0.2), [answer(0, 4, 400)]))
+    run = rundir.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=1, rate=0.2), [answer(0, 4, 400)]))
     told = by_name(rows.rows_of(measured.of(run, objectives.read(())), (0.5,)))
 
     assert told["chunk_gap_s"].mean == pytest.approx(0.04)

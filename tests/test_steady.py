@@ -13,7 +13,7 @@ import pytest
 import synthetic
 from commands import ask, latest
 
-from analysis import runs, window
+from analysis import rundir, window
 from analysis.checks import load, steady
 from analysis.checks.rule import evidence
 from loadtests.mock import process
@@ -35,7 +35,7 @@ def served(arrived: Array, took: Array, servers: int) -> Array:
     return began
 
 
-def queue(seed: int, load_share: float, over_s: float, servers: int = 10, mean_s: float = 1.0) -> runs.Run:
+def queue(seed: int, load_share: float, over_s: float, servers: int = 10, mean_s: float = 1.0) -> rundir.Run:
     """A run against servers that are busy for so much of the time; 0: no queue at all, as many as are needed."""
     rng = np.random.default_rng(seed)
     rate = (load_share or 0.8) * servers / mean_s
@@ -45,7 +45,7 @@ def queue(seed: int, load_share: float, over_s: float, servers: int = 10, mean_s
     return run_of(arrived, began - arrived + 0.2 * rng.lognormal(0, 0.25, arrived.size), began + took)
 
 
-def run_of(arrived: Array, ttft_s: Array, ended: Array, **plan: Any) -> runs.Run:
+def run_of(arrived: Array, ttft_s: Array, ended: Array, **plan: Any) -> rundir.Run:
     """A run with the columns that the window and check 11 look at."""
     n = len(arrived)
     stamps = {
@@ -62,10 +62,10 @@ def run_of(arrived: Array, ttft_s: Array, ended: Array, **plan: Any) -> runs.Run
         "flags": pd.array([None] * n, dtype="string"),
     })  # fmt: skip
     manifest = {"plan": {"mode": "open", "arrivals": "poisson", "rate": 8.0, **plan}, "ended": True}
-    return runs.Run(Path("r"), manifest, frame, None, Path("r"))
+    return rundir.Run(Path("r"), manifest, frame, None, Path("r"))
 
 
-def judged(run: runs.Run) -> Check:
+def judged(run: rundir.Run) -> Check:
     return load.still(evidence(run, window.find(run)))
 
 
@@ -204,7 +204,7 @@ def test_a_wait_for_a_cap_is_seen(tmp_path: Path) -> None:
 
     recipe = synthetic.Recipe(n=200, rate=10, poisson=False, change=hold)
 
-    assert judged(runs.load(synthetic.write(tmp_path / "r", recipe))).status == "invalid"
+    assert judged(rundir.load(synthetic.write(tmp_path / "r", recipe))).status == "invalid"
 
 
 def test_a_conversation_fills_the_server_for_as_long_as_it_lasts(tmp_path: Path) -> None:
@@ -212,11 +212,11 @@ def test_a_conversation_fills_the_server_for_as_long_as_it_lasts(tmp_path: Path)
     recipe = synthetic.Recipe(n=320, poisson=False, change=synthetic.talk(4))
     recipe.manifest = {"plan": synthetic.manifest_of(recipe, 320)["plan"]}
 
-    assert judged(runs.load(synthetic.write(tmp_path / "r", recipe))).status == "ok"
+    assert judged(rundir.load(synthetic.write(tmp_path / "r", recipe))).status == "ok"
 
 
 def test_whole_answers_are_judged_by_latency(tmp_path: Path) -> None:
-    check = judged(runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(stream_share=0.0))))
+    check = judged(rundir.load(synthetic.write(tmp_path / "r", synthetic.Recipe(stream_share=0.0))))
 
     assert (check.status, "latency" in check.value) == ("ok", True)
 
@@ -227,4 +227,4 @@ def test_an_overloaded_provider_makes_a_real_run_invalid(tmp_path: Path) -> None
     with process.start(("--slots", "4", "--ttft", "0.2", "--gap", "0.012")) as server:
         ask(server.base_url, "--rate", "8", "--duration", "20s", cwd=tmp_path, allowed=(3,))
 
-    assert judged(runs.load(latest(tmp_path))).status == "invalid"
+    assert judged(rundir.load(latest(tmp_path))).status == "invalid"

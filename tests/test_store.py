@@ -194,6 +194,8 @@ def test_a_finished_run_in_a_store_looks_as_on_disk(tmp_path: Path) -> None:
     assert not (store / run.name / record.PARTS).exists()
     back = fetch(f"{store.as_uri()}/{run.name}", tmp_path / "back").path
     assert files(back) == {record.MANIFEST, record.REQUESTS, record.CLIENT}
+    whole = fetch(f"{store.as_uri()}/{run.name}", tmp_path / "all", whole=True).path
+    assert files(whole) == files(back) | {f"{record.CHARTS}/ttft.svg"}
     assert pq.read_table(back / record.REQUESTS).equals(pq.read_table(run / record.REQUESTS))
 
 

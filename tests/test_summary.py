@@ -14,7 +14,7 @@ import pytest
 import synthetic
 from rich.console import Console
 
-from analysis import load, runs, summary, table, units
+from analysis import load, rundir, summary, table, units
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def judge(path: Path) -> summary.Summary:
-    return summary.judge(runs.load(path)).summary
+    return summary.judge(rundir.load(path)).summary
 
 
 def text_of(found: summary.Summary, width: int = 100) -> str:
@@ -38,8 +38,8 @@ def break_all(row: record.Record, _: np.random.Generator) -> None:
 
 def test_percentiles_are_those_of_the_rows(tmp_path: Path) -> None:
     path = synthetic.write(tmp_path / "r")
-    run, found = runs.load(path), judge(path)
-    ttft = runs.numbers(run.requests, "ttft_s")
+    run, found = rundir.load(path), judge(path)
+    ttft = rundir.numbers(run.requests, "ttft_s")
     ttft = ttft[~np.isnan(ttft)]
     row = found.row("ttft_s")
 
@@ -82,7 +82,7 @@ def test_failed_requests_are_counted_and_not_timed(tmp_path: Path) -> None:
 def test_of_more_is_better_the_slow_end_is_shown(tmp_path: Path) -> None:
     """The p95 of tokens/s is what 95 % reach: its 5 % quantile; its interval is mirrored with it."""
     path = synthetic.write(tmp_path / "r", synthetic.Recipe(n=400, stream_share=1.0))
-    speeds = runs.numbers(runs.load(path).requests, "output_tokens_per_s")
+    speeds = rundir.numbers(rundir.load(path).requests, "output_tokens_per_s")
     row = judge(path).row("output_tokens_per_s")
 
     assert row is not None
@@ -368,7 +368,7 @@ def test_the_summary_needs_no_matplotlib() -> None:
 def test_a_large_run_is_judged_in_two_threads_to_the_same_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = runs.load(synthetic.write(tmp_path / "r"), columns=runs.JUDGED)
+    run = rundir.load(synthetic.write(tmp_path / "r"), columns=rundir.JUDGED)
     alone = summary.judge(run).summary.to_json()
     monkeypatch.setattr(summary, "LARGE", 10)
 

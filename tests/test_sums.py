@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import synthetic
 
-from analysis import measured, metrics, objectives, runs
+from analysis import measured, metrics, objectives, rundir
 from analysis.measured import Measured
 from analysis.window import Window
 from loadtests import record
@@ -31,7 +31,7 @@ def row(seq: int, at_s: float, took_s: float = 1.0, outcome: str = "ok", **more:
 
 
 def found(folder: Path, rows: list[record.Record], metric: str, *promised: str, end_s: float = 10.0) -> Sums | None:
-    run = runs.load(synthetic.write(folder / "r", rows=rows))
+    run = rundir.load(synthetic.write(folder / "r", rows=rows))
     window = Window(0.0, end_s, cut=False, reason="")
     of_run = metrics.BY_NAME[metric].of_run
     assert of_run is not None
@@ -126,7 +126,7 @@ def test_stalled_answers_are_of_streams_whose_chunks_are_known(tmp_path: Path) -
             one.last_token_ns += 2 * S
             one.end_ns += 2 * S
 
-    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=80, stream_share=1.0, change=stall)))
+    run = rundir.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=80, stream_share=1.0, change=stall)))
     seen = measured.of(run, objectives.read(()))
     of_run = metrics.BY_NAME["stalled_share"].of_run
     assert of_run is not None

@@ -46,6 +46,7 @@ def planned(code: Any) -> list[tuple[int, str, float]]:
 # What is planned.
 
 
+@pytest.mark.slow
 def test_what_a_sweep_would_play_is_told_and_nothing_is_sent(tmp_path: Path) -> None:
     """
     The embedded provider: 2, 4, 8 and 16/s, 10 s each, three rounds: 900 requests expected, give or take 4 times 30.

@@ -266,7 +266,7 @@ def test_a_stream_through_a_proxy_is_a_record_like_any_other(ask: Any, serve: An
     assert is_whole(row)
     assert (row.http_version, row.conn_reused) == ("HTTP/1.1", False)
     assert row.connect_s > 0
-    assert row.tls_s is None
+    assert row.tls_s is row.tls_version is None
     lines = proxy.heads[0].lower().split(b"\r\n")
     assert lines[0].startswith(b"post http://127.0.0.1:")
     assert b"authorization: bearer key-1234567890" in lines
@@ -281,6 +281,7 @@ def test_tls_goes_through_a_proxy_in_a_tunnel(ask: Any, serve: Any, certificate:
 
     assert is_whole(row)
     assert row.tls_s > 0
+    assert row.tls_version == "TLSv1.3"
     assert proxy.heads[0].startswith(b"CONNECT 127.0.0.1:%d " % server.port)
     assert b"key-1234567890" not in proxy.heads[0]
 

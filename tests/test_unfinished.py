@@ -15,10 +15,11 @@ import pytest
 import synthetic
 from test_campaign import invoke
 
-from analysis import runs
+from analysis import rundir
 from loadtests import manifest, profiles, record
 from loadtests.cli.drafts import is_drafted
-from loadtests.cli.judge import compare, report, summary
+from loadtests.cli.judge import compare, summary
+from loadtests.cli.report import report
 from loadtests.finish import draft, finish
 from loadtests.plan import Arm, Plan
 from loadtests.sink import Sink
@@ -101,7 +102,7 @@ def test_a_run_that_is_on_is_drafted_as_far_as_its_batches_are_whole(playing: Pl
     before = on_disk(playing.path)
     draft(playing.path, tmp_path / "d")
 
-    run = runs.load(playing.path, draft=tmp_path / "d")
+    run = rundir.load(playing.path, draft=tmp_path / "d")
     assert run.requests["seq"].tolist() == list(range(40))
     assert run.client is not None
     assert len(run.client) == 5
@@ -143,7 +144,9 @@ def test_the_draft_of_a_killed_run_is_what_repair_makes_of_it(playing: Playing, 
     finish(playing.path)
     for name in (record.REQUESTS, record.CLIENT):
         assert pq.read_table(tmp_path / "d" / name).equals(pq.read_table(playing.path / name))
-    assert {**manifest.read(playing.path), "stop": None} == {**said, "stop": None}
+    whole = manifest.read(playing.path)
+    assert set(whole.pop("files")) == {record.REQUESTS, record.CLIENT}
+    assert {**whole, "stop": None} == {**said, "stop": None}
 
 
 def test_a_run_whose_workers_come_up_was_not_killed(playing: Playing, tmp_path: Path) -> None:

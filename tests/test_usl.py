@@ -47,6 +47,7 @@ def test_it_is_found_again_from_its_own_values() -> None:
 
 
 @pytest.mark.parametrize("repeats", [3, 1])
+@pytest.mark.slow
 def test_the_truth_is_inside_the_band(repeats: int) -> None:
     """
     50 seeds of 3 % noise: in 90 % the truth is inside, over three N of the band and the range of N*.

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import synthetic
 
-from analysis import files, runs, summary, validity, window
+from analysis import files, rundir, summary, validity, window
 from loadtests import record
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MS = 1_000_000
 
 
 def examine(path: Path) -> validity.Validity:
-    run = runs.load(path)
+    run = rundir.load(path)
     return validity.examine(run, window.find(run))
 
 
@@ -387,7 +387,7 @@ def test_a_dated_or_shortened_name_is_the_model_asked_for(tmp_path: Path, asked:
 
 
 def test_validity_json_holds_every_check(tmp_path: Path) -> None:
-    run = runs.load(synthetic.write(tmp_path / "r"))
+    run = rundir.load(synthetic.write(tmp_path / "r"))
     files.write_judgement([summary.judge(run)])
     stored = json.loads((tmp_path / "r" / record.VALIDITY).read_text())
 

@@ -10,7 +10,7 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import digest, runs, series, window
+from analysis import digest, rundir, series, window
 from analysis.summary import judge
 from loadtests import record
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_under_a_minute_nothing_is_cut_and_that_is_said(tmp_path: Path) -> None:
-    found = window.find(runs.load(synthetic.write(tmp_path / "r")))
+    found = window.find(rundir.load(synthetic.write(tmp_path / "r")))
 
     assert not found.cut
     assert found.steady is None
@@ -34,7 +34,7 @@ def test_a_slow_start_is_cut_off(tmp_path: Path) -> None:
     last word here).
     """
     recipe = synthetic.Recipe(n=3000, rate=20, tokens=6, spread=0.05, warm=lambda t: 1 + 3 * max(0.0, 1 - t / 30))
-    found = window.find(runs.load(synthetic.write(tmp_path / "r", recipe)))
+    found = window.find(rundir.load(synthetic.write(tmp_path / "r", recipe)))
 
     assert found.cut
     assert 20 <= found.start_s <= 75
@@ -42,7 +42,7 @@ def test_a_slow_start_is_cut_off(tmp_path: Path) -> None:
 
 def test_a_queue_that_grows_has_no_steady_part(tmp_path: Path) -> None:
     recipe = synthetic.Recipe(n=1600, rate=20, tokens=6, warm=lambda t: 1 + t / 5)
-    found = window.find(runs.load(synthetic.write(tmp_path / "r", recipe)))
+    found = window.find(rundir.load(synthetic.write(tmp_path / "r", recipe)))
 
     assert found.steady is False
     assert "no steady state" in found.reason
@@ -103,7 +103,7 @@ def test_only_measured_arrivals_of_the_window_are_its_rows(tmp_path: Path) -> No
     def phases(row: record.Record, _: np.random.Generator) -> None:
         row.phase = "warmup" if row.seq < 40 else "drain" if row.seq >= 150 else "measure"
 
-    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(change=phases)))
+    run = rundir.load(synthetic.write(tmp_path / "r", synthetic.Recipe(change=phases)))
     found = window.find(run)
 
     assert found.rows(run.requests)["seq"].tolist() == list(range(40, 150))
@@ -111,7 +111,7 @@ def test_only_measured_arrivals_of_the_window_are_its_rows(tmp_path: Path) -> No
 
 def test_an_open_loop_window_ends_a_mean_gap_after_its_last_arrival(tmp_path: Path) -> None:
     """8/s constant, 160 arrivals from 0.125 s on: 159 gaps make 19.875 s, one more makes 20."""
-    found = window.find(runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(poisson=False))))
+    found = window.find(rundir.load(synthetic.write(tmp_path / "r", synthetic.Recipe(poisson=False))))
 
     assert found.length_s == pytest.approx(20.0)
 
@@ -122,21 +122,21 @@ def test_an_open_loop_window_ends_a_mean_gap_after_its_last_arrival(tmp_path: Pa
 )
 def test_a_closed_loop_window_is_the_planned_duration(tmp_path: Path, length: dict[str, object]) -> None:
     plan = {"plan": {"mode": "closed", "concurrency": 4, **length}}
-    found = window.find(runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(manifest=plan, poisson=False))))
+    found = window.find(rundir.load(synthetic.write(tmp_path / "r", synthetic.Recipe(manifest=plan, poisson=False))))
 
     assert found.length_s == pytest.approx(10.0)
 
 
-def arrivals_per_s(run: runs.Run) -> float | None:
+def arrivals_per_s(run: rundir.Run) -> float | None:
     """What its digest says."""
     found = digest.of(judge(run)).numbers
     return next((one.value for place, one in found.items() if place.metric == "arrivals_per_s"), None)
 
 
-def write_plan(path: Path, recipe: synthetic.Recipe, **plan: object) -> runs.Run:
+def write_plan(path: Path, recipe: synthetic.Recipe, **plan: object) -> rundir.Run:
     """A run of the recipe with these keys in its plan."""
     recipe.manifest = {"plan": synthetic.manifest_of(recipe, recipe.n)["plan"] | plan}
-    return runs.load(synthetic.write(path, recipe))
+    return rundir.load(synthetic.write(path, recipe))
 
 
 def test_later_turns_do_not_stretch_the_window(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_burst_is_judged_to_its_last_end_and_has_no_arrival_rate(tmp_path: Pat
     run = write_plan(tmp_path / "r", synthetic.Recipe(n=20, change=at_once), arrivals="burst:20", rate=None)
     found = window.find(run)
 
-    assert (found.start_s, found.end_s) == (0.0, runs.seconds(run.requests, "end_ns").max())
+    assert (found.start_s, found.end_s) == (0.0, rundir.seconds(run.requests, "end_ns").max())
     assert "no rate of arrivals" in found.reason
     assert arrivals_per_s(run) is None
     assert len(found.rows(run.requests)) == 20
@@ -200,7 +200,7 @@ def test_what_holds_the_load_is_load_and_never_judged(tmp_path: Path) -> None:
     def hold(row: record.Record, _: np.random.Generator) -> None:
         row.phase = "drain" if row.seq >= 1560 else "measure"
 
-    run = runs.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=1600, rate=20, poisson=False, change=hold)))
+    run = rundir.load(synthetic.write(tmp_path / "r", synthetic.Recipe(n=1600, rate=20, poisson=False, change=hold)))
     found = window.find(run)
     behind = np.array([found.end_s, found.end_s + 1])
 
@@ -223,16 +223,16 @@ def test_turns_that_a_stop_kept_from_coming_are_its_own(tmp_path: Path) -> None:
             row.outcome, row.flags = "unsent", ["paused"] if row.seq == 7 else None
 
     recipe = synthetic.Recipe(poisson=False, change=cut)
-    whole = runs.load(synthetic.write(tmp_path / "r", recipe))
+    whole = rundir.load(synthetic.write(tmp_path / "r", recipe))
     recipe.manifest = {"stop": {"reason": "run_time", "text": "by Locust"}}
-    stopped = runs.load(synthetic.write(tmp_path / "s", recipe))
+    stopped = rundir.load(synthetic.write(tmp_path / "s", recipe))
 
     assert window.held_back_by_stop(whole, whole.requests).sum() == 0
     assert window.held_back_by_stop(stopped, stopped.requests).sum() == 40 - 1
 
 
 def test_an_empty_run_has_an_empty_window(tmp_path: Path) -> None:
-    found = window.find(runs.load(synthetic.write(tmp_path / "r", rows=[])))
+    found = window.find(rundir.load(synthetic.write(tmp_path / "r", rows=[])))
 
     assert found.length_s == 0
     assert found.reason == "no request was measured"
@@ -251,18 +251,18 @@ def test_in_flight_is_the_time_mean(tmp_path: Path) -> None:
         )
         for i, (a, b) in enumerate(spans)
     ]  # fmt: skip
-    frame = runs.load(synthetic.write(tmp_path / "r", rows=rows)).requests
+    frame = rundir.load(synthetic.write(tmp_path / "r", rows=rows)).requests
 
     assert series.in_flight(frame, np.arange(4.0)).tolist() == pytest.approx([0.5, 1.25, 0.0])
     assert series.output_tokens(frame, np.arange(4.0)).tolist() == pytest.approx([0, 10, 10])
 
 
 def test_tokens_of_a_stream_are_spread_over_it_and_none_is_lost(tmp_path: Path) -> None:
-    run = runs.load(synthetic.write(tmp_path / "r"))
+    run = rundir.load(synthetic.write(tmp_path / "r"))
     edges = np.arange(0.0, 40.0)
 
     total = series.output_tokens(run.requests, edges).sum()
-    assert total == pytest.approx(runs.numbers(run.requests, "output_tokens").sum())
+    assert total == pytest.approx(rundir.numbers(run.requests, "output_tokens").sum())
 
 
 def test_a_request_that_ends_as_another_begins_is_not_beside_it() -> None:

@@ -403,6 +403,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     """No master, one that gave up, a port that is taken or of another machine, options that don't go together."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -606,6 +606,7 @@ def tokenizer(kind: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["words", "bytes", "pieces"])
+@pytest.mark.slow
 def test_token_targets_hold_within_5_percent(kind: str) -> None:
     """For every request from 100 tokens on, below that in the mean; whatever fills it and whatever it opens with."""
     count = tokenizer(kind)

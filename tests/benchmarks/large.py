@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import synthetic
 
-from analysis.runs import CHUNK_LISTS
+from analysis.rundir import CHUNK_LISTS
 from loadtests import record
 
 if TYPE_CHECKING:

@@ -1,0 +1,143 @@
+"""The fairness sheet: what each side was, and what differs enough to bias a comparison."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import synthetic
+
+from analysis import fairness
+from analysis.campaign import runs_of
+from analysis.units import NONE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analysis.fairness import Sheet
+    from loadtests.record import Record
+
+PRICES = {"input_per_million": 0.5, "output_per_million": 1.5, "currency": "USD", "date": "2026-11-01"}
+
+
+def change(row: Record, _: np.random.Generator) -> None:
+    """A far, slow-spoken provider: TLS and 90 ms to connect, half of the prompts cached, every tenth answer 429."""
+    if not row.conn_reused:
+        row.connect_s, row.tls_s = 0.09 + row.seq * 1e-5, 0.12
+    row.http_version, row.cached_tokens, row.input_tokens, row.model_answered = "1.1", 50, 100, "far-1"
+    if row.seq % 10 == 0:
+        row.outcome, row.error_kind, row.status, row.retry_after_s = "error", "throttled", 429, 2.0
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory: pytest.TempPathFactory) -> Sheet:
+    profile = {"name": "far", "base_url": "https://key@far.example:8443/v1", "prices": PRICES}
+    recipe = synthetic.Recipe(change=change, manifest={"profile": profile, "model": "far"})
+    return one(synthetic.write(tmp_path_factory.mktemp("far") / "run", recipe))
+
+
+@pytest.fixture(scope="module")
+def near(tmp_path_factory: pytest.TempPathFactory) -> Sheet:
+    return one(synthetic.write(tmp_path_factory.mktemp("near") / "run"))
+
+
+def one(path: Path) -> Sheet:
+    (run,) = runs_of(path)
+    return fairness.of(run)
+
+
+def cells(**sheets: Sheet) -> dict[str, tuple[str, ...]]:
+    return dict(fairness.entries(sheets))
+
+
+def test_a_side_tells_where_it_was_and_over_what(far: Sheet) -> None:
+    """160 requests, every tenth throttled: 16, and 144 full answers with half of their prompts from a cache."""
+    found = cells(far=far)
+
+    assert found["endpoint"] == ("far.example:8443",)
+    assert found["round trip (TCP connect), p50"][0].startswith("90.")
+    assert found["TLS"][0].startswith("yes, handshake p50 120 ms")
+    assert found["HTTP version"] == ("1.1",)
+    assert found["cached prompt tokens"] == ("50.0 %",)
+    assert found["throttled (429)"] == ("16 of 160; asked to wait 2.00 to 2.00 s",)
+    assert found["failed"] == ("10.0 % (16 of 160)",)
+    assert found["run"] == ("2026-11-22 13:47 UTC",)
+    assert found["prices"] == ("0.5 in / 1.5 out USD per M tokens, read 2026-11-01",)
+
+
+def test_runs_of_a_side_add_up(far: Sheet) -> None:
+    both = fairness.add(far, far)
+
+    assert (both.runs, both.sent, both.throttled) == (2, 320, 32)
+    assert both.connect_s.size == 2 * far.connect_s.size
+    assert np.all(np.diff(both.connect_s) >= 0)
+    assert cells(both=both)["cached prompt tokens"] == cells(far=far)["cached prompt tokens"]
+
+
+def test_what_nobody_tells_is_no_line(near: Sheet) -> None:
+    assert "cached prompt tokens" not in cells(near=near)
+    assert "endpoint" in cells(near=near)
+
+
+def test_a_long_way_and_a_limiter_are_said(far: Sheet, near: Sheet) -> None:
+    told = " ".join(fairness.biases({"near": near, "far": far}))
+
+    assert "A round trip to far takes 90." in told
+    assert "to near 0.200 ms" in told
+    assert "Answered 429: far 16 of 160." in told
+    assert "TLS was spoken to far, not to near" in told
+    assert "No prices are known of near: cost is not compared." in told
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"made": 2.0}, "Output lengths differ"),
+        ({"fresh": 1.1}, "a token is not the same unit on both sides"),
+        ({"cut": 80}, "were cut at the cap"),
+        ({"cached_tokens": 900.0, "input_tokens": 1000.0}, "came from a cache"),
+        ({"reasoning_tokens": 500.0, "output_tokens": 1000.0}, "on reasoning"),
+        ({"reused": 0}, "mostly on new ones"),
+        ({"cold": 3}, "Cold sessions: b 3."),
+        (
+            {"started_unix_ns": (synthetic.manifest_of(synthetic.Recipe(), 1)["started_unix_ns"] + 10**13,)},
+            "All runs of a began before",
+        ),
+    ],
+)
+def test_what_differs_enough_is_a_sentence_and_the_same_is_none(near: Sheet, other: dict[str, Any], words: str) -> None:
+    base = replace(near, cached_tokens=0.0, input_tokens=1000.0)
+    base = fairness.add(base, base)
+    changed = {key: getattr(base, key) * value if key in {"made", "fresh"} else value for key, value in other.items()}
+
+    assert fairness.biases({"a": base, "b": base}) == []
+    (told,) = fairness.biases({"a": base, "b": replace(base, **changed)})
+    assert words in told
+
+
+def test_other_prompts_say_nothing_of_how_tokens_are_counted(near: Sheet) -> None:
+    other = replace(near, fresh=1.1 * near.fresh, prompts=Counter(["another set"]))
+
+    assert fairness.biases({"a": near, "b": other}) == []
+
+
+def test_where_nobody_knows_the_url_nobody_knows_of_tls(near: Sheet) -> None:
+    """As of imported runs: the line is only there for the side that tells."""
+    bare = replace(near, schemes=Counter([""]), tls=Counter(), tls_s=np.empty(0))
+
+    assert "TLS" not in cells(bare=bare)
+    assert cells(bare=bare, plain=replace(bare, schemes=Counter(["http"])))["TLS"] == (NONE, "no")
+
+
+def test_sides_that_ran_one_after_another_are_told_once_each(near: Sheet) -> None:
+    """Three of two runs, an hour after one another: two sentences, not one for every pair."""
+    when = {name: (1 + 10 * k, 2 + 10 * k) for k, name in enumerate("abc")}
+    told = fairness.biases({name: replace(near, started_unix_ns=at) for name, at in when.items()})
+
+    assert [one for one in told if "the hour" in one] == [
+        "All runs of a began before the first of b, c: what changed with the hour is in it.",
+        "All runs of b began before the first of c: what changed with the hour is in it.",
+    ]
