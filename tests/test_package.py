@@ -1,4 +1,4 @@
-"""What is installed: the wheel brings its profiles and its template, from any folder."""
+"""What is installed: the wheel brings its profiles and its templates, from any folder."""
 
 from __future__ import annotations
 
@@ -26,19 +26,25 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def _shipped() -> set[str]:
+    """Every file of the two packages: code, templates, style, script, presets."""
+    found = [path for package in ("loadtests", "analysis") for path in (HOME / package).rglob("*") if path.is_file()]
+    return {path.relative_to(HOME).as_posix() for path in found if "__pycache__" not in path.parts}
+
+
 @pytest.mark.slow
-def test_the_wheel_holds_the_profiles_the_template_and_no_tests(wheel: Path) -> None:
+def test_the_wheel_holds_the_profiles_every_file_of_the_packages_and_no_tests(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
 
     assert {f"loadtests/builtin_profiles/{path.name}" for path in (HOME / "profiles").glob("*.toml")} <= names
-    assert "analysis/report.html.j2" in names
     assert {f"loadtests/workload/presets/{name}.toml" for name in workload.NAMES} <= names
+    assert {"analysis/report/run.html.j2", "loadtests/locust_tab/tab.js"} <= _shipped() <= names
     assert not any(name.startswith(("tests/", "results/")) for name in names)
 
 
 @pytest.mark.slow
 def test_an_installed_wheel_runs_from_any_folder(wheel: Path, tmp_path: Path) -> None:
-    """Unpacked somewhere else, with the checkout out of sight: the run finds its profile, the report its template."""
+    """Unpacked somewhere else, with the checkout out of sight: the run finds its profile, the report its templates."""
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     elsewhere = tmp_path / "elsewhere"
