@@ -187,6 +187,33 @@ def test_imports_go_one_way(package: str, layers: list[set[str]]) -> None:
 FOR_TYPES = {("analysis.objectives", "analysis.measured")}
 
 
+class Running(ast.NodeTransformer):
+    """What is left of a module when it runs: what stands there for types alone is gone."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        """Leave a block out that is there for types."""
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+
+@pytest.mark.parametrize("package", ["loadtests", "analysis"])
+def test_no_module_needs_one_that_needs_it(package: str) -> None:
+    """Inside a folder too, and lazy imports count: else neither could be read, or moved, without the other."""
+    names = modules(package)
+    left = {name: _needs(name, names) - {name} for name in names}
+    while free := {name for name, needs in left.items() if not needs & left.keys()}:
+        left = {name: needs for name, needs in left.items() if name not in free}
+
+    assert not {name: sorted(needs & left.keys()) for name, needs in left.items()}
+
+
+def _needs(name: str, names: dict[str, set[str]]) -> set[str]:
+    """What it imports when it runs, most closely named: of `from a.b import c` a.b.c, if that is a module."""
+    folder = HOME.joinpath(*name.split("."))
+    path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    found = imported(Running().visit(ast.parse(path.read_text()))) & names.keys()
+    return {one for one in found if not any(other.startswith(f"{one}.") for other in found)}
+
+
 def test_analysis_knows_one_module_of_loadtests_and_none_of_its_packages() -> None:
     for name, names in modules("analysis").items():
         ours = {room(other) for other in names if other.startswith("loadtests.")}

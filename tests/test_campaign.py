@@ -13,8 +13,9 @@ from analysis import campaign, digest, rundir
 from analysis.compare import sides
 from analysis.compare.rules import Rules
 from analysis.summary import judge
-from loadtests.cli.judge import compare, summary
+from loadtests.cli.compare import compare
 from loadtests.cli.report import report
+from loadtests.cli.summary import summary
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,8 @@ from analysis.capacity.answer import conclude
 from analysis.capacity.probe import Step
 from loadtests import clock
 from loadtests.campaign import FILE
+from loadtests.cli.found import searched_code
 from loadtests.cli.searches import limits_of, promised
-from loadtests.cli.searching import exit_code
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,8 +106,8 @@ def test_the_exit_code_says_what_ended_a_search(share: float, state: Any, code: 
     base = probe(1, "base", 1.0, share, mode="concurrency")
     probes = [base] if share < 1 else [base, queues.probing.of(last.step, last.points * 3)]
 
-    assert exit_code([conclude(probes, "rate")]) == code
-    assert exit_code([conclude([base, probe(2, "ramp", 1.0, 1.0)], "rate")]) == (1 if share < 1 else 0)
+    assert searched_code([conclude(probes, "rate")]) == code
+    assert searched_code([conclude([base, probe(2, "ramp", 1.0, 1.0)], "rate")]) == (1 if share < 1 else 0)
 
 
 # Searches in real time.

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from loadtests.cli import found
 from loadtests.cli.capacity import capacity
-from loadtests.cli.judge import summary
 from loadtests.cli.report import report
+from loadtests.cli.summary import summary
 
 if TYPE_CHECKING:
     from pathlib import Path

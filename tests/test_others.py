@@ -22,7 +22,7 @@ from analysis.others import TOOLS
 from analysis.others.table import render
 from analysis.summary import judge
 from loadtests import record
-from loadtests.cli.judge import summary
+from loadtests.cli.summary import summary
 
 if TYPE_CHECKING:
     from pathlib import Path

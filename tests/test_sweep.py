@@ -19,8 +19,9 @@ from analysis.summary import judge
 from loadtests import clock
 from loadtests.campaign import FILE, Campaign
 from loadtests.cli import foretold
+from loadtests.cli.found import swept_code
 from loadtests.cli.stepping import Playing, rested, slowest_s
-from loadtests.cli.sweeping import Pace, exit_code, line_of
+from loadtests.cli.sweeping import Pace, line_of
 from loadtests.watch import Interrupts
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def test_a_rest_ends_with_the_campaign() -> None:
 )
 def test_an_unstable_load_is_a_finding_and_a_client_that_was_the_limit_is_none(states: list[str], code: int) -> None:
     told = [one.split() for one in states]
-    assert exit_code([point(1.0, state=state, verdict=verdict) for state, verdict in told]) == code
+    assert swept_code([point(1.0, state=state, verdict=verdict) for state, verdict in told]) == code
 
 
 def test_what_keeps_a_run_from_being_played_ends_the_campaign(

@@ -17,9 +17,10 @@ from test_campaign import invoke
 
 from analysis import rundir
 from loadtests import manifest, profiles, record
+from loadtests.cli.compare import compare
 from loadtests.cli.drafts import is_drafted
-from loadtests.cli.judge import compare, summary
 from loadtests.cli.report import report
+from loadtests.cli.summary import summary
 from loadtests.finish import draft, finish
 from loadtests.plan import Arm, Plan
 from loadtests.sink import Sink

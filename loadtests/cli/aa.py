@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loadtests.cli.judge import digests_of, dump
+from loadtests.cli.judged import digests_of
+from loadtests.cli.output import dump
 from loadtests.cli.shares import Share
 from loadtests.cli.stored import RunArgument
 

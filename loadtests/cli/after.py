@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from loadtests.cli.judged import is_invalid, judged_of, show, write_all
+from loadtests.cli.output import dump, fail, plain
 from loadtests.cli.stored import url_of
 
 if TYPE_CHECKING:
@@ -135,8 +137,6 @@ def _first_error(path: Path) -> str:
 
 def _show(path: Path, *, report: bool, as_json: bool, quiet: bool, terse: bool) -> tuple[list[Judged], int]:
     """Print the summary, or a line of it, and write what analysis writes; 3 not valid, 1 an objective missed."""
-    from loadtests.cli.judge import dump, is_invalid, judged_of, plain, show, write_all
-
     judged = judged_of(path)
     try:
         written = write_all(judged, report=report)
@@ -174,9 +174,3 @@ def _line(summary: Summary) -> str:
     told = f", {row.label} p50 {1000 * cell.value:,.1f} ms" if row and cell and cell.value is not None else ""
     worst = next((f" ({one.name} {one.value})" for one in summary.validity.faults if one.status == "invalid"), "")
     return f"  {summary.validity.verdict}{worst}: {counts.ok:,} of {counts.recorded:,} ok{told}"
-
-
-def fail(text: str, code: int) -> int:
-    """Say in one line why a run is no good; the exit code."""
-    click.echo(f"firsttoken: {text}", err=True)
-    return code

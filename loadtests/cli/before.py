@@ -52,7 +52,7 @@ def ask(text: str, question: str) -> None:
 def rehearse(profiles: Sequence[Profile], plan: Plan, out: Path, rounds: int, *, as_json: bool) -> None:
     """What a run would do and send, and its schedule as a picture, without sending anything."""
     from loadtests.cli.drawing import draw
-    from loadtests.cli.judge import dump
+    from loadtests.cli.output import dump
     from loadtests.forecast import forecast, outline
 
     examples = _examples(profiles[0], plan)

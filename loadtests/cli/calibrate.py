@@ -117,7 +117,7 @@ def _telling(text: str) -> Iterator[None]:
 def _conclude(found: Calibration, keep: Callable[[], object], *, as_json: bool) -> int:
     """Say the limits and keep them."""
     from loadtests.calibration import place
-    from loadtests.cli.judge import dump
+    from loadtests.cli.output import dump
 
     if as_json:
         dump(found.to_json())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loadtests.cli.after import judge
+from loadtests.cli.output import worst
 from loadtests.cli.stepping import Playing, execute
 from loadtests.cli.stored import url_of
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from loadtests.campaign import Campaign
     from loadtests.exposed import Endpoint
     from loadtests.rundir import Setup
-
-WORST_FIRST = (130, 2, 3, 1, 4, 0)
 
 
 def played(setup: Setup, endpoint: Endpoint | None = None, *, report: bool, as_json: bool) -> int:
@@ -45,21 +44,22 @@ def play(campaign: Campaign, endpoint: Endpoint | None = None, *, report: bool, 
             if isinstance(playing.play(entry), int):
                 break
     _show(campaign, report=report, as_json=as_json)
-    return min(playing.codes, key=WORST_FIRST.index)
+    return worst(playing.codes)
 
 
 def _show(campaign: Campaign, *, report: bool, as_json: bool) -> None:
     """The comparison of its arms, or the summaries of its runs where one arm alone has any; and where all that is."""
-    from loadtests.cli import judge as judging
-    from loadtests.cli import report as reporting
+    from loadtests.cli.compare import compare
+    from loadtests.cli.report import draw
+    from loadtests.cli.summary import summary
 
     if any(entry.state == "done" for entry in campaign.entries):
-        verb = judging.compare if _sides(campaign) > 1 else judging.summary
+        verb = compare if _sides(campaign) > 1 else summary
         words = [str(campaign.path), *(["--json"] if as_json else [])]
         verb.main(words, standalone_mode=False)
         sys.stdout.flush()
         if report:
-            reporting.draw(campaign.path)
+            draw(campaign.path)
     click.echo(f"campaign: {url_of(campaign.path) or campaign.path}", err=True)
 
 

@@ -155,9 +155,8 @@ def _go_on(ctx: click.Context, given: dict[str, Any], wanted: Any) -> int:
 
     from loadtests.campaign import Campaign
     from loadtests.cli import searching
-    from loadtests.cli.found import asked_in
     from loadtests.cli.planned import roomier
-    from loadtests.cli.sized import NAMES
+    from loadtests.cli.sized import NAMES, asked_in
 
     with exposed(given) as endpoint, Campaign.resume(Path(given["resume"]), "capacity") as campaign:
         for name in ("probes", "precision"):

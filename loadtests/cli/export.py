@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import click
 
 from loadtests.cli.drafts import drafts
-from loadtests.cli.judge import RUN, dump
-from loadtests.cli.stored import url_of
+from loadtests.cli.output import dump
+from loadtests.cli.stored import RUN, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

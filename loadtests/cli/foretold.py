@@ -93,7 +93,7 @@ def outlined(setup: Setup, entries: Sequence[Entry], rest_s: float, worst: Forec
 
 def rehearse(setup: Setup, entries: Sequence[Entry], rest_s: float, *, as_json: bool) -> None:
     """Show what would be played, how long it takes and what it may cost; nothing is sent."""
-    from loadtests.cli.judge import dump
+    from loadtests.cli.output import dump
 
     worst = worst_case(setup, entries) if entries else None
     if as_json:

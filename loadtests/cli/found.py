@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from loadtests.cli.after import fail
+from loadtests.cli import judged as judging
+from loadtests.cli.output import console_of, dump, fail, plain
+from loadtests.cli.sized import asked_in
 from loadtests.cli.stored import url_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from analysis.capacity.meaning import Asked, Meaning
+    from analysis.capacity.answer import Answer
+    from analysis.capacity.meaning import Meaning
+    from analysis.capacity.point import Point
     from analysis.capacity.told import Told
     from analysis.objectives import Objectives
+
+LIMITED: Final = {"client": 3, "quota": 4}
+"""The exit code of a search, by what ended it before a promise broke."""
 
 
 def told_of(path: Path, objectives: Objectives | None = None) -> Told | None:
@@ -34,33 +41,12 @@ def meanings_of(told: Told) -> list[Meaning]:
     """What its answers mean, for what was asked when it was played."""
     from analysis.capacity.told import meanings
 
-    return meanings(told, asked_in(_argv(told)))
-
-
-def asked_in(argv: list[str]) -> Asked | None:
-    """The questions of a search's command line; None where that holds none that can still be read."""
-    from analysis.capacity.sizing import SizingError
-    from loadtests.cli import sized
-    from loadtests.cli.capacity import capacity
-    from loadtests.schedule import ScheduleError
-
-    if argv[1:2] != ["capacity"]:
-        return None
-    try:
-        context = capacity.make_context("capacity", argv[2:], resilient_parsing=True)
-        return sized.asked(context.params)
-    except (SizingError, ScheduleError, OSError, click.UsageError):
-        return None  # a trace that is not there any more
-
-
-def _argv(told: Told) -> list[str]:
-    return list(next(iter(told.facts.values())).argv)
+    return meanings(told, asked_in(list(next(iter(told.facts.values())).argv)))
 
 
 def summed(paths: list[Path], promised: Objectives | None, by: tuple[str, ...], *, whole: bool, as_json: bool) -> int:
     """Print each run's own numbers; of a sweep or a search what it found, unless more of each run was asked for."""
     from analysis.capacity import show
-    from loadtests.cli import judge
 
     values, codes = [], []
     for path in paths:
@@ -70,16 +56,16 @@ def summed(paths: list[Path], promised: Objectives | None, by: tuple[str, ...], 
             if as_json:
                 values.append(show.plain(told, meanings_of(told)))
             else:
-                show.render(told, judge.console_of(), meanings_of(told))
+                show.render(told, console_of(), meanings_of(told))
             continue
-        judged = judge.judged_of(path, objectives=promised, by=by)
-        codes.append(judge.exit_code(judged))
+        judged = judging.judged_of(path, objectives=promised, by=by)
+        codes.append(judging.exit_code(judged))
         if as_json:
             values += [one.summary.to_json() for one in judged]
         else:
-            judge.show(judged, whole=whole)
+            judging.show(judged, whole=whole)
     if as_json:
-        judge.dump(judge.plain(values))
+        dump(plain(values))
     return 3 if 3 in codes else max(codes)
 
 
@@ -97,6 +83,24 @@ def draw(told: Told, meanings: Sequence[Meaning]) -> None:
 
 def exit_code(told: Told) -> int:
     """As the verb that played it ended: that a load was too much is worth knowing."""
-    from loadtests.cli import searching, sweeping
+    return searched_code(told.answers) if told.answers else swept_code(told.points)
 
-    return searching.exit_code(told.answers) if told.answers else sweeping.exit_code(list(told.points))
+
+def searched_code(answers: Iterable[Answer]) -> int:
+    """The worst of them: 3 the client was the limit, 1 nothing keeps the promise, 4 a quota or nothing decided, 0."""
+    codes = {_code(answer) for answer in answers}
+    return next((code for code in (3, 1, 4) if code in codes), 0)
+
+
+def _code(answer: Answer) -> int:
+    if answer.limited_by in LIMITED:
+        return LIMITED[answer.limited_by]
+    if answer.value is None:
+        return 4
+    return 1 if answer.value == 0 else 0
+
+
+def swept_code(points: Sequence[Point]) -> int:
+    """3 where a run's client was its limit, or no run tells anything; that a load was too much is worth knowing."""
+    told = [one for one in points if one.state == "unstable" or (one.state == "steady" and one.verdict != "invalid")]
+    return 3 if not told or any(one.state == "client" for one in points) else 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from loadtests.cli.after import fail
+from loadtests.cli.output import fail
 from loadtests.cli.stored import RunArgument
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadtests.cli.before import argv, labels_of, stem
-from loadtests.cli.judge import dump
+from loadtests.cli.output import dump
 
 if TYPE_CHECKING:
     from loadtests.imports import Told

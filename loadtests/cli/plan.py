@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from loadtests.cli.judge import digests_of, dump
+from loadtests.cli.judged import digests_of
+from loadtests.cli.output import dump
 from loadtests.cli.shares import Named, Share
 from loadtests.cli.stored import RunArgument
 

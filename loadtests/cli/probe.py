@@ -205,7 +205,7 @@ def _dump(
     evidence: Evidence, findings: Sequence[Finding], changes: Sequence[Change], path: Path, secrets: Sequence[str]
 ) -> None:
     """For machines."""
-    from loadtests.cli.judge import dump
+    from loadtests.cli.output import dump
     from loadtests.probe import cleaned, diff_lines, line
 
     profile = evidence.profile

@@ -50,7 +50,7 @@ Examples:
 @JSON
 def list_(*, as_json: bool = False) -> None:
     """One line per shipped profile: what its facts rest on, its key, where requests go."""
-    from loadtests.cli.judge import dump
+    from loadtests.cli.output import dump
     from loadtests.profiles import load, names
 
     found = [load(name) for name in names()]
@@ -95,7 +95,7 @@ Examples:
 @JSON
 def show(name: str, *, as_json: bool) -> None:
     """Explain one profile: what is sent, what is ignored or refused, how errors look, what is unverified."""
-    from loadtests.cli.judge import dump
+    from loadtests.cli.output import dump
     from loadtests.profiles import load
 
     profile = load(name)
@@ -142,7 +142,7 @@ Examples:
 @JSON
 def check(file: str, *, as_json: bool) -> int:
     """Check a profile file of your own: every mistake in a line of its own and exit code 2, else what to know of it."""
-    from loadtests.cli.judge import dump
+    from loadtests.cli.output import dump
     from loadtests.profiles import mistakes, warnings
 
     profile, found = mistakes(file)

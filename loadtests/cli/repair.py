@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loadtests.cli.judge import RUN, judged_of, write_all
-from loadtests.cli.stored import put, url_of
+from loadtests.cli.judged import judged_of, write_all
+from loadtests.cli.stored import RUN, put, url_of
 
 if TYPE_CHECKING:
     from loadtests.finish import Finished

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from loadtests.cli.compare import comparing
 from loadtests.cli.drafts import drafts
-from loadtests.cli.judge import comparing, dump, each_of, plain
+from loadtests.cli.found import meanings_of, told_of
+from loadtests.cli.judged import each_of
+from loadtests.cli.output import dump, plain
 from loadtests.cli.stored import RunArgument, url_of
 
 if TYPE_CHECKING:
@@ -125,15 +128,14 @@ def made_of(paths: list[Path], asked: Asked, kept: dict[Path, Path]) -> tuple[Ma
     """
     from analysis.campaign import is_campaign, runs_of
     from analysis.objectives import read
-    from loadtests.cli import found
 
     promised = read(asked.objectives) if asked.objectives else None
     if len(paths) == 1 and not _is_repeats(paths[0]):
         _refuse_rules(asked, paths[0])
-    if len(paths) == 1 and (told := found.told_of(paths[0], promised)) is not None:
+    if len(paths) == 1 and (told := told_of(paths[0], promised)) is not None:
         from analysis.capacity.report import made
 
-        return made(told, found.meanings_of(told), asked.title, asked.objectives), []
+        return made(told, meanings_of(told), asked.title, asked.objectives), []
     if len(paths) == 1 and not is_campaign(paths[0]):
         from analysis.report import run
         from analysis.summary import judge

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loadtests.cli.judge import dump, plain
+from loadtests.cli.output import dump, plain
 
 if TYPE_CHECKING:
     from analysis.summary import Judged

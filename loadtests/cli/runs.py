@@ -113,8 +113,8 @@ def list_(folder: Path, *, labels: tuple[str, ...], profile: str | None, since: 
 
     TTFT is that of streams, in ms, where there are enough requests for it. FOLDER may be a campaign, or a run.
     """
-    from loadtests.cli.judge import dump
     from loadtests.cli.listed import show
+    from loadtests.cli.output import dump
 
     found = [kept for kept in _found(folder) if _is_asked(kept, labels, profile, since)]
     if as_json:
@@ -177,9 +177,9 @@ def label(run: Path, pairs: tuple[str, ...], *, gone: tuple[str, ...], as_json: 
     gate read; a report.html that is there shows the old ones until it is drawn again.
     """
     from loadtests.cli.before import labels_of
-    from loadtests.cli.judge import dump
     from loadtests.cli.labelling import relabel
     from loadtests.cli.listed import plain
+    from loadtests.cli.output import dump
     from loadtests.record import REPORT
 
     given = labels_of(pairs, "")
@@ -236,7 +236,7 @@ def prune(
     chosen = pruning.choose(kept.in_folder(folder), rules, rows_only=rows_only)
     done = _prune(folder, chosen, rows_only=rows_only, dry_run=dry_run, yes=yes, quiet=as_json)
     if as_json:
-        from loadtests.cli.judge import dump
+        from loadtests.cli.output import dump
 
         gone = [one for one in done if not one.stays]
         dump({

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadtests.cli.after import fail, gone_since
-from loadtests.cli.found import draw
+from loadtests.cli.after import gone_since
+from loadtests.cli.found import draw, searched_code
+from loadtests.cli.judged import judged_of
+from loadtests.cli.output import console_of, dump, fail
+from loadtests.cli.output import plain as one_or_all
 from loadtests.cli.searches import Search, plain, promised, searches_of
 from loadtests.cli.stepping import Playing
 from loadtests.cli.stored import url_of
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from analysis.capacity.answer import Answer
     from analysis.capacity.meaning import Asked as Wanted
     from analysis.capacity.meaning import Meaning
     from analysis.capacity.probe import Step
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from loadtests.campaign import Campaign, Entry
     from loadtests.exposed import Endpoint
     from loadtests.rundir import Setup
-
-EXIT: Final = {"client": 3, "quota": 4}
 
 
 # The play.
@@ -37,7 +37,7 @@ def play(campaign: Campaign, wanted: Wanted, endpoint: Endpoint | None = None, *
     Play what is left of all searches, by turns, and say what they found.
 
     Returns:
-        130 where it was stopped, 2 or 3 where it cannot go on; else what the answers mean, see `exit_code`.
+        130 where it was stopped, 2 or 3 where it cannot go on; else what the answers mean, see `searched_code`.
     """
     from analysis.capacity.told import meanings as meanings_of
     from loadtests.watch import Interrupts
@@ -70,13 +70,12 @@ def play(campaign: Campaign, wanted: Wanted, endpoint: Endpoint | None = None, *
     if report:
         draw(told, meanings)
     click.echo(f"campaign: {url_of(campaign.path) or campaign.path}", err=True)
-    return code or exit_code(told.answers)
+    return code or searched_code(told.answers)
 
 
 def begun(campaign: Campaign) -> tuple[list[Search], list[tuple[Entry, Judged]]]:
     """The searches of a campaign with what is over of them, and the runs that this rests on."""
     from analysis.capacity import point
-    from loadtests.cli.judge import judged_of
 
     searches, kept = searches_of(campaign.setup, campaign.options), []
     for entry in campaign.entries:
@@ -141,8 +140,6 @@ def _show(every: Sequence[tuple[Told, list[Meaning]]], *, as_json: bool) -> None
     """What each campaign found, and where there are several, all of that side by side."""
     from analysis.capacity import show
     from analysis.capacity.beside import beside
-    from loadtests.cli.judge import console_of, dump
-    from loadtests.cli.judge import plain as one_or_all
 
     if as_json:
         dump(one_or_all([show.plain(told, meanings) for told, meanings in every]))
@@ -155,20 +152,6 @@ def _show(every: Sequence[tuple[Told, list[Meaning]]], *, as_json: bool) -> None
         show.render_beside(beside([one for _, meanings in every for one in meanings]), console)
 
 
-def exit_code(answers: Sequence[Answer]) -> int:
-    """The worst of them: 3 the client was the limit, 1 nothing keeps the promise, 4 a quota or nothing decided, 0."""
-    codes = {_code(answer) for answer in answers}
-    return next((code for code in (3, 1, 4) if code in codes), 0)
-
-
-def _code(answer: Answer) -> int:
-    if answer.limited_by in EXIT:
-        return EXIT[answer.limited_by]
-    if answer.value is None:
-        return 4
-    return 1 if answer.value == 0 else 0
-
-
 def tell(paths: Sequence[Path], objectives: Sequence[str], wanted: Wanted, *, as_json: bool) -> int:
     """Say again what campaigns found that are there, side by side, with other questions."""
     from analysis.capacity import told
@@ -178,7 +161,7 @@ def tell(paths: Sequence[Path], objectives: Sequence[str], wanted: Wanted, *, as
     if sweeps := [str(one.path) for one in every if not one.answers]:
         raise click.UsageError(f"{sweeps[0]}: a sweep, which finds no capacity; `firsttoken summary` tells it")
     _show([(one, told.meanings(one, wanted)) for one in every], as_json=as_json)
-    return exit_code([answer for one in every for answer in one.answers])
+    return searched_code([answer for one in every for answer in one.answers])
 
 
 # Before it.
@@ -203,8 +186,6 @@ def outlined(setup: Setup, options: Mapping[str, Any]) -> list[str]:
 
 def rehearse(setup: Setup, options: Mapping[str, Any], *, as_json: bool) -> None:
     """Show what would be played; nothing is sent."""
-    from loadtests.cli.judge import dump
-
     if as_json:
         profiles = [profile.model_dump(mode="json") for profile in setup.profiles]
         dump({"profiles": profiles, "plan": setup.plan.to_json(), "options": dict(options)})

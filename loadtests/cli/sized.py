@@ -121,6 +121,21 @@ def asked(given: dict[str, Any]) -> Asked:
     )  # fmt: skip
 
 
+def asked_in(argv: list[str]) -> Asked | None:
+    """The questions of a search's command line; None where that holds none that can still be read."""
+    from analysis.capacity.sizing import SizingError
+    from loadtests.schedule import ScheduleError
+
+    if argv[1:2] != ["capacity"]:
+        return None
+    others = {"ignore_unknown_options": True, "allow_extra_args": True}  # those of the search itself
+    questions = sizing(click.Command("capacity", context_settings=others))
+    try:
+        return asked(questions.make_context("capacity", argv[2:]).params)
+    except (SizingError, ScheduleError, OSError, click.UsageError):
+        return None  # a trace that is not there any more
+
+
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 

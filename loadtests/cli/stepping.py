@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from loadtests.cli.after import fail, judged_and_told
+from loadtests.cli.after import judged_and_told
+from loadtests.cli.output import fail
 
 if TYPE_CHECKING:
     from analysis.summary import Judged

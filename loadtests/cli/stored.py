@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from loadtests.cli.output import worst
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -63,7 +65,6 @@ def outlet(out: str) -> Iterator[Outlet]:
     Raises:
         StoreError: Nothing can be kept there; nothing was sent.
     """
-    from loadtests.cli.campaign import WORST_FIRST
     from loadtests.store import Storing, bare, check, is_url
 
     if not is_url(out):
@@ -77,7 +78,7 @@ def outlet(out: str) -> Iterator[Outlet]:
             click.echo(f"note: until it is in {bare(url)}, the run is in {staging}", err=True)
             made = Outlet(staging, suffix=f"-{os.urandom(3).hex()}")  # nobody can claim a name in a store
             yield made
-            made.code = min(made.code, _settled(storing, staging, url), key=WORST_FIRST.index)
+            made.code = worst((made.code, _settled(storing, staging, url)))
     finally:
         _urls.pop(staging.resolve(), None)
         _tidy(staging)
@@ -158,6 +159,10 @@ class RunArgument(click.ParamType[Path]):
             return Path(value)
         assert ctx is not None
         return ctx.with_resource(fetched(str(value), whole=self._whole))
+
+
+RUN: Final = click.argument("run", type=RunArgument(), default=Path("results/latest"), metavar="[RUN]")
+"""The one RUN of a verb, the newest unless it is named."""
 
 
 def put(path: Path, out: str) -> str:

@@ -9,6 +9,9 @@ import click
 
 from loadtests import clock
 from loadtests.cli.foretold import OVERHEAD_S, load_words, seconds, time_words
+from loadtests.cli.found import draw, meanings_of, swept_code, told_of
+from loadtests.cli.judged import judged_of
+from loadtests.cli.output import console_of, dump
 from loadtests.cli.stepping import Playing
 from loadtests.cli.stored import url_of
 
@@ -52,7 +55,7 @@ def play(campaign: Campaign, endpoint: Endpoint | None = None, *, report: bool, 
         _show(campaign, every, report=report, as_json=as_json)
     if code:
         click.echo(f"firsttoken: the sweep is not over; `firsttoken sweep --resume {campaign.path}` goes on", err=True)
-    return code or exit_code(every)
+    return code or swept_code(every)
 
 
 class Pace:
@@ -92,7 +95,6 @@ def line_of(one: Point) -> str:
 def _read(campaign: Campaign, entry: Entry) -> list[Point]:
     """The points of a run that was over before."""
     from analysis.capacity import point
-    from loadtests.cli.judge import judged_of
 
     return [point.of(one) for one in judged_of(campaign.path / entry.folder)]
 
@@ -100,8 +102,6 @@ def _read(campaign: Campaign, entry: Entry) -> list[Point]:
 def _show(campaign: Campaign, points: list[Point], *, report: bool, as_json: bool) -> None:
     """The table over the loads, the report, and where all that is."""
     from analysis.capacity import sweep
-    from loadtests.cli import found
-    from loadtests.cli.judge import console_of, dump
 
     arms = [arm.name for arm in campaign.setup.plan.arms]
     if as_json:
@@ -110,8 +110,8 @@ def _show(campaign: Campaign, points: list[Point], *, report: bool, as_json: boo
     elif points:
         show_loads(points, arms, console_of())
         sys.stdout.flush()
-    if report and (told_again := found.told_of(campaign.path)) is not None:
-        found.draw(told_again, found.meanings_of(told_again))
+    if report and (told_again := told_of(campaign.path)) is not None:
+        draw(told_again, meanings_of(told_again))
     click.echo(f"campaign: {url_of(campaign.path) or campaign.path}", err=True)
 
 
@@ -127,9 +127,3 @@ def _curves(points: list[Point], arms: Sequence[str]) -> dict[str, Curve]:
 
     places = {name: place for place, name in enumerate(arms)}
     return curves(sorted(points, key=lambda one: places.get(one.arm, len(places))))
-
-
-def exit_code(points: list[Point]) -> int:
-    """3 where a run's client was its limit, or no run tells anything; that a load was too much is worth knowing."""
-    told = [one for one in points if one.state == "unstable" or (one.state == "steady" and one.verdict != "invalid")]
-    return 3 if not told or any(one.state == "client" for one in points) else 0

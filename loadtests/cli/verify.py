@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from loadtests.cli.judge import dump, each_of
+from loadtests.cli.judged import each_of
+from loadtests.cli.output import dump
 from loadtests.cli.report import LATEST, Asked
 from loadtests.cli.stored import RunArgument, url_of
 
