@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 from dataclasses import replace
 from functools import cache
@@ -29,6 +30,7 @@ from analysis.summary import judge
 from loadtests import cli, clock, record
 from loadtests.campaign.file import let_go
 from loadtests.cli import kept
+from loadtests.cli.labelling import relabel
 from loadtests.cli.listed import sized
 from loadtests.cli.pruning import GOING, Rules, delete
 from loadtests.sink import LOCK
@@ -290,6 +292,25 @@ def test_labels_go_where_every_reader_looks(results: Path) -> None:
     assert (digest.numbers, digest.blocks) == (before[0].numbers, before[0].blocks)
     assert "labels.build" in digest.facts.settings
     assert [one["name"] for one in told(str(results), "--label", "build=7")] == ["a"]
+
+
+def test_a_label_waits_for_the_one_that_is_being_given(results: Path) -> None:
+    """Each reads, adds and writes; two at once would leave one label. The other one is held up here by its lock."""
+    folder = next(path for path in sorted(results.iterdir()) if (path / record.MANIFEST).is_file())
+    other = os.open(folder, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    mine = threading.Thread(target=relabel, args=(folder, {"mine": "1"}, []))
+    mine.start()
+    mine.join(0.3)
+    assert mine.is_alive()
+
+    about = json.loads((folder / record.MANIFEST).read_bytes())
+    (folder / record.MANIFEST).write_text(json.dumps(about | {"labels": {**about["labels"], "theirs": "1"}}))
+    os.close(other)
+    mine.join(10)
+
+    kept_now = json.loads((folder / record.MANIFEST).read_bytes())["labels"]
+    assert kept_now == {**about["labels"], "theirs": "1", "mine": "1"}
 
 
 def test_history_goes_by_labels_given_afterwards(results: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ import click
 from loadtests.record import MANIFEST, PARTS, QUANTILES, REQUESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -85,10 +86,24 @@ def _runs(folder: Path, held: ExitStack) -> list[Path]:
         runs = sorted(one.parent for one in folder.glob(f"*/{MANIFEST}"))
     elif is_campaign(folder.parent):
         held.callback(let_go, hold(folder.parent))
+    elif folder.is_dir():
+        held.enter_context(_alone(folder))
     for run in runs:
         if (run / PARTS).is_dir():
             held.enter_context(claim(run / PARTS))
     return runs
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Held against another `runs label`, which is waited for; not on a disk that knows no locks."""
+    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _changed(labels: Mapping[str, str], given: Mapping[str, str], gone: Sequence[str]) -> dict[str, str]:
