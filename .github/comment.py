@@ -2,7 +2,7 @@
 Put the gate's comment.md on the pull request, in the place of the one that an earlier run of the same gate put there.
 
 Part of action.yml, which says by environment variables what and where. A token that may not write, as that of a pull
-request from a fork, is no failure: the step's summary says the same.
+request from a fork, is no failure, nor is a network that fails: the step's summary says the same.
 """
 
 # ruff: noqa: INP001 - a script beside action.yml
@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
-from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 PAGE: Final = 100
@@ -59,5 +59,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (HTTPError, URLError) as error:
+    except (OSError, HTTPException) as error:
         sys.stdout.write(f"::warning::firsttoken: no comment on the pull request: {error}\n")

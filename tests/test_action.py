@@ -129,6 +129,7 @@ def test_the_action_runs_gates_and_keeps_a_baseline(tmp_path: Path, server: str)
     assert (tmp_path / "summary.md").read_text().startswith("<!-- firsttoken gate -->")
 
     job.step("keep")
+    job.inputs["baseline-cache"] = "latency"
     assert len(list((tmp_path / "firsttoken-baseline").glob("*.parquet"))) == 2
 
     job.inputs["objectives"] = "ttft_p50<10ms"
@@ -151,6 +152,30 @@ def test_without_baseline_and_objectives_there_is_nothing_to_judge_by(tmp_path: 
 
     assert job.step("gate").returncode == 0
     assert job.outputs["gate"] == {"verdict": "none", "exit-code": "0"}
+
+
+def test_a_baseline_that_another_gate_of_the_job_has_kept_is_none_of_this_one(tmp_path: Path) -> None:
+    """Where no name in the cache was given, what lies in its folder was not fetched for this gate."""
+    (tmp_path / "firsttoken-baseline").mkdir()
+    job = Job(tmp_path)
+    job.outputs["run"] = {"runs": "firsttoken-runs/r"}
+
+    assert job.step("gate").returncode == 0
+    assert job.outputs["gate"]["verdict"] == "none"
+    job.inputs["baseline-cache"] = "latency"
+    assert job.step("gate").returncode == 2  # no run in either of them
+
+
+def test_a_verdict_of_another_gate_is_not_told_again(tmp_path: Path, pull: tuple[type[Pull], dict[str, str]]) -> None:
+    """This one's runs cannot begin, and the comment's step comes always."""
+    github, env = pull
+    (tmp_path / "firsttoken-gate").mkdir()
+    (tmp_path / "firsttoken-gate" / "comment.md").write_text("<!-- firsttoken gate -->\nanother's\n")
+    job = Job(tmp_path, **{"run-args": "--nonsense", "model": "m"})
+
+    assert job.step("run").returncode == 2
+    assert job.step("comment", env).returncode == 0
+    assert len(github.comments) == 120
 
 
 def test_a_mistake_in_the_inputs_ends_the_run_step(tmp_path: Path) -> None:
@@ -230,6 +255,19 @@ def test_a_second_comment_takes_the_place_of_the_first(tmp_path: Path, pull: tup
     assert github.comments[-1]["body"] == (
         "<!-- firsttoken gate -->\nsecond\n\n[Report, runs and verdict](http://127.0.0.1/artifact)\n"
     )
+
+
+def test_a_network_that_fails_is_a_warning(tmp_path: Path, pull: tuple[type[Pull], dict[str, str]]) -> None:
+    """The connection is closed without a word: the gate has passed or failed by its own, and the job with it."""
+    github, env = pull
+    github._answer = lambda self, *_: self.connection.close()  # type: ignore[method-assign]
+    (tmp_path / "firsttoken-gate").mkdir()
+    (tmp_path / "firsttoken-gate" / "comment.md").write_text("<!-- firsttoken gate -->\n")
+
+    done = Job(tmp_path).step("comment", env)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("::warning::firsttoken: no comment on the pull request: Remote end closed")
 
 
 def test_a_token_that_may_not_write_is_a_warning(tmp_path: Path, pull: tuple[type[Pull], dict[str, str]]) -> None:

@@ -119,6 +119,8 @@ def test_columns_are_those_that_were_asked_for_in_their_order(run: Path) -> None
         (["--to", "csv", "--columns", ","], "names no column"),
         (["--to", "csv", "--out", "-", "--json"], "name a file"),
         (["--to", "csv", "--out", "/nowhere/at/all.csv"], "name a file that can be written"),
+        (["--to", "csv", "--out", f"/tmp/{'x' * 300}.csv"], "File name too long; name a file that can be written"),
+        *((["--to", "csv", "--out", at], "a directory; name a file that can be written") for at in ("", "/", "/tmp/")),
     ],
 )
 def test_mistakes_are_a_line(run: Path, words: list[str], said: str) -> None:

@@ -90,6 +90,19 @@ def test_a_sweep_is_told_as_its_loads(tmp_path: Path) -> None:
         invoke(capacity, str(path), "--peak", "4")
 
 
+def test_of_several_the_worst_tells_the_exit_code(searched: Path, tmp_path: Path) -> None:
+    """A promise that a run broke (1) is worse than a search in which nothing was decided (4), or that is well (0)."""
+    open_still = write(tmp_path / "open", "capacity", ["firsttoken", "capacity", "--objective", "ttft_p95<2s"])
+    about = json.loads((open_still / "campaign.json").read_text())
+    (open_still / "campaign.json").write_text(json.dumps(about | {"runs": about["runs"][:1]}))
+    plan = synthetic.manifest_of(synthetic.Recipe(), 160)["plan"] | {"objectives": ["ttft_p50<100ms"]}
+    missed = synthetic.write(tmp_path / "missed", synthetic.Recipe(manifest={"plan": plan}))
+    folders = {0: searched, 4: open_still, 1: missed}
+
+    assert {code: invoke(summary, str(folder)).return_value for code, folder in folders.items()} == {0: 0, 4: 4, 1: 1}
+    assert invoke(summary, *map(str, folders.values())).return_value == 1
+
+
 def test_a_page_that_cannot_be_written_is_a_line(searched: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = found.told_of(searched)
     assert told is not None

@@ -163,6 +163,7 @@ def test_only_those_asked_for(results: Path) -> None:
     assert names("--profile", "vllm") == []
     assert "no run of that kind in it" in run(str(results), "--label", "x").stderr
     assert "isn't an age like 90m" in refused(str(results), "--since", "soon")
+    assert "isn't a size like 500MB" in refused("prune", str(results), "--larger-than", f"{'9' * 400}GB")
     assert "no such folder" in refused(str(results / "nowhere"))
     assert "folders on this disk" in refused("s3://bucket/runs")
 
@@ -258,6 +259,15 @@ def test_nothing_that_is_listed_rules_the_terminal(results: Path) -> None:
         output = run(*words).output
         assert "\x1b" not in output
         assert "\\x1b[2J" in output
+
+
+def test_a_name_that_is_no_text_is_told_as_json_too(results: Path) -> None:
+    """As the file system of another time has it; whoever reads the JSON can open it."""
+    (results / "a").rename(os.fsdecode(os.fsencode(results) + b"/20260101-000000-\xff"))
+
+    (one,) = (one for one in told(str(results)) if one["name"] not in {"b", "c"})
+    assert os.fsencode(one["name"]) == b"20260101-000000-\xff"
+    assert Path(one["path"]).is_dir()
 
 
 @pytest.mark.slow
@@ -366,6 +376,7 @@ def test_what_cannot_be_a_label_is_refused(results: Path) -> None:
     assert "looks like a key" in refused("label", path, "k=sk-abcdefghijklmnop1234")
     assert refused("label", path, "--remove", "x") == f"--remove x: {path} has no such label; it has build"
     assert "not a run directory" in refused("label", str(results / "notes"), "a=b")
+    assert "Not a directory; name the directory of a run" in refused("label", str(results / "a" / record.MANIFEST))
     on = unfinished(results / "on")
     with (on / record.PARTS / LOCK).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
@@ -488,6 +499,46 @@ def test_rows_go_and_the_numbers_stay(results: Path) -> None:
     assert run("label", str(results / "b"), "build=9").exception is None
     assert quantiles.read(results / "b" / record.QUANTILES)[0].facts.labels == {"build": "9"}
     assert told("prune", str(results), "--keep", "0", "--rows-only", "--dry-run")["would_go"] == []
+
+
+def test_rows_whose_numbers_nobody_can_read_stay(results: Path) -> None:
+    """Cut short, by another version, or not there in a run of a campaign: what is left would tell nothing."""
+    (results / "a" / record.QUANTILES).write_bytes(b"PAR1")
+    table = pq.read_table(results / "b" / record.QUANTILES)
+    other = table.replace_schema_metadata({**table.schema.metadata, b"schema_version": b"1"})
+    pq.write_table(other, results / "b" / record.QUANTILES)
+    (campaign(results / "camp") / "02" / record.QUANTILES).unlink()
+
+    done = told("prune", str(results), "--keep", "0", "--rows-only", "--yes")
+    assert done["pruned"] == ["c"]
+    fix = "`firsttoken report {}` makes it"
+    assert {name: why.rpartition("; ")[2] for name, why in done["stays"].items()} == {
+        "a": fix.format(results / "a"), "b": fix.format(results / "b"), "camp": fix.format(results / "camp" / "02"),
+    }  # fmt: skip
+    assert all((results / name / record.REQUESTS).is_file() for name in ("a", "b", "camp/01", "camp/02"))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"runs": []}', '{"runs": [{"id": 1}]}', "[]", '{"runs": [{"folder": "."}, {"folder": ""}]}']
+)
+def test_what_another_program_calls_a_campaign_stays(results: Path, text: str) -> None:
+    (results / "theirs").mkdir()
+    (results / "theirs" / kept.CAMPAIGN).write_text(text)
+
+    done = told("prune", str(results), "--keep", "0", "--yes")
+    assert sorted(done["pruned"]) == ["a", "b", "c"]
+    assert done["stays"]["theirs"].startswith("nobody can tell what it is")
+    assert "as firsttoken writes" in refused("label", str(results / "theirs"), "a=b")
+    assert (results / "theirs" / kept.CAMPAIGN).read_text() == text
+
+
+def test_a_campaign_is_none_of_its_own_runs(tmp_path: Path) -> None:
+    folder = campaign(tmp_path / "c")
+    about = json.loads((folder / kept.CAMPAIGN).read_text())
+    about["runs"] += [about["runs"][0] | {"folder": name} for name in (".", "", "..")]
+    (folder / kept.CAMPAIGN).write_text(json.dumps(about))
+
+    assert [one["name"] for one in told(str(folder))] == ["01", "02"]
 
 
 def test_a_campaign_takes_no_rows_from_elsewhere(results: Path) -> None:

@@ -34,28 +34,28 @@ Examples:
   firsttoken export results/20260101-120000-campaign --to csv --columns run_id,arm,scheduled_ns,ttft_s,outcome --out -
 
 \b
-Units stand in the names: _ns nanoseconds since the run's start, _s seconds, _us microseconds, _usd US dollars.
-What each column means stands in the parquet file itself:
+Names carry units: _ns nanoseconds since the run's start, _s seconds, _us microseconds, _usd US dollars.
+The parquet file itself says what each column means:
   python -c 'import pyarrow.parquet as p; print(*((f.name, f.metadata) for f in
              p.read_schema("results/latest/requests.parquet")), sep="\\n")'"""
 
 
 @click.command(epilog=EXAMPLES)
 @RUN
-@click.option("--to", "kind", type=click.Choice(("csv", "jsonl")), required=True, help="Which text: CSV or JSON lines.")
+@click.option("--to", "kind", type=click.Choice(("csv", "jsonl")), required=True, help="The format: CSV or JSON lines.")
 @click.option(
     "--out",
     metavar="FILE",
-    help="Write there; - is standard output.  [default: - in a pipe, else RUN/requests.csv|jsonl]",
+    help="Where to write; - is standard output.  [default: - in a pipe, else RUN/requests.csv|jsonl]",
 )
 @click.option("--columns", metavar="A,B,...", help="Only these columns, in this order.")
-@click.option("--chunks", is_flag=True, help="The lists of each answer's token events too.")
-@click.option("--json", "as_json", is_flag=True, help="Print path and rows as JSON; the default is a file then.")
+@click.option("--chunks", is_flag=True, help="Also the lists of each answer's token events.")
+@click.option("--json", "as_json", is_flag=True, help="Print path and rows as JSON; the default is then a file.")
 def export(run: Path, *, kind: str, out: str | None, columns: str | None, chunks: bool, as_json: bool) -> int:
     """Write the rows of a run, one per scheduled arrival, as CSV or JSON lines (default: results/latest).
 
-    Of a campaign the rows of all its runs one after another: run_id tells them apart. What is absent stays so: an
-    empty field, null. Flags are parted by spaces in CSV and a list in JSON lines, and so are the lists of --chunks. Of
+    A campaign gives the rows of all its runs, one after another: run_id tells them apart. What is absent stays absent:
+    an empty field, null. Flags, and the lists of --chunks, are separated by spaces in CSV and a list in JSON lines. Of
     a run that is on or was killed, what is there so far is written.
     """
     from loadtests.sink import DiskFullError
@@ -154,9 +154,11 @@ def _sink(target: Path | None) -> Iterator[BinaryIO]:
     if target is None:
         yield sys.stdout.buffer
         return
-    is_device = target.exists() and not target.is_file() and not target.is_dir()
     with ExitStack() as stack:
         try:
+            if target.is_dir():
+                raise IsADirectoryError("a directory")
+            is_device = target.exists() and not target.is_file()
             file = stack.enter_context(target.open("wb") if is_device else whole_file(target))
         except OSError as error:
             why = f"{error.strerror or error}; name a file that can be written"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from loadtests.cli import judged as judging
-from loadtests.cli.output import console_of, dump, fail, plain
+from loadtests.cli.output import console_of, dump, fail, plain, worst
 from loadtests.cli.sized import asked_in
 from loadtests.cli.stored import url_of
 
@@ -66,7 +66,7 @@ def summed(paths: list[Path], promised: Objectives | None, by: tuple[str, ...], 
             judging.show(judged, whole=whole)
     if as_json:
         dump(plain(values))
-    return 3 if 3 in codes else max(codes)
+    return worst(codes)
 
 
 def draw(told: Told, meanings: Sequence[Meaning]) -> None:

@@ -14,7 +14,7 @@ from loadtests.cli.state import PRUNED
 from loadtests.record import MANIFEST, PARTS, REPORT, REQUESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from loadtests.cli.state import State
@@ -209,8 +209,7 @@ def _campaign(blank: Kept) -> Kept:
     from analysis import campaign
 
     told = campaign.read(blank.path)
-    names = [name for run in told.runs if (name := str(run.get("folder"))) == os.path.basename(name)]  # noqa: PTH119
-    runs = tuple(run for name in names if (run := of(blank.path / name)) is not None)
+    runs = tuple(run for name in _names(told.runs) if (run := of(blank.path / name)) is not None)
     counts = [run.requests for run in runs if run.requests is not None]
     return replace(
         blank,
@@ -230,11 +229,24 @@ def _campaign(blank: Kept) -> Kept:
     )
 
 
+def _names(runs: Iterable[dict[str, Any]]) -> list[str]:
+    """The folders of its runs, each of them in its own."""
+    names = [str(run.get("folder")) for run in runs]
+    return [name for name in names if name not in {"", ".", ".."} and name == os.path.basename(name)]  # noqa: PTH119
+
+
 def campaign_labels(path: Path) -> dict[str, str]:
-    """The labels of a campaign."""
+    """
+    The labels of a campaign.
+
+    Raises:
+        ValueError: Not JSON, or another program's: ours says its schema's version.
+    """
     import orjson
 
     told = orjson.loads((path / CAMPAIGN).read_bytes())
+    if not isinstance(told.get("schema_version"), int):
+        raise ValueError  # noqa: TRY004 - of a file, not of an argument
     return {str(key): str(value) for key, value in (told.get("labels") or {}).items()}
 
 

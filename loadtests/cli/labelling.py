@@ -59,13 +59,25 @@ def _label(folder: Path, holders: Sequence[Path], given: Mapping[str, str], gone
 
 
 def labels_of(folder: Path) -> dict[str, str]:
-    """The labels of a run or a campaign."""
+    """
+    The labels of a run or a campaign.
+
+    Raises:
+        ManifestError: It is neither, or nobody can tell which it has.
+    """
     from loadtests import manifest
     from loadtests.cli.kept import campaign_labels
 
-    if is_campaign(folder):
-        return campaign_labels(folder)
-    return {str(key): str(value) for key, value in (manifest.read(folder).get("labels") or {}).items()}
+    try:
+        if is_campaign(folder):
+            return campaign_labels(folder)
+        return {str(key): str(value) for key, value in (manifest.read(folder).get("labels") or {}).items()}
+    except manifest.ManifestError:
+        raise
+    except OSError as error:
+        raise manifest.ManifestError(f"{error.filename}: {error.strerror}; name the directory of a run") from None
+    except (ValueError, AttributeError):
+        raise manifest.ManifestError(f"{folder}: its files are not as firsttoken writes them") from None
 
 
 def is_campaign(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,8 +18,12 @@ WORST_FIRST: Final = (130, 2, 3, 1, 4, 0)
 
 
 def dump(value: Any) -> None:
-    """Print JSON for machines."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+    """Print JSON for machines; a name of a file that is no UTF-8 is escaped as Python writes and reads it."""
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:
+        text = json.dumps(value, indent=2)
+    sys.stdout.write(text + "\n")
 
 
 def plain(values: list[Any]) -> Any:

@@ -112,16 +112,24 @@ def rows_stay(kept: Kept) -> str:
         return f"{linked.name} in it is a link, and links are not followed"
     if any((run.path / PARTS).exists() for run in kept.runs or (kept,)):
         return "workers on other machines may have kept rows of it"
-    if not all(_has_judgement(run.path) for run in kept.runs or (kept,)):
-        return f"{QUANTILES} is not there, or older than its rows; `firsttoken report {kept.path}` makes it"
+    if lacks := next((run.path for run in kept.runs or (kept,) if not _has_judgement(run.path)), None):
+        return f"{QUANTILES} cannot be read, or is older than its rows; `firsttoken report {lacks}` makes it"
     return ""
 
 
 def _has_judgement(path: Path) -> bool:
+    """Whether what is kept of its numbers is of its rows, and can be read by whoever needs them then."""
+    from analysis import quantiles
+
     kept, rows = path / QUANTILES, path / REQUESTS
     if not (kept.is_file() and (path / VALIDITY).is_file()):
         return False
-    return not rows.is_file() or kept.stat().st_mtime_ns >= rows.stat().st_mtime_ns
+    if rows.is_file() and kept.stat().st_mtime_ns < rows.stat().st_mtime_ns:
+        return False
+    try:
+        return bool(quantiles.read(kept))
+    except (ValueError, KeyError, TypeError):  # cut short, or of another version
+        return False
 
 
 # Deleting.

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from loadtests.cli.pruning import Chosen
 
 RESULTS: Final = Path("results")
-AGE: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(m|h|d|w)\s*")
+AGE: Final = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]*)?|\.[0-9]+)\s*(m|h|d|w)\s*")
 AGES_S: Final = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
-SIZE: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(k|M|G|T)?B?\s*", re.IGNORECASE)
+SIZE: Final = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]*)?|\.[0-9]+)\s*(k|M|G|T)?B?\s*", re.IGNORECASE)
 BYTES: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 FOLDER: Final = click.argument(
@@ -82,14 +82,14 @@ Examples:
   firsttoken runs label results/latest build=1234 keep=release
       labels given afterwards; `history --label build` goes by them
   firsttoken runs prune --older-than 30d --dry-run
-      what would go; without --dry-run it goes, after a question
+      what would go; without --dry-run it asks, then deletes
   firsttoken runs prune --larger-than 1GB --rows-only
-      the rows go, the numbers stay: compare, gate and history go on""",
+      the rows go, the numbers stay: compare, gate and history still work""",
 )
 def runs() -> None:
-    """List what lies in a folder of runs (default: results), label it, prune it.
+    """List what is in a folder of runs (default: results), label it, prune it.
 
-    A line for each run and each campaign, out of what was judged when it ended; nothing is judged again.
+    One line for each run and campaign, as it was judged when it ended; nothing is judged again.
     """
 
 
@@ -105,8 +105,8 @@ Examples:
 )
 @FOLDER
 @click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Only those with this label. Repeatable.")
-@click.option("--profile", metavar="NAME", help="Only those that asked this provider.")
-@click.option("--since", type=Age(), metavar="AGE", help="Only those that began within 90m, 12h, 7d, 4w.")
+@click.option("--profile", metavar="NAME", help="Only those of this profile.")
+@click.option("--since", type=Age(), metavar="AGE", help="Only those begun within 90m, 12h, 7d, 4w.")
 @JSON
 def list_(folder: Path, *, labels: tuple[str, ...], profile: str | None, since: float | None, as_json: bool) -> None:
     """One line per run and per campaign, the newest first: what was asked of whom, its verdict, TTFT, labels, size.
@@ -156,25 +156,25 @@ def _is_asked(kept: Kept, labels: tuple[str, ...], profile: str | None, since: f
 
 
 @runs.command(
-    short_help="Give labels to a run or a campaign, or take them away.",
+    short_help="Add labels to a run or a campaign, or remove them.",
     epilog="""\b
 Examples:
   firsttoken runs label results/latest
-      the labels that it has
+      the labels it has
   firsttoken runs label results/latest build=1234 branch=main
   firsttoken runs label results/20261123-101500-vllm keep=baseline
-      prune leaves alone what is labelled keep
+      prune keeps what is labelled keep
   firsttoken runs label results/latest --remove build""",
 )
 @click.argument("run", type=RunArgument(), metavar="RUN")
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--remove", "gone", multiple=True, metavar="KEY", help="Take this label away. Repeatable.")
+@click.option("--remove", "gone", multiple=True, metavar="KEY", help="Remove this label. Repeatable.")
 @JSON
 def label(run: Path, pairs: tuple[str, ...], *, gone: tuple[str, ...], as_json: bool) -> None:
-    """Give labels to a run that is over, or take them away; without any, tell which it has.
+    """Add labels to a run that is over, or remove them; without any, show those it has.
 
-    Those of a campaign go to all its runs. They are kept in run.json and beside the numbers that history, compare and
-    gate read; a report.html that is there shows the old ones until it is drawn again.
+    Labels of a campaign go to all its runs. They are kept in run.json and with the numbers that history, compare and
+    gate read; an existing report.html shows the old ones until it is drawn again.
     """
     from loadtests.cli.before import labels_of
     from loadtests.cli.labelling import relabel
@@ -193,7 +193,7 @@ def label(run: Path, pairs: tuple[str, ...], *, gone: tuple[str, ...], as_json: 
 
 
 @runs.command(
-    short_help="Delete runs and campaigns that are not needed any more.",
+    short_help="Delete runs and campaigns that are no longer needed.",
     epilog="""\b
 Examples:
   firsttoken runs prune --keep 20 --dry-run
@@ -205,25 +205,25 @@ Examples:
 )
 @FOLDER
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="All but the N newest.")
-@click.option("--older-than", "older_s", type=Age(), metavar="AGE", help="What began longer ago than 12h, 30d, 4w.")
-@click.option("--invalid", is_flag=True, help="What its own checks call invalid.")
-@click.option("--larger-than", "larger", type=Size(), metavar="SIZE", help="What takes more than 500MB, 1GB.")
+@click.option("--older-than", "older_s", type=Age(), metavar="AGE", help="Begun longer ago than 12h, 30d, 4w.")
+@click.option("--invalid", is_flag=True, help="Called invalid by their own checks.")
+@click.option("--larger-than", "larger", type=Size(), metavar="SIZE", help="Larger than 500MB, 1GB.")
 @click.option(
     "--rows-only", is_flag=True,
-    help="Delete requests.parquet alone: compare, gate and history go on, summary and report need it.",
+    help="Delete only requests.parquet: compare, gate and history work without it, summary and report do not.",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Tell what would go, and delete nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would go, and delete nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @JSON
 def prune(
     folder: Path, *, keep: int | None, older_s: float | None, invalid: bool, larger: int | None, rows_only: bool,
     dry_run: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Delete runs and campaigns of a folder that are not needed any more (default: results).
+    """Delete runs and campaigns of a folder that are no longer needed (default: results).
 
-    What goes is what all the options together name; at least one of them has to be given. What would go is shown first,
-    and asked for. A run that is on stays, so does what is labelled keep=..., and whatever is no run and no campaign;
-    links are not followed. A campaign goes as a whole. `latest` points to the newest that is left.
+    Only what all the options given together name is deleted; give at least one. It is shown first, and you are asked. A
+    run that is on stays, as does everything labelled keep=... and everything that is not a run or a campaign; links are
+    not followed. A campaign goes as a whole. `latest` points to the newest that is left.
     """
     from loadtests.cli import kept, pruning
 

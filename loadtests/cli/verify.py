@@ -31,18 +31,19 @@ Examples:
 @click.argument("runs", nargs=-1, type=RunArgument(whole=True), metavar="[RUN]...")
 @click.option(
     "--report", "drawn", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
-    help="The directory of one report of all these RUNs together.",
+    help="The directory of a report of all these RUNs together.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="As JSON: by the path of each run and page what was looked at.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON: what was checked, by the path of each run and page.")
 def verify(runs: tuple[Path, ...], *, drawn: Path | None, as_json: bool) -> int:
     """Recompute every number of a report from its rows, and say what differs (default: results/latest).
 
-    Files are held against the digests that run.json keeps since the run ended, run.json against what requests.parquet
-    keeps of it, every derived value of a row against its stamps, chunks, tokens and prices, validity.json and
-    quantiles.parquet against the rows, and report.html with its charts against the same page made anew. Of a campaign,
-    a sweep or a search, each run and then the page of all. Rows that somebody made up, together with all that follows
-    from them and with both digests, cannot be told from measured ones. Exit code 1 where something differs, 3 where it
-    cannot be said because the rows are not there.
+    Checked are the files against the digests that run.json has kept since the run ended, run.json against its copy in
+    requests.parquet, every derived value of a row against its stamps, chunks, tokens and prices, validity.json and
+    quantiles.parquet against the rows, and report.html with its charts against the same page drawn again; of a
+    campaign, a sweep or a search, each run and then the page of all.
+
+    Made-up rows cannot be told from measured ones if all that follows from them and both digests were rewritten too.
+    The exit code is 1 if something differs, 3 if the rows are not there to check.
     """
     paths = each_of(runs or (LATEST,))
     folders = [folder for path in paths for folder in _folders(path)]
@@ -127,7 +128,8 @@ def _asked(folder: Path) -> Asked:
     known: dict[str, Any] = {}
     for key, value in told.items() if isinstance(told, dict) else ():
         plain = tuple(value) if isinstance(value, list) else value
-        if isinstance(plain, type(getattr(usual, key, None))):
+        is_known = key in Asked._fields and isinstance(plain, type(getattr(usual, key)))
+        if is_known and (not isinstance(plain, tuple) or all(isinstance(one, str) for one in plain)):
             known[key] = plain
     return usual._replace(**known)
 
