@@ -172,7 +172,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         of_run=sums.stalled_share,
     ),
     Metric(
-        "length_share", "cut at the cap", "share", "neither", "answers that ended for length / those that say why",
+        "length_share", "cut at the cap", "share", "neither",
+        "answers that ended for length, or that the client ended at the cap / these and those that say why",
         "answers that are cut do not compare with answers that are not", of_run=sums.length_share, aside=True,
     ),
     Metric(
@@ -181,7 +182,8 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric(
         "mean_output_tokens", "output length", "tokens", "neither", "output_tokens / answers",
-        "latencies of answers of different length do not compare", of_run=sums.mean_output_tokens, aside=True,
+        "latencies of answers of different length do not compare", of_run=sums.mean_output_tokens, of_tokens=True,
+        aside=True,
     ),
     Metric(
         "cost_per_1k_good", "cost of 1,000 good requests", "USD", "lower",

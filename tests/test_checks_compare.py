@@ -97,6 +97,7 @@ def test_lengths_by_other_counts_are_not_held_against_each_other() -> None:
     a, b = side(LENGTH._replace(tokens="usage"), [100.0]), side(LENGTH._replace(tokens="estimate"), [200.0])
 
     assert of(20, a, b).status == "not_judged"
+    assert of(20, side(CUT, [0.7]), side(CUT, [0.72])).value == "70.0 % against 72.0 % cut at the cap"
     assert of(20, a, side(LENGTH._replace(tokens="usage"), [200.0])).status == "invalid"
 
 

@@ -88,6 +88,9 @@ def test_shares_are_of_those_that_say(tmp_path: Path) -> None:
     ]
 
     assert value(tmp_path, rows, "length_share") == pytest.approx(1 / 3)
+    # The client ended the fourth at the cap, which is known too: 2 of 4.
+    rows[3] = row(3, 4, flags=["cut_at_cap"])
+    assert value(tmp_path / "ours", rows, "length_share") == pytest.approx(1 / 2)
     assert value(tmp_path, rows, "cached_share") == pytest.approx(0.2)
 
 

@@ -76,19 +76,20 @@ def lengths(a: Sequence[Digest], b: Sequence[Digest], across: Collection[str]) -
     """20: the lengths of the answers, and how many were cut at the cap."""
     rule = Rule(20, "output length of the sides", "", 3.0, 10.0, limit="≤ 3 % or points, fails above 10")
     mean, cut = _gap(a, b, "mean_output_tokens"), _gap(a, b, "length_share")
-    if mean is None:
-        return rule.skip("no token counts of one source on both sides")
-    worst = max(
-        100 * abs(mean.b / mean.a - 1) if mean.beyond and mean.a > 0 else 0.0,
-        100 * abs(cut.b - cut.a) if cut is not None and cut.beyond else 0.0,
-    )
-    value = f"{digits(mean.a)} against {digits(mean.b)} tokens"
+    worst, parts = 0.0, []
+    if mean is not None:
+        worst = 100 * abs(mean.b / mean.a - 1) if mean.beyond and mean.a > 0 else 0.0
+        parts.append(f"{digits(mean.a)} against {digits(mean.b)} tokens")
     if cut is not None:
-        value += f", {_percent(cut.a)} against {_percent(cut.b)} cut at the cap"
+        worst = max(worst, 100 * abs(cut.b - cut.a) if cut.beyond else 0.0)
+        parts.append(f"{_percent(cut.a)} against {_percent(cut.b)} cut at the cap")
+    if not parts:
+        return rule.skip("no token counts of one source on both sides, nor why answers ended")
     advice = (
         "The sides did not answer alike: latency and tokens/s compare different work. Give both the same cap "
         "(--output-tokens), or compare TTFT and TPOT alone."
     )
+    value = ", ".join(parts)
     status: Status = "invalid" if worst > 10 else "doubtful" if worst > 3 else "ok"
     return _unless_meant(rule.state(value, status, advice if status != "ok" else ""), "output", across)
 
