@@ -16,17 +16,19 @@ from click.testing import CliRunner
 from test_finish import TEN, run_dir
 from test_found import write as write_loads
 
-from analysis import rundir, summary
+from analysis import objectives, rundir, summary
 from analysis.charts.frame import Chart
 from analysis.charts.values import Spot, Table
 from analysis.files import write_judgement
+from analysis.quantiles import ABOUT
 from analysis.report.made import put
 from analysis.report.page import figure
 from analysis.report.run import made
-from analysis.verify import files, page, rows, run, tokens
+from analysis.verify import files, judgement, page, rows, run, tokens
 from loadtests import manifest, record, seal
+from loadtests.cli.report import Asked
 from loadtests.cli.report import report as drawn
-from loadtests.cli.verify import _folders, _of, _page, verify
+from loadtests.cli.verify import _asked, _folders, _of, _page, verify
 from loadtests.finish import finish
 from loadtests.parts import write_parquet
 
@@ -227,6 +229,50 @@ def test_one_changed_price_is_found_and_named(bare: Path, price: str, place: str
     assert any("where run.json's prices say " in line for line in told) == (place == "arms")
 
 
+@pytest.mark.parametrize("value", [None, "3.0"])
+def test_a_price_that_was_taken_out_or_is_no_number_any_more_is_found(bare: Path, value: str | None) -> None:
+    about = manifest.read(bare)
+    prices = about["arms"][0]["profile"]["prices"]
+    del prices["input_per_million"]
+    prices |= {} if value is None else {"input_per_million": value}
+    manifest.write(bare, about)
+
+    was = "nothing" if value is None else f'"{value}"'
+    told = found(bare)
+    assert f"run.json: {was} where requests.parquet says 3.0 (arms.0.profile.prices.input_per_million)" in told
+    assert any(f"where run.json's prices say null (cost_usd, row 0; {N} rows differ)" in line for line in told)
+
+
+def test_of_a_run_from_before_arms_had_names_the_prices_are_those_of_all_rows(bare: Path) -> None:
+    """Its name is no arm's."""
+    table = pq.read_table(bare / record.REQUESTS).replace_schema_metadata({"schema_version": "1"})
+    pq.write_table(table, bare / record.REQUESTS)
+    about = {key: value for key, value in manifest.read(bare).items() if key not in ("files", "arms")}
+    manifest.write(bare, about)
+    assert found(bare) == []
+
+    about["profile"]["prices"]["output_per_million"] = 16.0
+    manifest.write(bare, about)
+    assert [line.split(" (")[1] for line in found(bare)] == [f"cost_usd, row 0; {N} rows differ)"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("arms", "x"), ("arms", [7]), ("rows", "x"), ("profile", 7), ("plan", "x"), ("host", "x")]
+)
+def test_another_kind_of_value_in_run_json_is_found_and_trips_nobody(bare: Path, key: str, value: Any) -> None:
+    manifest.write(bare, manifest.read(bare) | {key: value})
+    code, told = asked(bare)
+
+    assert code in {1, 3}
+    assert re.search(rf"run\.json: .* where requests\.parquet says .* \({key}", told)
+
+
+def test_settings_in_a_footer_that_are_none_are_found(bare: Path) -> None:
+    write_parquet(pq.read_table(bare / record.REQUESTS), bare / record.REQUESTS, about={record.SETTINGS: b"{"})
+
+    assert any(line.startswith("requests.parquet: no JSON where run.json says settings ") for line in found(bare))
+
+
 def test_of_an_older_run_without_digests_a_changed_price_is_found_by_the_rows(bare: Path) -> None:
     table = pq.read_table(bare / record.REQUESTS).replace_schema_metadata({"schema_version": "1"})
     pq.write_table(table, bare / record.REQUESTS)
@@ -240,6 +286,19 @@ def test_of_an_older_run_without_digests_a_changed_price_is_found_by_the_rows(ba
     about["arms"][0]["profile"]["prices"]["output_per_million"] = 16.0
     manifest.write(bare, about)
     assert [line.split(" (")[1] for line in found(bare)] == [f"cost_usd, row 0; {N} rows differ)"]
+
+
+@pytest.mark.parametrize("names", [(), (record.CLIENT,), (record.REQUESTS,)])
+def test_digests_that_were_taken_out_are_missed(bare: Path, names: tuple[str, ...]) -> None:
+    """With them a change of what no other column follows from could not be seen."""
+    rewrite(bare, lambda table: changed(table, "bytes_sent"))
+    about = manifest.read(bare)
+    manifest.write(bare, about | {"files": {name: about["files"][name] for name in names}})
+    gone = {record.REQUESTS, record.CLIENT} - set(names)
+
+    missed = [line for line in found(bare) if line.startswith("run.json: nothing where ")]
+    assert len(missed) == 1
+    assert "(files)" in missed[0] if not names else f"where {gone.pop()} says sha256 " in missed[0]
 
 
 def test_a_run_that_was_sealed_cannot_pass_for_an_older_one(bare: Path) -> None:
@@ -271,6 +330,31 @@ def test_what_was_changed_in_the_files_that_are_made_of_the_rows_is_found_and_na
     assert f"charts/{chart.name}: other lines where the rows say these" in told
     assert "report.md: " in told
     assert told.endswith("5 things differ\n")
+
+
+@pytest.mark.parametrize("told", [{"objectives": ["zzz"]}, {"objectives": [5]}, {"objectives": 5}, {"facts": None}])
+def test_whatever_quantiles_tell_of_themselves_is_found_and_trips_nobody(
+    bare: Path, sealed: Path, told: dict[str, Any]
+) -> None:
+    table = pq.read_table(sealed / record.QUANTILES)
+    about = json.loads(table.schema.metadata[ABOUT])
+    about[0] |= told
+    kept = table.replace_schema_metadata(dict(table.schema.metadata) | {ABOUT: json.dumps(about).encode()})
+    pq.write_table(kept, bare / record.QUANTILES)
+    shutil.copy(sealed / record.VALIDITY, bare / record.VALIDITY)
+
+    validity, quantiles = judgement.check(run.judged_again(bare))
+    assert not validity.differences
+    assert quantiles.differences
+
+
+def test_a_page_knows_its_objectives_and_not_the_file_they_came_from(sealed: Path, tmp_path: Path) -> None:
+    """The file may be gone, or another one, when the page is made anew."""
+    file = tmp_path / "promised.toml"
+    file.write_text('objectives = ["ttft_p95 < 1000 ms"]')
+    judged = summary.judge(rundir.load(sealed), objectives.read([str(file)]))
+
+    assert page.meta(made([judged], objectives=[str(file)]).html)["options"]["objectives"] == ["ttft_p95<1s"]
 
 
 def edit_verdict(file: Path) -> str:
@@ -372,6 +456,21 @@ def redrawn(*words: str | Path) -> None:
         raise done.exception
 
 
+def test_a_label_in_which_sides_differ_is_no_number_of_a_page() -> None:
+    """Labels are people's: they may come and go after a report was drawn."""
+    labelled = SMALL.replace("%s", '<p class="soft">labels.who: not set → me 9</p>%s') % ""
+
+    assert not page.check("report.html", labelled, SMALL % "").differences
+    assert page.check("report.html", labelled.replace("206", "207"), SMALL % "").differences
+
+
+def test_pictures_of_pixels_are_said_not_to_be_compared(mine: Path) -> None:
+    (mine / record.CHARTS / "ttft.png").write_bytes(b"not even one")
+    code, told = asked(mine)
+
+    assert (code, "charts: 1 PNG: pixels are not compared; their SVG are" in told) == (0, True)
+
+
 def raise_a_number(file: Path) -> None:
     """The first number in a table, one digit longer."""
     html = file.read_text(encoding="utf-8")
@@ -400,6 +499,15 @@ def test_the_page_of_a_sweep_is_made_anew_too(tmp_path: Path) -> None:
 
     raise_a_number(tmp_path / record.REPORT)
     assert [len(one.differences) for one in _of(tmp_path)] == [1, 0]
+
+
+@pytest.mark.parametrize("told", [{"foo": None}, {"objectives": [1]}, {"title": 5, "alpha": "x"}])
+def test_options_that_no_page_of_ours_has_are_not_taken(tmp_path: Path, told: dict[str, Any]) -> None:
+    """Somebody has written them into it; that they stand there is found with the rest."""
+    kept = json.dumps({"options": told | {"across": ["seed"]}})
+    (tmp_path / record.REPORT).write_text(f'<script type="application/json" id="firsttoken">{kept}</script>')
+
+    assert _asked(tmp_path) == Asked(across=("seed",))
 
 
 # What cannot be said.

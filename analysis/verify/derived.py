@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
     from analysis.verify.batch import Array, Batch
 
-    Prices = Mapping[str, Mapping[str, Any] | None]
+    Prices = Mapping[str | None, Mapping[str, Any] | None]
     Told = tuple[Array, Array]
 
 STAMPS: Final = "its stamps"
 CHUNKS: Final = "its chunks"
+ANY: Final = None
+"""The name of the only arm of a run from before arms had names."""
+
 EXACT: Final = 1e-12
 """Relative: the same arithmetic on another machine."""
 
@@ -186,20 +189,25 @@ def _cost(prices: Prices) -> Callable[[Batch], Array]:
         for arm, told in prices.items():
             if not told or told.get("currency", "USD") != "USD":
                 continue
-            fresh, made = float(told["input_per_million"]), float(told["output_per_million"])
-            again = told.get("cached_input_per_million")
-            again = fresh if again is None else float(again)
+            fresh, made = _price(told, "input_per_million"), _price(told, "output_per_million")
+            again = fresh if told.get("cached_input_per_million") is None else _price(told, "cached_input_per_million")
             whole = ((tokens_in - cached) * fresh + cached * again + tokens_out * made) / 1e6
-            found = np.where(arms == arm, whole, found)
+            found = np.where((arms == arm) | (arm is ANY), whole, found)
         return found
 
     return usd
 
 
+def _price(told: Mapping[str, Any], name: str) -> float:
+    """NaN where run.json has none any more, or no number: whoever takes a price out of it has changed it too."""
+    value = told.get(name)
+    return float(value) if isinstance(value, int | float) else np.nan
+
+
 def prices_of(about: dict[str, Any]) -> Prices:
     """By arm, the prices that run.json has; of a run from before arms had names, those of all its rows."""
-    arms = about.get("arms") or [{"name": (about.get("plan") or {}).get("arm", "default"), **about}]
-    return {str(one["name"]): (one.get("profile") or {}).get("prices") for one in arms}
+    arms = about.get("arms") or [about | {"name": ANY}]
+    return {one.get("name"): (one.get("profile") or {}).get("prices") for one in arms}
 
 
 def rules(prices: Prices) -> list[Rule]:

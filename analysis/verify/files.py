@@ -19,6 +19,9 @@ PRUNED: Final = "rows_pruned"
 """Of run.json: `firsttoken runs` was asked to delete the rows and keep what was judged."""
 
 NEEDED: Final = record.REQUESTS
+SEALED: Final = (record.REQUESTS, record.CLIENT, record.SERVER, record.BODIES)
+"""What a run has a digest of, where it has the file."""
+
 SHOWN: Final = 12
 """Digits of a digest that are shown."""
 
@@ -47,6 +50,10 @@ def check(folder: Path, about: dict[str, Any]) -> Iterator[Looked]:
             yield Looked(f"digest of {name}", (told,))
         else:
             yield Looked(f"digest of {name}")
+    for name in SEALED:
+        if name not in kept and (folder / name).is_file():
+            told = Difference(record.MANIFEST, "", name, f"sha256 {sha256(folder / name)[:SHOWN]}", f"{KEY}.{name}")
+            yield Looked(f"digest of {name}", (told,))
 
 
 def sha256(path: Path) -> str:

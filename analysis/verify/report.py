@@ -35,6 +35,8 @@ def check(folder: Path, made: Made) -> Iterator[Looked]:
         yield Looked(record.CHARTS, note="drawn by other versions: not compared")
     elif (folder / record.CHARTS).is_dir():
         yield _charts(folder, made.charts)
+    if pictures := len(list((folder / record.CHARTS).glob("*.png"))):
+        yield Looked(f"{record.CHARTS}: {pictures} PNG", note="pixels are not compared; their SVG are")
     if (folder / MARKDOWN).is_file():
         yield _markdown((folder / MARKDOWN).read_text(encoding="utf-8", errors="replace"), made.markdown)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from analysis import campaign, objectives
 from analysis.rundir import RunError, is_unfinished
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from analysis.rundir import Run
     from analysis.summary import Judged
+
+STRANGE: Final = (AttributeError, KeyError, TypeError, ValueError)
+"""What comes of a list where a number should be."""
 
 
 def about(folder: Path) -> dict[str, Any]:
@@ -55,7 +58,10 @@ def check(folder: Path, told: dict[str, Any]) -> Iterator[Looked]:
         why = "the rows were pruned" if files.PRUNED in told else "there are no rows"
         yield Looked(record.REQUESTS, note=f"{why}: nothing can be recomputed", missing=True)
         return
-    found = list(rows.check(folder, told))
+    try:
+        found = list(rows.check(folder, told))
+    except STRANGE as error:
+        found = [Looked(record.REQUESTS, note=_why_strange(folder, told, error))]
     yield from found
     if not any(one.missing for one in found):
         yield settings.check(folder, told)
@@ -72,15 +78,40 @@ def judged_again(path: Path, texts: Sequence[str] | None = None) -> list[Judged]
     Raises:
         RunError: It cannot be read.
     """
-    before = {str(one["facts"].get("arm", "")): one for one in judgement.told(path) if "facts" in one}
+    try:
+        return _all_judged(path, texts)
+    except RunError:
+        raise
+    except STRANGE as error:
+        raise RunError(_why_strange(path, about(path), error)) from None
+
+
+def _why_strange(folder: Path, told: dict[str, Any], error: Exception) -> str:
+    """That somebody has put another kind of value into run.json; what is no such thing is raised again."""
+    if not settings.check(folder, told).differences:
+        raise error
+    return f"{record.MANIFEST} was changed so that nothing can be computed by it ({error})"
+
+
+def _all_judged(path: Path, texts: Sequence[str] | None) -> list[Judged]:
+    kept = [one for one in judgement.told(path) if isinstance(one.get("facts"), dict)]
+    before = {str(one["facts"].get("arm", "")): one for one in kept}
     return [_judged(run, before.get(run.arm) or {}, texts) for run in campaign.runs_of(path)]
 
 
 def _judged(run: Run, before: dict[str, Any], texts: Sequence[str] | None) -> Judged:
     name = (before.get("facts") or {}).get("name")
-    texts = before.get("objectives") if texts is None else texts
-    promised = objectives.read(texts or run.plan.get("objectives") or ())
-    return judge(replace(run, label=str(name)) if name else run, promised)
+    promised = _kept(before.get("objectives")) if texts is None else texts
+    found = objectives.read(promised or run.plan.get("objectives") or ())
+    return judge(replace(run, label=str(name)) if name else run, found)
+
+
+def _kept(texts: Any) -> Sequence[str]:
+    """Objectives as quantiles.parquet has them; none where these are none."""
+    try:
+        return [objectives.parse(str(text)).text for text in texts or ()]
+    except (objectives.ObjectiveError, TypeError):
+        return ()
 
 
 def held_against(judged: Sequence[Judged], texts: Sequence[str]) -> bool:

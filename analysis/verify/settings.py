@@ -32,6 +32,12 @@ def check(folder: Path, about: dict[str, Any]) -> Looked:
             return Looked(record.MANIFEST, note=f"{record.REQUESTS} keeps no settings: only what prices say is checked")
         return Looked(record.MANIFEST, (Difference(record.REQUESTS, "", record.MANIFEST, "settings in its footer"),))
     mine = {key: value for key, value in about.items() if key not in OPEN}
-    kept = json.loads(told)
+    try:
+        kept = json.loads(told)
+    except ValueError as error:
+        broken = Difference(record.REQUESTS, "no JSON", record.MANIFEST, "settings in its footer", str(error))
+        return Looked(record.MANIFEST, (broken,))
     differences = compare(record.MANIFEST, mine, kept, record.REQUESTS)
+    if not about.get(KEY):  # whoever writes settings into a footer keeps digests too
+        differences += (Difference(record.MANIFEST, "", record.REQUESTS, "digests of the files", KEY),)
     return Looked(f"{record.MANIFEST}: {sum(1 for _ in leaves(kept)):,} settings", differences)

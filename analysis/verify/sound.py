@@ -128,7 +128,7 @@ def _of_run(about: dict[str, Any]) -> Iterator[Law]:
     """What is the same in all rows of a run, or of an arm."""
     run_id = str(about.get("run_id"))
     yield Law("run_id", record.MANIFEST, run_id, lambda rows: rows.words("run_id") != run_id)
-    arms = {str(one["name"]): one for one in about.get("arms") or ()}
+    arms = {str(one.get("name")): one for one in about.get("arms") or ()}
     if not arms:
         return
     names = ", ".join(arms)

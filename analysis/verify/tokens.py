@@ -7,6 +7,7 @@ Texts, the values under a pointer, the values inside JSON, and what a chart is d
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from html.parser import HTMLParser
 from typing import Any, Final, Literal, NamedTuple
@@ -24,6 +25,8 @@ HIDDEN: Final = frozenset({"class", "id", "style", "lang", "charset", "name", "c
 HOVER: Final = frozenset({"title", "alt", "aria-label", "aria-description"})
 UNTOLD: Final = ("labels.", "labels")
 """Keys of a manifest inside a page that may have changed since: labels are people's."""
+LABEL: Final = re.compile(r'<p class="soft">labels\.[^<]*</p>')
+"""The line in which two sides differ in a label."""
 
 
 class Token(NamedTuple):
@@ -42,7 +45,7 @@ class Token(NamedTuple):
 def tokens(page: str) -> list[Token]:
     """All of a page."""
     reader = _Reader()
-    reader.feed(page)
+    reader.feed(LABEL.sub("", page))
     reader.close()
     return reader.found
 
