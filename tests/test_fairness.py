@@ -95,7 +95,7 @@ def test_a_long_way_and_a_limiter_are_said(far: Sheet, near: Sheet) -> None:
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"made": 2.0}, "Output lengths differ"),
+        ({"tokens": 2.0}, "Output lengths differ"),
         ({"fresh": 1.1}, "a token is not the same unit on both sides"),
         ({"cut": 80}, "were cut at the cap"),
         ({"cached_tokens": 900.0, "input_tokens": 1000.0}, "came from a cache"),
@@ -111,11 +111,54 @@ def test_a_long_way_and_a_limiter_are_said(far: Sheet, near: Sheet) -> None:
 def test_what_differs_enough_is_a_sentence_and_the_same_is_none(near: Sheet, other: dict[str, Any], words: str) -> None:
     base = replace(near, cached_tokens=0.0, input_tokens=1000.0)
     base = fairness.add(base, base)
-    changed = {key: getattr(base, key) * value if key in {"made", "fresh"} else value for key, value in other.items()}
+    changed = {key: getattr(base, key) * value if key in {"tokens", "fresh"} else value for key, value in other.items()}
 
     assert fairness.biases({"a": base, "b": base}) == []
     (told,) = fairness.biases({"a": base, "b": replace(base, **changed)})
     assert words in told
+
+
+def test_of_many_values_the_mean_is_theirs_and_n_is_how_many_there_were(tmp_path: Path) -> None:
+    """2,500 answers of 10 tokens and one of 50,010: 30 on average. Of 2,501 new connections 2,000 times are kept."""
+
+    def many(row: Record, _: np.random.Generator) -> None:
+        row.connect_s, row.tls_s, row.conn_reused = 0.001, 0.002, False
+        row.output_tokens = 50_010 if row.seq == 7 else 10
+
+    found = one(synthetic.write(tmp_path / "r", synthetic.Recipe(n=2501, rate=500.0, stream_share=0.0, change=many)))
+
+    told = cells(many=found)
+    assert found.connect_s.size == 2000
+    assert told["round trip (TCP connect), p50"] == ("1.00 ms, least 1.00 (n 2,501)",)
+    assert told["TLS"][0].endswith("(n 2,501)")
+    assert told["output tokens of an answer"] == ("p50 10.0, mean 30.0",)
+
+
+def test_what_nobody_knows_of_a_side_is_no_difference(near: Sheet) -> None:
+    """An imported side tells neither its prompts nor its URL: not that they are others, nor that they are the same."""
+    bare = replace(near, schemes=Counter([""]), prompts=Counter([""]))
+    other = replace(bare, fresh=1.5 * bare.fresh)
+    secure = replace(near, schemes=Counter(["https"]))
+
+    assert fairness.biases({"bare": bare, "other": other}) == []
+    assert fairness.biases({"bare": bare, "secure": secure}) == []
+
+
+def test_a_side_that_does_not_tell_of_reasoning_is_not_said_to_do_none(near: Sheet) -> None:
+    thinks = replace(near, reasoning_tokens=500.0, output_tokens=1000.0)
+
+    (told,) = fairness.biases({"near": near, "thinks": thinks})
+    assert told.startswith("thinks spends 50.0 % of its output on reasoning, near tells of none: ")
+    (told,) = fairness.biases({"near": replace(near, output_tokens=1000.0), "thinks": thinks})
+    assert "near 0 %: " in told
+
+
+def test_prices_in_another_currency_are_why_there_is_no_cost(tmp_path: Path, far: Sheet) -> None:
+    profile = {"name": "euro", "base_url": "https://euro.example/v1", "prices": PRICES | {"currency": "EUR"}}
+    euro = one(synthetic.write(tmp_path / "r", synthetic.Recipe(n=20, manifest={"profile": profile})))
+
+    told = fairness.biases({"euro": euro, "far": far})
+    assert "Prices are not in USD (euro EUR) and are not converted: cost is told of prices in USD alone." in told
 
 
 def test_other_prompts_say_nothing_of_how_tokens_are_counted(near: Sheet) -> None:

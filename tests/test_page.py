@@ -9,15 +9,20 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+import synthetic
 
+from analysis import arms, rundir, summary
 from analysis.charts.frame import BLUE, ORANGE, Canvas, Chart, drawn
 from analysis.report import page
 from analysis.report.made import Made, put
 from analysis.report.markdown import table, text
+from analysis.report.run import made
 from analysis.units import NONE
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from loadtests.record import Record
 
 
 def line(name: str = "line", label: str = "TTFT (ms, log scale)") -> Chart:
@@ -122,3 +127,25 @@ def test_pictures_of_an_earlier_report_go(tmp_path: Path) -> None:
 def test_markdown_keeps_its_shape_whatever_is_in_it() -> None:
     assert text("a|b\n<c> *d*") == r"a\|b \<c\> \*d\*"
     assert table(("x", "y"), [("1|2", "3")]) == ["| x | y |", "|---|--:|", r"| 1\|2 | 3 |"]
+
+
+def test_markdown_of_a_run_has_its_arms_beside_each_other_its_window_failures_and_fairness(tmp_path: Path) -> None:
+    """Every fourth request of both arms fails; the slower one's first token takes twice as long."""
+
+    def fail(row: Record, _: np.random.Generator) -> None:
+        if row.seq % 4 == 3:
+            row.outcome, row.error_kind, row.status = "error", "upstream", 500
+
+    both = {
+        name: synthetic.Recipe(n=80, tokens=5, ttft_s=ttft_s, change=fail) for name, ttft_s in (("a", 0.1), ("b", 0.2))
+    }
+    path = synthetic.write_arms(tmp_path / "r", both, blocks=4)
+    told = made([summary.judge(run) for run in arms.arms(rundir.load(path))]).markdown
+
+    assert "\n## b against a: not valid, worse in " in told
+    assert "(within one run)" in told
+    assert "| metric | A: a | B: b | B / A | 95 % | p | verdict |" in told
+    assert told.count("\nWindow 0.") == 2
+    assert told.count("\n| upstream (server, status 500), % | 20 | 25 | ") == 2
+    assert "\n## Fairness sheet\n" in told
+    assert "| circumstance | a | b |" in told

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gating
 import pytest
 from digests import TPOT, side
-from manyruns import ERRORS, GOODPUT, TTFT95
+from manyruns import ERRORS, GOODPUT, LATENCY, TTFT, TTFT95
 
 from analysis.compare.left_out import left_out
 from analysis.compare.likeness import UnlikeError
@@ -148,6 +148,14 @@ def test_sides_that_may_not_stand_beside_each_other_are_named() -> None:
     assert alone[0].why == "in no order: it may stand beside no other side"
 
 
+def test_a_side_that_is_of_several_kinds_is_named() -> None:
+    """Runs of two loads in one side; the other one is called B."""
+    mixed = [*side({TTFT95: FAST[:1]}), *side({TTFT95: FAST[:1]}, at=50, settings={"plan.rate": 16.0})]
+    found = rank({"B": side({TTFT95: SLOW}, at=100), "mixed": mixed}, Rules(across=frozenset({"seed"})))
+
+    assert found.refused["B", "mixed"].startswith("the runs of mixed differ among themselves in plan.rate: ")
+
+
 def test_tokens_of_different_counts_are_left_out_and_answers_of_other_lengths_spoil_what_rests_on_them() -> None:
     """TPOT by an estimate against the provider's count; 30 against 60 tokens an answer: goodput, and not TTFT."""
     length, other = Place("mean_output_tokens", None, RUN, "usage", ""), TPOT._replace(tokens="estimate")
@@ -172,6 +180,82 @@ def test_cost_is_ranked_where_all_have_it() -> None:
     assert places(some.orders[1]) == "no order (no cost is known of c)"
     assert ("cost of 1,000 good requests", "no cost is known of c") in left_out(some)
     assert not any("leads in cost" in sentence for sentence in leaders(some.orders))
+
+
+def test_streamed_and_whole_answers_are_told_apart_and_never_ranked() -> None:
+    """Both have a latency p95, of other answers: each is marked, and no side is said to have none."""
+    whole = LATENCY._replace(group="whole")
+    sides = {"s": side({LATENCY: SLOW}), "w": side({whole: FAST}, at=100), "x": side({whole: SLOW}, at=200)}
+    (found,) = rank(sides, Rules(primary=("latency_p95",), across=frozenset({"seed"}))).orders
+
+    assert {one.name: one.of for one in found.standings} == {
+        "s": "streamed answers", "w": "whole answers", "x": "whole answers",
+    }  # fmt: skip
+    assert {(pair.a, pair.b): pair.reason for pair in found.pairs if pair.relation == "none"} == {
+        ("s", "w"): "s has it of streamed answers, w of whole answers",
+        ("s", "x"): "s has it of streamed answers, x of whole answers",
+    }  # fmt: skip
+    (two,) = rank({name: sides[name] for name in "sw"}, Rules(across=frozenset({"seed"}))).orders
+    assert places(two) == "no order (s has it of streamed answers, w of whole answers)"
+    alike = rank({name: sides[name] for name in "wx"}, Rules(across=frozenset({"seed"}))).orders[0]
+    assert {one.of for one in alike.standings} == {""}
+
+
+def test_what_no_pair_has_was_not_compared_and_is_no_tie() -> None:
+    """Two arms of one run: its blocks have too few requests for a p95, the whole of it has enough."""
+    blocks = {block: {TTFT: 0.1 + block / 1e4} for block in range(6)}
+    a, b = (
+        replace(one[0], facts=replace(one[0].facts, run_id="same"), blocks=blocks)
+        for one in (side({TTFT: FAST[:1], TTFT95: FAST[:1]}), side({TTFT: FAST[:1], TTFT95: SLOW[:1]}))
+    )
+    found = rank({"a": [a], "b": [b]}, Rules(primary=("ttft_p50", "ttft_p95")))
+
+    assert places(found.orders[1]) == "no order (no pair of blocks has it)"
+    assert left_out(found) == [("TTFT p95", "no pair of blocks has it")]
+    assert leaders(found.orders) == [
+        "Nobody surely leads in TTFT p50.", "No order of sides by TTFT p95: no pair of blocks has it.",
+    ]  # fmt: skip
+
+
+def test_who_leads_by_blocks_leads_within_one_run() -> None:
+    a, b = (
+        replace(one[0], facts=replace(one[0].facts, run_id="same"), blocks={k: {TTFT95: v} for k, v in enumerate(x)})
+        for one, x in ((side({TTFT95: FAST[:1]}), FAST), (side({TTFT95: NEAR[:1]}), NEAR))
+    )
+
+    assert leaders(rank({"a": [a], "b": [b]}, Rules()).orders) == ["a leads in TTFT p95, within one run."]
+
+
+@pytest.mark.parametrize(("runs", "why"), [(3, "3 runs of one side"), (1, "1 run of one side")])
+def test_too_few_runs_of_one_side_are_told_as_that(runs: int, why: str) -> None:
+    assert places(order(fast=FAST, slow=SLOW[:runs])) == f"no order ({why})"
+
+
+def test_where_nobody_has_anything_no_side_is_singled_out() -> None:
+    found = ranked(GOODPUT, a=(0.0,) * 5, b=(0.0,) * 5, c=(0.0,) * 5)
+
+    assert places(found.orders[0]) == "no order (it is 0 on both sides)"
+    assert left_out(found) == [("goodput", "it is 0 on both sides")]
+
+
+def test_of_many_reasons_for_no_order_the_first_are_told() -> None:
+    sides = {str(k): side({TPOT._replace(tokens=f"t{k}"): FAST}, at=100 * k) for k in range(3)}
+    found = rank(sides, Rules(primary=("tpot_p50",), across=frozenset({"seed"})))
+
+    assert places(found.orders[0]) == (
+        "no order (tokens of 0 by t0, of 1 by t1; tokens of 0 by t0, of 2 by t2; and 1 more reasons)"
+    )
+    assert ("TPOT p50 of 1 and 2", "tokens of 1 by t1, of 2 by t2") in left_out(found)
+    assert [one.of for one in found.orders[0].standings] == ["tokens by t0", "tokens by t1", "tokens by t2"]
+
+
+def test_numbers_that_are_left_out_are_named_with_their_group() -> None:
+    """B has no whole answers: its latency as such is there."""
+    sides = {
+        "a": side({LATENCY: FAST, LATENCY._replace(group="whole"): FAST}), "b": side({LATENCY: SLOW}, at=100),
+    }  # fmt: skip
+
+    assert left_out(rank(sides, Rules(across=frozenset({"seed"})))) == [("latency, whole p95", "b has none")]
 
 
 def test_a_fault_hides_no_number() -> None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import manyruns
 import pytest
 import synthetic
+from pages import text_of
 
 from analysis.campaign import members, runs_of
 from analysis.charts import arms
 from analysis.compare.rules import Rules
+from analysis.digest import Number
 from analysis.files import write_judgement
 from analysis.report import comparison
 from analysis.report.gathered import gather, reported
 from analysis.rundir import RunError
 from analysis.summary import judge
+from analysis.verify.page import meta
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,6 +201,104 @@ def test_digests_alone_are_enough_for_a_ranking(tmp_path: Path) -> None:
     assert {side.name: len(side.digests) for side in found.sides} == {"a": 5, "b": 5}
     assert all(chart.is_empty for chart in made.charts if chart.name in {"ttft", "percentiles"})
     assert "a and b: TTFT p95" in made.html
+
+
+TWO: Any = {"a": (0.1, 0.101, 0.099, 0.1005, 0.0995), "b": (0.2, 0.202, 0.198, 0.201, 0.199)}
+
+
+def kept(tmp_path: Path, runs: tuple[int, int] = (5, 5), **more: tuple[Any, Any]) -> Made:
+    """Two sides of digests alone, so many runs each; `more` is what each side has of a digest's own."""
+    digests = [
+        manyruns.run(100 * k + at, {manyruns.TTFT95: value}, arm=arm, **{key: both[k] for key, both in more.items()})
+        for k, (arm, values) in enumerate(TWO.items())
+        for at, value in enumerate(values[: runs[k]])
+    ]
+    across = frozenset({"seed", "load", "objectives"})
+    return comparison.made(gather([manyruns.keep(tmp_path / "kept", digests)]), Rules(across=across), {})
+
+
+@pytest.mark.parametrize(
+    ("runs", "around"),
+    [((5, 5), "over the runs"), ((5, 1), "over the runs; of a side of one run, within that run")],
+)
+def test_it_is_said_where_intervals_come_from(tmp_path: Path, runs: tuple[int, int], around: str) -> None:
+    made = kept(tmp_path, runs)
+
+    assert f"Below each number its 95 % interval {around}." in made.html
+    assert f"In brackets the 95 % interval {around}; " in made.markdown
+
+
+def test_sides_of_different_objectives_and_models_each_tell_their_own(tmp_path: Path) -> None:
+    made = kept(tmp_path, objectives=(("ttft_p95<1s",), ("ttft_p95<2s",)), settings=({"model": "m1"}, {"model": "m2"}))
+
+    assert "Good is what kept: a: ttft_p95&lt;1s; b: ttft_p95&lt;2s" in made.html
+    assert r"Good is what kept: a: ttft\_p95\<1s; b: ttft\_p95\<2s" in made.markdown
+    assert "Compared though they may differ in load, objectives, seed, as was asked for." in made.markdown
+    (side,) = gather([manyruns.keep(tmp_path / "one", [
+        manyruns.run(at, {manyruns.TTFT95: 0.1}, settings={"model": f"m{at}"}) for at in (1, 2)
+    ])]).sides  # fmt: skip
+    assert "mock · model m1 or mock · model m2" in comparison.made(gather([tmp_path / "one"]), Rules(), {}).html
+    assert len(side.digests) == 2
+
+
+def test_the_page_keeps_objectives_as_texts(tmp_path: Path) -> None:
+    """Not as the file or the preset that they were asked for by."""
+    folder = manyruns.keep(tmp_path / "kept", [manyruns.run(0, {manyruns.TTFT95: 0.1}, objectives=("ttft_p95<1s",))])
+    html = comparison.made(gather([folder]), Rules(), {"objectives": ("promised.toml",)}).html
+
+    assert meta(html)["options"] == {"objectives": ["ttft_p95<1s"]}
+
+
+def test_a_load_that_differs_is_told_of_each_side(campaign: Path) -> None:
+    """Arms that were asked together differ in each other's name, which is no load."""
+    found = gather([campaign])
+    one, *others = found.sides
+    usual = one.digests[0].facts.load
+
+    def loaded(load: str) -> Made:
+        digest = replace(one.digests[0], facts=replace(one.digests[0].facts, load=load))
+        return comparison.made(replace(found, sides=(replace(one, digests=(digest,)), *others)), Rules(), {})
+
+    together, other = loaded(f"{usual}, together with slow"), loaded("open loop, poisson 99/s")
+    assert "each side" not in together.html.partition("<h2>")[0]
+    assert all(words in text_of(other.html.partition("<h2>")[0]) for words in ("side's own load", "99/s", usual))
+    assert all("each side's own load" in chart.svg for chart in other.charts if chart.name == "runs")
+
+
+def test_numbers_that_some_runs_lack_say_how_many_have_them(tmp_path: Path) -> None:
+    numbers: list[Any] = [{manyruns.TTFT95: 0.1, manyruns.TTFT: 0.1}] * 3 + [{manyruns.TTFT: 0.1}] * 2
+    folder = manyruns.keep(tmp_path / "kept", [manyruns.run(at, one) for at, one in enumerate(numbers)])
+    made = comparison.made(gather([folder]), Rules(), {})
+
+    assert made.html.count("<small>3 of 5 runs</small>") == 1
+    assert made.markdown.count("(3 of 5 runs)") == 1
+
+
+def test_what_is_certain_of_few_runs_is_told_with_how_few(tmp_path: Path) -> None:
+    """Twice the time, in three runs a side: worse, but no regression, and no line says that nobody knows."""
+    made = kept(tmp_path, (3, 3))
+
+    assert "b against a: worse in ttft_p95 (under 5 runs)" in made.html
+    assert "<td>worse, but under 5 runs a side</td>" in made.html
+    assert "not told apart</td>" not in made.html
+    assert "b against a: worse in ttft_p95</summary>" in kept(tmp_path / "whole").html
+
+
+def test_no_p_is_nothing(tmp_path: Path) -> None:
+    """All of 10,000 requests against none: the normal law has no number that small."""
+    shares = [manyruns.run(at, {manyruns.ERRORS: Number(float(at > 4), 2000)}, arm="ab"[at > 4]) for at in range(10)]
+    html = comparison.made(
+        gather([manyruns.keep(tmp_path / "kept", shares)]), Rules(across=frozenset({"seed"})), {}
+    ).html
+
+    assert '<td class="n">&lt; 0.0001</td>' in html
+    assert "p &lt; 0.0001" in html
+
+
+def test_prices_without_a_day_are_of_no_day(made: Made) -> None:
+    (cost,) = (chart for chart in made.charts if chart.name == "cost")
+
+    assert "prices of" not in cost.svg
 
 
 def test_where_nothing_is_one_line_says_so(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from analysis.compare.standing import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from analysis.compare.comparison import Line
     from analysis.compare.standing import Ranking
 
 LOAD: Final = "describes the load"
@@ -42,8 +44,7 @@ def _orders(ranking: Ranking) -> Iterator[Left]:
         alike = len(barred) > 1 and len({pair.reason for pair in barred}) == 1 and bool(order.reason)
         for pair in barred[:1] if alike else barred:
             of = "" if alike or len(ranking.names) == 2 else f" of {pair.a} and {pair.b}"
-            why = named(pair.reason, pair.a, pair.b)
-            labels = found.setdefault((of, f"{why}. {pair.advice}".removesuffix(". ")), [])
+            labels = found.setdefault((of, f"{pair.reason}. {pair.advice}".removesuffix(". ")), [])
             labels.append(order.label)
     for (of, why), labels in found.items():
         yield Left(f"{', '.join(labels)}{of}", why)
@@ -58,14 +59,12 @@ def _numbers(ranking: Ranking) -> Iterator[Left]:
         for line in comparison.lines:
             told = line.reason == LOAD or line.place._replace(tokens=None) in known
             if line.effect is None and line.reason and not told and (line.place, line.reason) not in ranked:
-                names = found.setdefault(named(line.reason, a, b), [])
-                names.append(f"{line.label} {line.place.what}".strip())
+                found.setdefault(named(line.reason, a, b), []).append(_called(line))
     for why, names in found.items():
         yield Left(", ".join(dict.fromkeys(names)), why)
 
 
-def named(reason: str, a: str, b: str) -> str:
-    """A reason with A and B by their names."""
-    if not re.search(r"\b[AB]\b", reason):
-        return reason
-    return re.sub(r"\b[AB]\b", lambda found: a if found[0] == "A" else b, reason)
+def _called(line: Line) -> str:
+    """A number with its group, where that is not what everybody has of it: `latency, whole p95`."""
+    group = f", {line.place.group}" if line.place.by or line.place.group == "whole" else ""
+    return f"{line.label}{group} {line.place.what}".strip()

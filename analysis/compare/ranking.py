@@ -11,32 +11,38 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from scipy import special
 
-from analysis import stats
+from analysis import sources, stats
 from analysis.compare import likeness
+from analysis.compare.comparison import Line
 from analysis.compare.judge import compare
 from analysis.compare.lines import harm_of
 from analysis.compare.rules import LEAST_RUNS, bare, is_share, sign
-from analysis.compare.standing import Order, Pair, Ranking, Standing
+from analysis.compare.standing import Order, Pair, Ranking, Standing, named
 from analysis.metrics import BY_NAME
 from analysis.places import RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from analysis.compare.comparison import Comparison, Line
+    from analysis.compare.comparison import Comparison
     from analysis.compare.rules import Rules
     from analysis.compare.standing import Relation
     from analysis.digest import Digest, Number
     from analysis.places import Place
 
+Scale = Literal["ratio", "difference"]
 COST: Final = "cost_per_1k_good"
 NOTHING: Final = "A is 0"
+NONE_HAS: Final = ("A has none", "B has none")
 GROUPS: Final = ("stream", "all", RUN, "whole")
+ANSWERS: Final = {"stream": "streamed answers", "whole": "whole answers"}
+REASONS: Final = 2
+"""Reasons for no order that are told with it; of more their number is, and each stands among what is left out."""
 PROMISED: Final = ("goodput_per_s", "attainment", COST)
 WORK: Final = frozenset({"latency_s", "latency_from_send_s", "output_tokens_per_s", *PROMISED})
 """What depends on how long the answers are."""
@@ -67,10 +73,16 @@ def rank(sides: Mapping[str, Sequence[Digest]], rules: Rules) -> Ranking:
         try:
             compared[a, b] = compare(sides[a], sides[b], rules, (a, b))
         except likeness.UnlikeError as error:
-            refused[a, b] = str(error)
+            refused[a, b] = _refusal(str(error), a, b)
     unranked = dict(_unranked(sides, compared))
     orders = tuple(_orders(sides, frozenset(unranked), compared, rules))
     return Ranking(tuple(sides), orders, compared, refused, unranked)
+
+
+def _refusal(why: str, a: str, b: str) -> str:
+    """With the side by its name whose runs differ; what follows are settings, whose values are anything."""
+    side, differ, settings = why.partition(" differ among themselves")
+    return named(side, a, b) + differ + settings if differ else why
 
 
 def _unranked(
@@ -101,11 +113,11 @@ def _orders(
             continue
         inside = {name: sides[name] for name in places if name not in unranked}
         without = [name for name in sides if name not in places] if words == COST else []
-        told = iter(()) if without else _pairs(words, inside, compared, rules)
-        found = _order(next(iter(places.values())), inside, told, rules)
+        told = [] if without else _certain(_pairs(words, inside, compared, rules), rules)
+        found = _order(places, inside, told)
         if without:
             found = replace(found, reason=f"no cost is known of {', '.join(without)}")
-        beside = (_standing(name, sides[name], places[name], (0, 0)) for name in places if name in unranked)
+        beside = (_standing(name, sides[name], places, (0, 0)) for name in places if name in unranked)
         yield replace(found, outside=tuple(beside))
 
 
@@ -116,14 +128,19 @@ def place_of(side: Sequence[Digest], words: str) -> Place | None:
     return order[0] if order else None
 
 
-def _order(place: Place, sides: Mapping[str, Sequence[Digest]], told: Iterator[Pair], rules: Rules) -> Order:
-    pairs = _certain(told, rules)
-    own = {name: place_of(side, bare(place)) or place for name, side in sides.items()}
-    standings = [_standing(name, side, own[name], _between(name, pairs, len(sides))) for name, side in sides.items()]
+def _order(places: Mapping[str, Place], sides: Mapping[str, Sequence[Digest]], pairs: Sequence[Pair]) -> Order:
+    place = next(iter(places.values()))
+    standings = [_standing(name, side, places, _between(name, pairs, len(sides))) for name, side in sides.items()]
     standings.sort(key=lambda one: (one.first, one.last, (sign(place) or 1) * one.value))
-    reasons = dict.fromkeys(pair.reason for pair in pairs if pair.relation == "none")
-    reason = "; ".join(reasons) if all(pair.relation == "none" for pair in pairs) else ""
-    return Order(BY_NAME[place.metric], place, tuple(standings), tuple(pairs), reason)
+    is_none = all(pair.relation == "none" for pair in pairs)
+    return Order(BY_NAME[place.metric], place, tuple(standings), tuple(pairs), _why_none(pairs) if is_none else "")
+
+
+def _why_none(pairs: Sequence[Pair]) -> str:
+    """Why none of them is ranked, each reason once."""
+    reasons = list(dict.fromkeys(pair.reason for pair in pairs))
+    more = len(reasons) - REASONS
+    return "; ".join(reasons[:REASONS]) + (f"; and {more:,} more reasons" if more > 0 else "")
 
 
 def _pairs(
@@ -131,37 +148,62 @@ def _pairs(
 ) -> Iterator[Pair]:
     """Every two sides of which something can be said, not yet told whether it is certain."""
     for (a, b), comparison in compared.items():
-        line = _line(comparison, words) if a in sides and b in sides else None
-        if line is not None and line.reason == NOTHING:
+        if a not in sides or b not in sides:
+            continue
+        own = place_of(sides[a], words), place_of(sides[b], words)
+        line = _line(comparison, words, own[0])
+        if line.reason == NOTHING:
             # What A has nothing of, B may have: only the other way round that is a finding.
-            a, b = b, a  # noqa: PLW2901
-            line = _line(compare(sides[a], sides[b], rules), words)
-        if line is not None:
-            reason, advice = _barred(line, comparison)
-            yield Pair(a, b, line, "none" if reason else "open", comparison.design, line.p, reason, advice)
+            a, b, own = b, a, own[::-1]  # noqa: PLW2901
+            line = _line(compare(sides[a], sides[b], rules), words, own[0])
+        reason, advice = _barred(line, comparison, own)
+        relation: Relation = "none" if reason else "open"
+        yield Pair(a, b, line, relation, comparison.design, line.p, named(reason, a, b), advice)
 
 
-def _line(comparison: Comparison, words: str) -> Line | None:
+def _line(comparison: Comparison, words: str, own: Place | None) -> Line:
+    """The line of a number that both sides have; an empty one where none of their pairs has it."""
     mine = [line for line in comparison.lines if line.place.by is None and bare(line.place) == words]
     mine.sort(key=lambda line: (not line.primary, GROUPS.index(line.place.group), line.place.tokens != "usage"))
-    return mine[0] if mine else None
+    if mine:
+        return mine[0]
+    assert own is not None
+    metric = BY_NAME[own.metric]
+    scale: Scale = "difference" if is_share(own) else "ratio"
+    return Line(own, metric.label, metric.unit, False, scale, None, None, 0, 0, 0, 0, "not_compared")
 
 
-def _barred(line: Line, comparison: Comparison) -> tuple[str, str]:
+def _barred(line: Line, comparison: Comparison, own: tuple[Place | None, Place | None]) -> tuple[str, str]:
     """Why a pair may not be ranked by this number, and what to do about it; empty where it may."""
     for check in comparison.checks:
         if check.status == "invalid" and line.place.metric in TOUCHED.get(check.number, ()):
             return f"{check.name}: {check.value}", check.why
     if line.effect is None:
-        return line.reason or "no number on both sides", ""
+        return _not_comparable(line, comparison, own), ""
     if comparison.design == "one run":
         return "one run a side says nothing of the next one", f"From {LEAST_RUNS} runs a side on they can be ranked."
-    n, of = min(line.runs_a, line.runs_b), "blocks" if comparison.design == "blocks" else "runs"
-    advice = f"From {LEAST_RUNS} on they can be ranked."
-    return ("", "") if n >= LEAST_RUNS else (f"{n} {of} a side", advice)
+    n, of = min(line.runs_a, line.runs_b), "block" if comparison.design == "blocks" else "run"
+    if n >= LEAST_RUNS:
+        return "", ""
+    few = f"{n} {of}{'' if n == 1 else 's'} {'a side' if line.runs_a == line.runs_b else 'of one side'}"
+    return few, f"From {LEAST_RUNS} on they can be ranked."
 
 
-def _certain(pairs: Iterator[Pair], rules: Rules) -> list[Pair]:
+def _not_comparable(line: Line, comparison: Comparison, own: tuple[Place | None, Place | None]) -> str:
+    """Why two sides that both have a number have no effect of it."""
+    a, b = own
+    assert a is not None
+    assert b is not None
+    if a.group != b.group:
+        return f"A has it of {ANSWERS.get(a.group, a.group)}, B of {ANSWERS.get(b.group, b.group)}"
+    if a.tokens != b.tokens:
+        return f"tokens of A by {a.tokens}, of B by {b.tokens}"
+    if line.reason == NOTHING:
+        return "it is 0 on both sides"
+    return line.reason if line.reason not in {"", *NONE_HAS} else f"no pair of {comparison.design} has it"
+
+
+def _certain(pairs: Iterable[Pair], rules: Rules) -> list[Pair]:
     """What is certain among all pairs of the metric."""
     found = list(pairs)
     known = [math.nan if pair.p is None or pair.relation == "none" else pair.p for pair in found]
@@ -203,10 +245,19 @@ def _turned(relation: Relation) -> Relation:
     return turned.get(relation, relation)
 
 
-def _standing(name: str, side: Sequence[Digest], place: Place, between: tuple[int, int]) -> Standing:
+def _standing(name: str, side: Sequence[Digest], places: Mapping[str, Place], between: tuple[int, int]) -> Standing:
+    """A side's number, which is the one at its own place."""
+    place = places[name]
     known = [one.numbers[place] for one in side if place in one.numbers]
     supported = len(known) > 1 or known[0].supported
-    return Standing(name, *_estimate(known, place), *between, supported)
+    return Standing(name, *_estimate(known, place), *between, supported, _apart(place, places.values()))
+
+
+def _apart(place: Place, places: Iterable[Place]) -> str:
+    """What a number is of, where those of the sides are not all of the same."""
+    groups, tokens = {one.group for one in places}, {one.tokens for one in places}
+    answers = ANSWERS.get(place.group, place.group) if len(groups) > 1 else ""
+    return ", ".join(part for part in (answers, sources.phrase(str(place.tokens)) if len(tokens) > 1 else "") if part)
 
 
 def _estimate(found: Sequence[Number], place: Place) -> tuple[float, float | None, float | None, int]:

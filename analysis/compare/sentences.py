@@ -45,13 +45,16 @@ def _place(names: Sequence[str], first: int, last: int) -> str:
 
 def leaders(orders: Sequence[Order]) -> list[str]:
     """Who leads in what, a sentence each: `fast leads in TTFT p50 and TTFT p95`, with a full stop."""
-    led: dict[str, list[str]] = {}
+    led: dict[tuple[str, str], list[str]] = {}
     unled: dict[str, list[str]] = {}
     for order in orders:
         first = [one.name for one in order.standings if one.first == one.last == 1]
-        if len(order.standings) > 1:
-            (led if first else unled).setdefault(first[0] if first else order.reason, []).append(order.label)
-    told = [f"{name} leads in {listed(labels)}." for name, labels in led.items()]
+        within = ", within one run" if any(pair.design == "blocks" for pair in order.pairs) else ""
+        if first and len(order.standings) > 1:
+            led.setdefault((first[0], within), []).append(order.label)
+        elif len(order.standings) > 1:
+            unled.setdefault(order.reason, []).append(order.label)
+    told = [f"{name} leads in {listed(labels)}{within}." for (name, within), labels in led.items()]
     for reason, labels in unled.items():
         why = f"No order of sides by {listed(labels)}: {reason}."
         told.append(why if reason else f"Nobody surely leads in {listed(labels)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +26,7 @@ class Standing:
         lo, hi: Its 95 % interval, of the t distribution over runs; of one run the run's own. None: unbounded.
         first, last: The places it may have, from 1, the best.
         supported: False where one run alone has it, with too few requests for it to be printed.
+        of: What its number is of, where that of another side is of something else: `whole answers`; else empty.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Standing:
     first: int
     last: int
     supported: bool = True
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Pair:
         relation: Of A to B: surely `better` or `worse`; `alike`: surely within the margin; `slight`: certain, but too
             small to matter; `open`: not told apart; `none`: not to be ranked, for the `reason`.
         p: Adjusted by Holm over all pairs of the metric; None where there was no test.
+        reason: With both sides by their names.
         advice: What to do about the reason.
     """
 
@@ -105,3 +109,8 @@ class Ranking:
     comparisons: Mapping[tuple[str, str], Comparison]
     refused: Mapping[tuple[str, str], str] = field(default_factory=dict)
     unranked: Mapping[str, str] = field(default_factory=dict)
+
+
+def named(reason: str, a: str, b: str) -> str:
+    """A comparison's reason with A and B by their names."""
+    return re.sub(r"\b[AB]\b", lambda found: a if found[0] == "A" else b, reason)

@@ -41,10 +41,6 @@ def _ends(sheets: Sides, value: Callable[[Sheet], float | None]) -> tuple[str, f
     return (known[0][1], known[0][0], known[-1][1], known[-1][0]) if len(known) > 1 else None
 
 
-def _mean(values: NDArray[np.float64]) -> float | None:
-    return float(values.mean()) if values.size else None
-
-
 def _median(values: NDArray[np.float64]) -> float | None:
     return float(np.median(values)) if values.size else None
 
@@ -53,7 +49,7 @@ def _median(values: NDArray[np.float64]) -> float | None:
 
 
 def _lengths(sheets: Sides) -> Iterator[str]:
-    ends = _ends(sheets, lambda one: _mean(one.made))
+    ends = _ends(sheets, lambda one: one.mean_made)
     if ends and ends[3] > LONGER * ends[1] > 0:
         few, less, many, more = ends
         yield (
@@ -68,8 +64,9 @@ def _lengths(sheets: Sides) -> Iterator[str]:
 def _reasoning(sheets: Sides) -> Iterator[str]:
     ends = _ends(sheets, lambda one: one.share(one.reasoning_tokens, one.output_tokens) or 0.0)
     if ends and ends[3] - ends[1] > POINTS:
+        least = _percent(ends[1]) if sheets[ends[0]].output_tokens else "tells of none"
         yield (
-            f"{ends[2]} spends {_percent(ends[3])} of its output on reasoning, {ends[0]} {_percent(ends[1])}: its "
+            f"{ends[2]} spends {_percent(ends[3])} of its output on reasoning, {ends[0]} {least}: the first one's "
             "TTFT is that of the reasoning, not of the answer."
         )
 
@@ -89,13 +86,18 @@ def _tokens(sheets: Sides) -> Iterator[str]:
         told = "; ".join(f"{name} by {' and '.join(sorted(words))}" for name, words in sources.items())
         yield f"Tokens are not counted by the same source ({told}): numbers of tokens do not compare, characters/s do."
     ends = _ends(sheets, lambda one: _median(one.fresh))
-    if ends and sheets[ends[0]].prompts != sheets[ends[2]].prompts:
+    if ends and not _same_prompts(sheets[ends[0]], sheets[ends[2]]):
         return
     if ends and ends[3] > COUNTS * ends[1] > 0:
         yield (
             f"Of the same prompts {ends[2]} counts {_percent(ends[3] / ends[1] - 1)} more tokens than {ends[0]}: a "
             "token is not the same unit on both sides, so tokens/s and prices per token do not compare."
         )
+
+
+def _same_prompts(one: Sheet, other: Sheet) -> bool:
+    """Where that is known: imported runs don't tell what they sent."""
+    return one.prompts == other.prompts and "" not in one.prompts
 
 
 def _models(sheets: Sides) -> Iterator[str]:
@@ -126,8 +128,8 @@ def _connections(sheets: Sides) -> Iterator[str]:
             f"({_percent(ends[1])} reused): opening them counts into its TTFT."
         )
     secure = [name for name, one in sheets.items() if one.over_tls]
-    if secure and len(secure) < len(sheets):
-        plain = [name for name in sheets if name not in secure]
+    plain = [name for name, one in sheets.items() if any(one.schemes) and name not in secure]
+    if secure and plain:
         yield f"TLS was spoken to {', '.join(secure)}, not to {', '.join(plain)}: connections cost a handshake more."
     kinds: dict[str, Callable[[Sheet], Counter[str]]] = {"HTTP": lambda one: one.http, "TLS": lambda one: one.tls}
     for what, words in kinds.items():
@@ -171,6 +173,9 @@ def _prices(sheets: Sides) -> Iterator[str]:
     if priced and len(priced) < len(sheets):
         missing = [name for name in sheets if name not in priced]
         yield f"No prices are known of {', '.join(missing)}: cost is not compared."
+    other = [f"{name} {', '.join(one.currencies)}" for name, one in sheets.items() if set(one.currencies) - {"USD"}]
+    if other:
+        yield f"Prices are not in USD ({'; '.join(other)}) and are not converted: cost is told of prices in USD alone."
     mixed = [name for name, one in sheets.items() if len(one.prices) > 1]
     if mixed:
         yield f"Runs of {', '.join(mixed)} were charged by different price lists."

@@ -42,9 +42,11 @@ class Sheet:
         started_unix_ns: When its runs began; 0 where nobody knows.
         sent: Requests that went out; `ok` of them were answered in full, `failed` failed.
         throttled: Answered 429; `retry_after_s` are the waits that were asked for.
-        connect_s, tls_s: Of each new connection, seconds, ascending: TCP connect is one round trip.
+        connect_s, tls_s: Of each new connection, seconds, ascending, thinned: TCP connect is one round trip; of
+            `connects` and `handshakes` in all.
         reused, placed: Requests on a connection that had served before, of those of which it is known.
-        made: Output tokens of each full answer, `fresh` the input tokens, as the provider or `counted` tells them.
+        made: Output tokens of each full answer, `fresh` the input tokens, as the provider or `counted` tells them;
+            ascending, thinned. `answers` tell how many they made, `tokens` in all.
         cached_tokens, input_tokens: Sums over the answers that tell both.
         reasoning_tokens, output_tokens: Sums over the answers that tell how much was reasoning.
         speeds: Characters per second of each streamed answer once it flows, ascending.
@@ -52,6 +54,7 @@ class Sheet:
         cold: Requests that met a session which had to start first.
         prompts: The prompt sets that were sent, by their hash and seed; empty names where nobody knows.
         prices: Each price list: `input / output USD per M tokens of DATE`; empty where there is none.
+        currencies: Of these price lists.
     """
 
     runs: int
@@ -65,6 +68,7 @@ class Sheet:
     ended: Counter[str]
     counted: Counter[str]
     prices: Counter[str]
+    currencies: Counter[str]
     prompts: Counter[str]
     started_unix_ns: tuple[int, ...]
     sent: int
@@ -75,6 +79,10 @@ class Sheet:
     placed: int
     cold: int
     cut: int
+    connects: int
+    handshakes: int
+    answers: int
+    tokens: float
     cached_tokens: float
     input_tokens: float
     reasoning_tokens: float
@@ -96,6 +104,11 @@ class Sheet:
         """Of the answers that say why they ended, or were ended at the cap by the client; None where none does."""
         return self.share(self.cut, max(self.ended.total(), self.cut))
 
+    @property
+    def mean_made(self) -> float | None:
+        """Output tokens of an answer; None where no answer tells."""
+        return self.share(self.tokens, self.answers)
+
     def share(self, part: float, whole: float) -> float | None:
         """A share; None of nothing."""
         return part / whole if whole else None
@@ -110,6 +123,7 @@ def of(run: Run) -> Sheet:
     cached, fresh = numbers(full, "cached_tokens"), numbers(full, "input_tokens")
     thought, made = numbers(full, "reasoning_tokens"), numbers(full, "output_tokens")
     tells, reasons = ~np.isnan(cached) & ~np.isnan(fresh), ~np.isnan(thought) & ~np.isnan(made)
+    connect_s, tls_s = numbers(rows, "connect_s"), numbers(rows, "tls_s")
     return Sheet(
         runs=1, **_named(run, full),
         started_unix_ns=(int(run.manifest.get("started_unix_ns") or 0),),
@@ -118,9 +132,10 @@ def of(run: Run) -> Sheet:
         reused=int(np.nansum(reused)), placed=int((~np.isnan(reused)).sum()),
         cold=int(flagged(rows, "cold_session").sum()),
         cut=int((where(full, "finish_reason", *CUT) | flagged(full, "cut_at_cap")).sum()),
+        connects=_known(connect_s), handshakes=_known(tls_s), answers=_known(made), tokens=float(np.nansum(made)),
         cached_tokens=float(cached[tells].sum()), input_tokens=float(fresh[tells].sum()),
         reasoning_tokens=float(thought[reasons].sum()), output_tokens=float(made[reasons].sum()),
-        connect_s=_thin(numbers(rows, "connect_s")), tls_s=_thin(numbers(rows, "tls_s")),
+        connect_s=_thin(connect_s), tls_s=_thin(tls_s),
         retry_after_s=_thin(numbers(rows, "retry_after_s")), made=_thin(made), fresh=_thin(fresh),
         speeds=_thin(output_chars_per_s(full)),
     )  # fmt: skip
@@ -129,14 +144,15 @@ def of(run: Run) -> Sheet:
 def _named(run: Run, full: pd.DataFrame) -> dict[str, Counter[str]]:
     """What is told in words."""
     profile = run.manifest.get("profile") or {}
-    url = urlsplit(str(profile.get("base_url") or ""))
+    prices, url = profile.get("prices") or {}, urlsplit(str(profile.get("base_url") or ""))
     rows = run.requests
     return {
         "hosts": Counter([url.netloc.rpartition("@")[2]]), "schemes": Counter([url.scheme]),
         "asked": Counter([str(run.manifest.get("model") or "unknown")]), "answered": _words(full, "model_answered"),
         "clocks": _words(rows, "clock"), "http": _unread(run, "http_version"),
         "tls": _unread(run, "tls_version"), "ended": _words(full, "finish_reason"),
-        "counted": _words(full, "tokens_from"), "prices": Counter([_prices(profile.get("prices") or {})]),
+        "counted": _words(full, "tokens_from"), "prices": Counter([_prices(prices)]),
+        "currencies": Counter([str(prices.get("currency", "USD"))] if _prices(prices) else []),
         "prompts": Counter([_prompts(run.manifest)]),
     }  # fmt: skip
 
@@ -170,6 +186,10 @@ def _prices(told: dict[str, Any]) -> str:
     parts = [f"{told[key]:g} {word}" for key, word in PRICES.items() if told.get(key) is not None]
     day = f", read {told['date']}" if told.get("date") else ""
     return f"{' / '.join(parts)} {told.get('currency', 'USD')} per M tokens{day}"
+
+
+def _known(values: Array) -> int:
+    return int((~np.isnan(values)).sum())
 
 
 def _thin(values: Array) -> Array:

@@ -45,13 +45,13 @@ def _round_trip(one: Sheet) -> str:
     x = 1000 * one.connect_s
     if not x.size:
         return NONE
-    return f"{digits(float(np.median(x)))} ms, least {digits(float(x[0]))} (n {x.size:,})"
+    return f"{digits(float(np.median(x)))} ms, least {digits(float(x[0]))} (n {one.connects:,})"
 
 
 def _tls(one: Sheet) -> str:
     if not one.tls_s.size:
         return _spoken(one)
-    return f"{_spoken(one)}, handshake p50 {digits(1000 * float(np.median(one.tls_s)))} ms (n {one.tls_s.size:,})"
+    return f"{_spoken(one)}, handshake p50 {digits(1000 * float(np.median(one.tls_s)))} ms (n {one.handshakes:,})"
 
 
 def _spoken(one: Sheet) -> str:
@@ -76,9 +76,8 @@ def _ended(one: Sheet) -> str:
 
 
 def _lengths(one: Sheet) -> str:
-    if not one.made.size:
-        return NONE
-    return f"p50 {digits(float(np.median(one.made)))}, mean {digits(float(one.made.mean()))}"
+    mean = one.mean_made
+    return NONE if mean is None else f"p50 {digits(float(np.median(one.made)))}, mean {digits(mean)}"
 
 
 def _cut(one: Sheet) -> str:

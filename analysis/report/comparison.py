@@ -26,13 +26,17 @@ from analysis.units import NONE, SHOWN_UNIT, digits, shown
 from analysis.validity import worst_word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from analysis.charts import Chart
     from analysis.compare.rules import Rules
     from analysis.compare.standing import Order, Ranking, Standing
     from analysis.report.gathered import Gathered, Side
 
+BESIDE: Final = ", together with "
+READ: Final = ", read "
+OWN: Final = ("load", "workload")
+"""What is told once where all sides have the same, else of each."""
 FULL: Final = 7
 """Sides up to which every two are told in full; of more the first with each other one, by the primary metrics."""
 
@@ -51,19 +55,36 @@ def made(gathered: Gathered, rules: Rules, options: Mapping[str, Any]) -> Made:
     footer = _footer(gathered)
     drawn = tuple(_charts(gathered, ranking, footer))
     shown_all = _shown(gathered, ranking, str(options.get("title") or "")) | {"across": sorted(rules.across)}
+    if options.get("objectives"):  # as texts: a file of them may be gone tomorrow
+        options = {**options, "objectives": list(gathered.sides[0].digests[0].objectives)}
     html = page.render("report/comparison.html.j2", "comparison", options, **shown_all, charts=drawn)
     return Made(html, drawn, markdown(shown_all))
 
 
 def _footer(gathered: Gathered) -> str:
     """The small print of every chart: n, runs, load, clock, validity."""
-    first = gathered.sides[0].digests[0].facts
     n = sum(one.n for side in gathered.sides for one in side.seen.ttft) or None
     runs = sum(len(side.digests) for side in gathered.sides)
     clocks = sorted({one.facts.clock for side in gathered.sides for one in side.digests})
     counted = f"n = {n:,} streamed answers · " if n else ""
     told_of = f"{counted}{_count(runs, 'run')} of {_count(len(gathered.sides), 'side')} · {gathered.name}"
-    return f"{told_of} · each run's own window · {first.load} · {', '.join(clocks)} clock · {_worst(gathered)}"
+    load = _about(gathered, "load")
+    return f"{told_of} · each run's own window · {load} · {', '.join(clocks)} clock · {_worst(gathered)}"
+
+
+def _common(gathered: Gathered, name: str) -> str | None:
+    """The `load` or the `workload` of all runs as a phrase; None where they differ."""
+    found = [getattr(one.facts, name) for side in gathered.sides for one in side.digests]
+    # Arms that were asked together differ in the name of the other one alone.
+    return str(found[0]) if len({one.partition(BESIDE)[0] for one in found}) == 1 else None
+
+
+def _about(gathered: Gathered, *names: str) -> str:
+    """Load and workload; of sides that differ in one so much, since each tells its own."""
+    told = (_common(gathered, name) for name in names)
+    return " · ".join(
+        f"each side's own {name}" if one is None else one for name, one in zip(names, told, strict=True) if one != ""
+    )
 
 
 def _worst(gathered: Gathered) -> str:
@@ -98,11 +119,10 @@ def _cost(gathered: Gathered, ranking: Ranking, footer: str) -> Chart:
     some = []
     for name in ranking.names:
         ends = [order.of(name) if order else None for order in (named.get(COST), wait, named.get("goodput_per_s"))]
-        if ends[0] is not None and ends[1] is not None:
+        if ends[0] is not None and ends[1] is not None and ends[1].supported:
             some.append(Worth(name, ends[0], ends[1], ends[2].value if ends[2] else None))
-    days = {
-        price.rpartition("read ")[2] for side in gathered.sides if side.sheet for price in side.sheet.prices if price
-    }
+    lists = [price for side in gathered.sides if side.sheet for price in side.sheet.prices]
+    days = {price.rpartition(READ)[2] for price in lists if READ in price}
     prices = f"prices of {', '.join(sorted(days))}" if days else ""
     return worth.chart(some, ranking.names, wait.label if wait else "p95", prices, footer)
 
@@ -122,15 +142,16 @@ def _shown(gathered: Gathered, ranking: Ranking, title: str) -> dict[str, Any]:
         "name": gathered.name,
         "verdict": _worst(gathered),
         "several": several,
-        "about": f"{first.load}{f' · {first.workload}' if first.workload else ''}",
-        "sides": [_side(side, ranking) for side in gathered.sides],
+        "about": _about(gathered, *OWN),
+        "sides": [_side(side, ranking, gathered) for side in gathered.sides],
+        "around": _around(gathered),
         "leaders": leaders(ranking.orders) if several else [],
-        "orders": [_order(order, ranking) for order in ranking.orders],
+        "orders": [_order(order, gathered) for order in ranking.orders],
         "left": left_out(ranking) if several else [],
         "pairs": [shown_pair(names, one) for names, one in wanted],
         "untold": len(ranking.comparisons) - len(wanted),
         "runs": list(_runs(gathered)),
-        "objectives": sorted({text for side in gathered.sides for one in side.digests for text in one.objectives}),
+        "good": _good(gathered),
         "fairness": fairness_of({side.name: side.sheet for side in gathered.sides if side.sheet is not None}),
         "commands": [shlex.join(words) for words in gathered.argv],
         "manifest": json.dumps(gathered.manifest, indent=1, ensure_ascii=False) if gathered.manifest else "",
@@ -139,9 +160,32 @@ def _shown(gathered: Gathered, ranking: Ranking, title: str) -> dict[str, Any]:
     }
 
 
-def _side(side: Side, ranking: Ranking) -> dict[str, Any]:
-    """A side's head line: validity, runs, whom it asked, and what is wrong with it."""
-    facts = side.digests[0].facts
+def _around(gathered: Gathered) -> str:
+    """Where the intervals of the sides' numbers come from."""
+    several = [len(side.digests) > 1 for side in gathered.sides]
+    of_one = "; of a side of one run, within that run" if not all(several) else ""
+    return f"over the runs{of_one}" if any(several) else "within the run"
+
+
+def _good(gathered: Gathered) -> str:
+    """What the objectives were, of each side where they differ; empty where nobody had any."""
+    told = {
+        side.name: _distinct(", ".join(one.objectives) or "anything" for one in side.digests) for side in gathered.sides
+    }
+    texts = set(told.values())
+    if texts == {"anything"}:
+        return ""
+    return texts.pop() if len(texts) == 1 else "; ".join(f"{name}: {text}" for name, text in told.items())
+
+
+def _distinct(words: Iterable[str]) -> str:
+    return " or ".join(dict.fromkeys(words))
+
+
+def _side(side: Side, ranking: Ranking, gathered: Gathered) -> dict[str, Any]:
+    """A side's head line: validity, runs, whom it asked, what of the load is its own, and what is wrong with it."""
+    every = [one.facts for one in side.digests]
+    own = [_distinct(getattr(one, name) for one in every) for name in OWN if _common(gathered, name) is None]
     faults: dict[tuple[str, str], list[str]] = {}
     for one in side.digests:
         for fault in one.faults:
@@ -151,7 +195,7 @@ def _side(side: Side, ranking: Ranking) -> dict[str, Any]:
         "name": side.name,
         "verdict": worst_word(one.verdict for one in side.digests),
         "runs": _count(len(side.digests), "run"),
-        "asked": f"{facts.profile} · model {facts.model}",
+        "asked": " · ".join([_distinct(f"{one.profile} · model {one.model}" for one in every), *filter(None, own)]),
         "faults": [
             {"status": status, "name": name, "runs": f"{len(words)} of {len(side.digests)}", "why": words[0]}
             for (status, name), words in sorted(faults.items(), key=lambda one: one[0][0] != "invalid")
@@ -161,7 +205,7 @@ def _side(side: Side, ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def _order(order: Order, ranking: Ranking) -> dict[str, Any]:
+def _order(order: Order, gathered: Gathered) -> dict[str, Any]:
     """A metric: its column of the table, and its sentences."""
     unit = order.metric.unit
     return {
@@ -170,18 +214,21 @@ def _order(order: Order, ranking: Ranking) -> dict[str, Any]:
         "better": order.metric.better,
         "words": places(order),
         "sentences": told(order),
-        "cells": {name: _cell(order.of(name), order) for name in ranking.names},
+        "cells": {side.name: _cell(order.of(side.name), order, len(side.digests)) for side in gathered.sides},
     }
 
 
-def _cell(one: Standing | None, order: Order) -> dict[str, str]:
+def _cell(one: Standing | None, order: Order, runs: int) -> dict[str, str]:
+    """A side's number, its interval, its place, and what has to be said of what it is of."""
     if one is None:
-        return {"value": NONE, "around": "", "place": ""}
+        return {"value": NONE, "around": "", "place": "", "of": ""}
     unit = order.metric.unit
     around = "" if one.lo is None or one.hi is None else f"{shown(one.lo, unit)}{NONE}{shown(one.hi, unit)}"
     ranked = len(order.standings) > 1 and not order.reason and one.first
     value = shown(one.value, unit) if one.supported else NONE
-    return {"value": value, "around": around, "place": interval(one) if ranked else ""}
+    some = f"{one.runs} of {runs} runs" if one.runs < runs else ""
+    of = ", ".join(part for part in (one.of, some) if part)
+    return {"value": value, "around": around, "place": interval(one) if ranked else "", "of": of}
 
 
 def _runs(gathered: Gathered) -> Iterator[dict[str, str]]:

@@ -131,7 +131,7 @@ def _parts(path: Path, found: Mapping[Path, Sequence[Side]], called: Mapping[Pat
     taken = {name for other in found if other != path for name in (called[other], *(one.name for one in found[other]))}
     named = [arm for arm in campaign.arms_of(path) if arm in arms]
     for arm in dict.fromkeys([*named, *arms]):
-        whole = called[path] if len(arms) == 1 else f"{called[path]} · {arm}"
+        whole = called[path] if len(arms) == 1 or not arm else f"{called[path]} · {arm}"
         side, name = _joined(arms[arm]), whole if arm in taken or not arm else arm
         yield replace(side, name=name, seen=replace(side.seen, name=name))
 

@@ -61,16 +61,20 @@ def made(judged: Sequence[Judged], title: str = "", objectives: Sequence[str] = 
     Args:
         judged: Its arms.
         title: What stands above it; else the run's name.
-        objectives: What it was held against, where that is not what it was planned with; for the page to know.
+        objectives: What it was held against, where that is not what it was planned with; the page keeps them as texts,
+            since a file of them may be gone or another one tomorrow.
     """
     prefixes = _prefixes([one.run.arm for one in judged])
     drawn = [_drawn(one, prefix) for one, prefix in zip(judged, prefixes, strict=True)]
     told = [_shown_arm(one.summary, some) for one, some in zip(judged, drawn, strict=True)]
     first, *others = (one.run.arm for one in judged)
     comparisons = [shown_pair((first, b), one) for b, one in zip(others, _comparisons(judged), strict=True)]
-    options = {"title": title, "objectives": list(objectives)}
-    page_of = html(judged, told, comparisons, options)
-    return Made(page_of, tuple(chart for some in drawn for chart in some), of_run(title or _name(judged), told))
+    options = {"title": title, "objectives": list(judged[0].measured.objectives.texts) if objectives else []}
+    name = _name(judged)
+    sheet = fairness_of({one.run.arm if len(judged) > 1 else name: fairness.of(one.run) for one in judged})
+    page_of = html(judged, told, comparisons, sheet, options)
+    plain = of_run(title or name, told, comparisons, sheet)
+    return Made(page_of, tuple(chart for some in drawn for chart in some), plain)
 
 
 def _drawn(one: Judged, prefix: str) -> list[Chart]:
@@ -96,7 +100,7 @@ def _name(judged: Sequence[Judged]) -> str:
 
 def html(
     judged: Sequence[Judged], arms: Sequence[dict[str, Any]], comparisons: Sequence[dict[str, Any]],
-    options: Mapping[str, Any],
+    sheet: Mapping[str, Any], options: Mapping[str, Any],
 ) -> str:  # fmt: skip
     """The report as one self-contained page: a comparison of the arms where there are several, then each by itself."""
     first, name = judged[0], _name(judged)
@@ -108,7 +112,7 @@ def html(
         verdict=worst(one.summary.validity for one in judged).verdict,
         arms=arms,
         comparisons=comparisons,
-        fairness=fairness_of({one.run.arm if len(judged) > 1 else name: fairness.of(one.run) for one in judged}),
+        fairness=sheet,
         ps=[f"p{100 * p:g}" for p in SHOWN],
         **method(),
         command=shlex.join(first.summary.facts.argv) or "not recorded",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analysis.report.markdown import table, text
+from analysis.report.markdown import fairness, table, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,10 @@ def _head(page: dict[str, Any]) -> Iterator[str]:
         yield from (f"  - {one['status']}: {text(one['name'])} in {one['runs']} runs" for one in side["faults"])
     yield ""
     yield from (text(sentence) for sentence in page["leaders"])
+    if page["several"] and page["across"]:
+        yield from ("", f"Compared though they may differ in {text(', '.join(page['across']))}, as was asked for.")
+    if page["good"]:
+        yield from ("", f"Good is what kept: {text(page['good'])}")
 
 
 def _ranking(page: dict[str, Any]) -> Iterator[str]:
@@ -33,7 +37,8 @@ def _ranking(page: dict[str, Any]) -> Iterator[str]:
         cells = [order["cells"][side["name"]] for order in page["orders"]]
         rows.append([side["name"], *(_cell(cell) for cell in cells)])
     yield from table(names, rows)
-    yield from ("", "In brackets the 95 % interval; # is the place, shared where two are not told apart.", "")
+    places = "; # is the place, shared where two are not told apart" if page["several"] else ""
+    yield from ("", f"In brackets the 95 % interval {page['around']}{places}.", "")
     for order in page["orders"] if page["several"] else ():
         yield f"- **{text(order['label'])}**: {text(order['words'])}"
         yield from (f"  - {text(sentence)}" for sentence in order["sentences"])
@@ -41,17 +46,13 @@ def _ranking(page: dict[str, Any]) -> Iterator[str]:
 
 def _cell(cell: dict[str, str]) -> str:
     around = f" [{cell['around']}]" if cell["around"] else ""
-    return f"{cell['value']}{around}" + (f" #{cell['place']}" if cell["place"] else "")
+    place = f" #{cell['place']}" if cell["place"] else ""
+    return f"{cell['value']}{around}{place}" + (f" ({cell['of']})" if cell["of"] else "")
 
 
 def _rest(page: dict[str, Any]) -> Iterator[str]:
     if page["left"]:
         yield from ("", "## Not compared, and why", "")
         yield from (f"- {text(left.what)}: {text(left.why)}" for left in page["left"])
-    fairness = page["fairness"]
-    if fairness["entries"]:
-        yield from ("", "## Fairness sheet", "")
-        yield from (f"- {text(sentence)}" for sentence in fairness["biases"])
-        yield ""
-        yield from table(("circumstance", *fairness["names"]), ((one.label, *one.cells) for one in fairness["entries"]))
+    yield from fairness(page["fairness"])
     yield from ("", "## How to reproduce", "", "```sh", *(page["commands"] or ["not recorded"]), "```")
