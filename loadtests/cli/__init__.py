@@ -18,25 +18,25 @@ import click
 from loadtests import __version__
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
-    "run": ("loadtests.cli.run", "Offer load, record every request, judge the run. The main job."),
-    "worker": ("loadtests.cli.worker", "Join a run --expect-workers N on another machine."),
-    "sweep": ("loadtests.cli.sweep", "Find how latency, goodput and errors change with the load."),
-    "capacity": ("loadtests.cli.capacity", "Find the highest load that keeps the promises, and what that means."),
+    "run": ("loadtests.cli.run", "Offer load, record every request, and judge the run. The main job."),
+    "worker": ("loadtests.cli.worker", "Make part of the load of a `run --expect-workers N` on another machine."),
+    "sweep": ("loadtests.cli.sweep", "Show how latency, goodput and errors change with the load."),
+    "capacity": ("loadtests.cli.capacity", "Find the highest load that meets every objective, and what that means."),
     "summary": ("loadtests.cli.summary", "Print the numbers of one or more runs."),
-    "report": ("loadtests.cli.report", "Draw a run, or several beside each other, into one HTML file."),
-    "compare": ("loadtests.cli.compare", "Put runs beside a baseline: ratios, intervals, a verdict."),
-    "gate": ("loadtests.cli.gate", "Hold runs against a baseline and objectives: one exit code for CI."),
-    "aa": ("loadtests.cli.aa", "Measure how often the gate cries wolf on runs of the same thing."),
+    "report": ("loadtests.cli.report", "Draw a run, or several side by side, into one HTML file."),
+    "compare": ("loadtests.cli.compare", "Compare runs with a baseline: ratios, intervals, a verdict."),
+    "gate": ("loadtests.cli.gate", "Judge runs against a baseline and objectives: one exit code for CI."),
+    "aa": ("loadtests.cli.aa", "Measure how often the gate raises a false alarm on runs of the same thing."),
     "plan": ("loadtests.cli.plan", "Say how many runs, of how many requests, would find an effect."),
-    "history": ("loadtests.cli.history", "Find where in many runs a number changed for good."),
-    "calibrate": ("loadtests.cli.calibrate", "Find this machine's own limit and error, to hold later runs against."),
-    "probe": ("loadtests.cli.probe", "Hold a profile's claims against one request of each kind."),
+    "history": ("loadtests.cli.history", "Find where a number changed for good over many runs."),
+    "calibrate": ("loadtests.cli.calibrate", "Measure this machine's own limit and error, to judge later runs by."),
+    "probe": ("loadtests.cli.probe", "Check a profile's claims against one request of each kind."),
     "profiles": ("loadtests.cli.profiles", "List, show and check provider profiles."),
-    "mock": ("loadtests.cli.mock", "Start the embedded provider alone."),
+    "mock": ("loadtests.cli.mock", "Start the embedded mock provider on its own."),
     "runs": ("loadtests.cli.runs", "List, label and prune what is in results."),
     "verify": ("loadtests.cli.verify", "Recompute every number of a report from its rows, and say what differs."),
     "export": ("loadtests.cli.export", "Write a run's rows as CSV or JSON lines."),
-    "import": ("loadtests.cli.importing", "Make runs of the result files of AIPerf and vLLM."),
+    "import": ("loadtests.cli.importing", "Turn result files of AIPerf and vLLM into runs."),
     "repair": ("loadtests.cli.repair", "Finish a run that was killed, from what its workers had written."),
 }
 
@@ -130,7 +130,7 @@ class Verbs(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
-  firsttoken run                                    the demo: embedded provider, 8 req/s, 20 s
+  firsttoken run                                    the demo: embedded mock, 8 requests/s for 20 s
   firsttoken run --profile vllm --rate 4 --duration 5m
   firsttoken run --profile openai --model gpt-4o-mini --concurrency 1 --requests 10
   firsttoken summary results/latest
@@ -138,7 +138,7 @@ Examples:
 )
 @click.version_option(__version__, prog_name="firsttoken")
 def group() -> None:
-    """Load tests for LLM APIs whose numbers can be trusted.
+    """Load tests for LLM APIs, with numbers you can trust.
 
     Time to first token comes from the kernel's receive stamps and counts from the scheduled moment; one scheduled
     arrival is one row of parquet, whatever became of it.

@@ -1,4 +1,4 @@
-"""`firsttoken aa`: how often the gate cries wolf on runs of one and the same thing."""
+"""`firsttoken aa`: how often the gate raises a false alarm on runs of one and the same thing."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ Examples:
 @click.argument("runs", nargs=-1, type=RunArgument(), metavar="[RUN]...")
 @click.option(
     "--metric", "metrics", multiple=True, metavar="NAME",
-    help="A number that the gate decides by, like ttft_p99 (default: its primary ones). Repeatable.",
+    help="A metric that the gate decides by, like ttft_p99 (default: its primary ones). Repeatable.",
 )  # fmt: skip
 @click.option(
     "--splits", type=click.IntRange(1, 100_000), default=100, show_default=True, metavar="N",
-    help="Random splits to judge; distinct ones, so all of them at most.",
+    help="Distinct random splits to judge; at most all there are.",
 )  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N", help="Of the splits.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N", help="Seed of the splits.")
 @click.option(
-    "--sizes", type=click.IntRange(2), metavar="N", help="Runs a side of each split (default: half of the runs)."
+    "--sizes", type=click.IntRange(2), metavar="N", help="Runs a side in each split (default: half of the runs)."
 )
 @click.option(
     "--alpha", type=Share(0.5), default="5%", show_default=True, metavar="SHARE",
-    help="Of the gate: how often it may be wrong at most.",
+    help="The gate's alpha: how often it may be wrong at most.",
 )  # fmt: skip
 @click.option(
-    "--across", multiple=True, metavar="WORDS", help="Settings that may differ between the runs, as of `compare`."
+    "--across", multiple=True, metavar="WORDS", help="Settings that may differ between the runs, as in `compare`."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON, one object.")
 def aa(
@@ -58,13 +58,13 @@ def aa(
     """Measure the gate's own false-positive rate on runs of one and the same thing (default: results/latest).
 
     RUN is a run, a campaign, a folder of runs or of quantiles.parquet files. The runs are split at random into two
-    sides, which the gate compares by its own rules: each regression is a false one. Beside the rate there is, number
-    by number, how far runs lie apart, the least effect that so many runs find, and whether it drifts over the runs.
+    sides, which the gate compares by its own rules: every regression is a false one. Besides that rate, each number is
+    shown with how far runs differ, the smallest effect that so many runs find, and whether it drifts over the runs.
 
-    A gate is called calibrated where the upper end of the rate's 95 % interval is below twice alpha on 100 splits or
-    more. Splits share runs: the interval is narrower than that of as many fresh runs.
+    A gate is called calibrated if the upper end of the rate's 95 % interval is below twice alpha, on 100 splits or more
+    with at least 5 runs a side. Splits share runs, so the interval is narrower than that of as many fresh runs.
 
-    Exit code 0 where it is calibrated, 4 where that is not shown.
+    The exit code is 0 if it is calibrated, 4 if that is not shown.
     """
     from analysis.compare import judge
     from analysis.compare.rules import PRIMARY, Rules, words

@@ -34,25 +34,25 @@ OPTIONS: Final[dict[str, Callable[[F], F]]] = {
         help="A side to compare: name, profile, base_url, model, param.KEY, var.NAME, ...; repeatable.",
     ),
     "together": click.option(
-        "--together", is_flag=True, help="Send each arrival to all arms at once, instead of by turns."
+        "--together", is_flag=True, help="Send each arrival to all arms at once instead of in turn."
     ),
     "blocks": click.option(
-        "--blocks", type=click.IntRange(1, 10_000), metavar="N", help="How often arms take turns.  [default: 8]"
+        "--blocks", type=click.IntRange(1, 10_000), metavar="N", help="How often the arms take turns.  [default: 8]"
     ),
     "repeats": click.option(
         "--repeats",
         type=click.IntRange(1, 1000),
         metavar="N",
-        help="A campaign: so many runs of each arm, in random order.",
+        help="A campaign: this many runs of each arm, in random order.",
     ),
     "rest": click.option(
         "--rest", type=Seconds(zero=True), metavar="D", help="Pause between a campaign's runs.  [default: 5s]"
     ),
-    "base_url": click.option("--base-url", metavar="URL", help="Instead of the profile's."),
+    "base_url": click.option("--base-url", metavar="URL", help="Base URL, instead of the profile's."),
     "proxy": click.option(
         "--proxy", metavar="URL", help="Go through this proxy.  [default: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY]"
     ),
-    "http2": click.option("--http2", is_flag=True, help="Speak HTTP/2 (needs the extra http2)."),
+    "http2": click.option("--http2", is_flag=True, help="Speak HTTP/2 (extra http2)."),
     "model": click.option("--model", metavar="NAME", help="The model to ask for.  [default: the profile's]"),
     "params": click.option(
         "--param",
@@ -72,11 +72,11 @@ OPTIONS: Final[dict[str, Callable[[F], F]]] = {
         "--output-tokens",
         type=OutputCap(),
         metavar="N|workload",
-        help="The output cap sent; workload: each answer's own, by its law, dataset or trace."
+        help="The output cap to send; workload: each answer's own, from its law, dataset or trace."
         "  [default: workload; remote: 64]",
     ),
     "stream": click.option(
-        "--stream/--no-stream", default=None, help="Ask for streamed answers only, or for whole ones only."
+        "--stream/--no-stream", default=None, help="Ask only for streamed answers, or only for whole ones."
     ),
     "stream_share": click.option(
         "--stream-share",
@@ -94,13 +94,13 @@ OPTIONS: Final[dict[str, Callable[[F], F]]] = {
         "--concurrency",
         type=click.IntRange(1, 1_000_000),
         metavar="N",
-        help="Closed loop: users that each wait for their answer.",
+        help="Closed loop: this many users, who each wait for their answer.",
     ),
     "think": click.option(
         "--think", metavar="LAW", help="Closed loop: a user's pause, like 2s, exponential:2s, uniform:1s:5s."
     ),
     "ramp": click.option(
-        "--ramp", type=Seconds(), metavar="D", help="Closed loop: users come one by one within this time."
+        "--ramp", type=Seconds(), metavar="D", help="Closed loop: users start one by one within this time."
     ),
     "arrivals": click.option(
         "--arrivals",
@@ -114,16 +114,16 @@ OPTIONS: Final[dict[str, Callable[[F], F]]] = {
         "--trace-speed", type=click.FloatRange(1e-6, 1e6), metavar="F", help="Play a trace F times as fast."
     ),
     "trace_start": click.option(
-        "--trace-start", type=Seconds(), metavar="D", help="Leave out so much of a trace's beginning."
+        "--trace-start", type=Seconds(), metavar="D", help="Skip this much of a trace's beginning."
     ),
     "max_in_flight": click.option(
         "--max-in-flight",
         type=click.IntRange(1, 1_000_000),
         metavar="N",
-        help="Open loop: who would be more waits, and its waiting counts.  [default: no cap]",
+        help="Open loop: at most this many at once; others wait, and the wait counts.  [default: no cap]",
     ),
     "hold": click.option(
-        "--hold", is_flag=True, help="Keep the load on behind the end until all that is measured is over."
+        "--hold", is_flag=True, help="Keep the load up after the end until everything measured has finished."
     ),
     "duration": click.option(
         "--duration",
@@ -132,7 +132,7 @@ OPTIONS: Final[dict[str, Callable[[F], F]]] = {
         help="Length of the schedule (90, 90s, 5m).  [default: mock 20s, local 60s, remote 120s]",
     ),
     "requests": click.option(
-        "--requests", type=click.IntRange(1, MOST), metavar="N", help="At most so many requests.  [default: remote 10]"
+        "--requests", type=click.IntRange(1, MOST), metavar="N", help="Most requests to send.  [default: remote 10]"
     ),
     "warmup": click.option(
         "--warmup",
@@ -141,7 +141,7 @@ OPTIONS: Final[dict[str, Callable[[F], F]]] = {
         help="Arrivals before this moment are not judged; auto: analysis finds the steady part.  [default: auto]",
     ),
     "seed": click.option(
-        "--seed", type=click.IntRange(0, MOST), default=1, show_default=True, help="Of the schedule and the prompts."
+        "--seed", type=click.IntRange(0, MOST), default=1, show_default=True, help="Seed of schedule and prompts."
     ),
     "workers": click.option(
         "--workers", type=click.IntRange(1, 256), metavar="N", help="Processes here that make the load.  [default: 1]"
@@ -150,70 +150,68 @@ OPTIONS: Final[dict[str, Callable[[F], F]]] = {
         "--expect-workers",
         type=click.IntRange(1, 4096),
         metavar="N",
-        help="Other machines make the load: wait for so many `firsttoken worker`.",
+        help="Other machines make the load: wait for this many `firsttoken worker`.",
     ),
     "bind": click.option("--bind", type=Address(), help="Where the master listens for them.  [default: *:5558]"),
     "join_within": click.option(
-        "--join-within", type=Seconds(), metavar="D", help="How long it waits for them.  [default: 5m]"
+        "--join-within", type=Seconds(), metavar="D", help="How long the master waits for them.  [default: 5m]"
     ),
-    "new_connections": click.option(
-        "--new-connections", is_flag=True, help="Open a connection for every request instead of reusing."
-    ),
+    "new_connections": click.option("--new-connections", is_flag=True, help="Open a new connection for every request."),
     "variables": click.option(
         "--var", "variables", multiple=True, metavar="NAME=VALUE", help="Fills {NAME} in the profile's URL."
     ),
     "budget_requests": click.option(
-        "--budget-requests", type=click.IntRange(1, MOST), metavar="N", help="Send at most so many requests."
+        "--budget-requests", type=click.IntRange(1, MOST), metavar="N", help="Send at most this many requests."
     ),
     "budget_tokens": click.option(
         "--budget-tokens",
         type=click.IntRange(1, 2**53),
         metavar="N",
-        help="Spend at most so many tokens, input and output; a request reserves its worst case.",
+        help="Spend at most this many tokens, input and output; a request reserves its worst case.",
     ),
     "budget_cost": click.option(
         "--budget-cost",
         type=click.FloatRange(0, min_open=True),
         metavar="AMOUNT",
-        help="The same, by the profile's prices.",
+        help="Spend at most this much, by the profile's prices.",
     ),
     "budget_time": click.option(
         "--budget-time",
         type=Seconds(),
         metavar="D",
-        help="Cancel what is under way then.  [default: remote duration + 60s]",
+        help="Cancel what is still in flight after this time.  [default: remote duration + 60s]",
     ),
     "objectives": click.option(
         "--objective",
         "objectives",
         multiple=True,
         metavar="TERM|PRESET|FILE",
-        help="A promise to judge the run by, like 'ttft_p95<2s', 'error_rate<1%' or mlperf-llama2-70b; repeatable.",
+        help="An objective to judge the run by, like 'ttft_p95<2s', 'error_rate<1%' or mlperf-llama2-70b; repeatable.",
     ),
     "server_metrics": click.option(
         "--server-metrics",
         "server_metrics",
         multiple=True,
         metavar="URL|auto",
-        help="Ask this Prometheus endpoint each second, into server.parquet; auto: /metrics beside the base URL;"
+        help="Scrape this Prometheus endpoint each second into server.parquet; auto: /metrics beside the base URL;"
         " repeatable.",
     ),
     "metrics_port": click.option(
         "--metrics-port",
         type=click.IntRange(0, 65535),
         metavar="PORT",
-        help="Answer Prometheus there while it is on (0: any free port, said); the last figures are in the run"
-        " directory.",
+        help="Serve Prometheus metrics on this port while a run is on (0: any free port, which is printed); later its"
+        " figures are in the run directory.",
     ),
     "metrics_host": click.option(
         "--metrics-host", metavar="HOST", help="Where --metrics-port listens.  [default: 127.0.0.1]"
     ),
     "accept_throttling": click.option(
-        "--accept-throttling", is_flag=True, help="Go on where the provider throttles again and again."
+        "--accept-throttling", is_flag=True, help="Go on even if the provider throttles again and again."
     ),
-    "accept_errors": click.option("--accept-errors", is_flag=True, help="Go on where most requests fail."),
+    "accept_errors": click.option("--accept-errors", is_flag=True, help="Go on even if most requests fail."),
     "tokenizer": click.option(
-        "--tokenizer", metavar="FILE", help="tokenizer.json to count answers with (needs the extra tokenizers)."
+        "--tokenizer", metavar="FILE", help="tokenizer.json to size prompts and count answers with (extra tokenizers)."
     ),
     "keep_bodies": click.option(
         "--keep-bodies",
@@ -229,19 +227,19 @@ OPTIONS: Final[dict[str, Callable[[F], F]]] = {
         "--dry-run", is_flag=True, help="Show the plan, its worst case and example requests; send nothing."
     ),
     "yes": click.option(
-        "--yes", is_flag=True, help="Do not ask before more than the careful defaults goes to a remote provider."
+        "--yes", is_flag=True, help="Do not ask before sending a remote provider more than the careful defaults."
     ),
     "out": click.option(
         "--out",
         metavar="DIR|URL",
         default="results",
         show_default=True,
-        help="Where run directories are made; or a store that they go to, like s3://bucket/prefix.",
+        help="Where run directories go: a directory, or an object store like s3://bucket/prefix.",
     ),
-    "label": click.option("--label", multiple=True, metavar="KEY=VALUE", help="Kept in run.json; repeatable."),
+    "label": click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label, kept in run.json; repeatable."),
     "no_report": click.option("--no-report", is_flag=True, help="Skip report.html and the charts."),
     "as_json": click.option(
-        "--json", "as_json", is_flag=True, help="Print the summary as JSON; people's lines go to stderr."
+        "--json", "as_json", is_flag=True, help="Print the summary as JSON; messages go to stderr."
     ),
 }
 

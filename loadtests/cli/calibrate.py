@@ -1,4 +1,4 @@
-"""`firsttoken calibrate`: this machine's own limit and error, measured against the embedded provider."""
+"""`firsttoken calibrate`: this machine's own limit and error, measured against the embedded mock."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Examples:
   firsttoken calibrate --quick            fewer rungs: about 30 s
   firsttoken calibrate --json > limits.json
   firsttoken run --profile vllm --base-url http://127.0.0.1:8000/v1 --model m --concurrency 16
-      says from now on at how much of its limit the client was
+      from now on says how much of its limit the client used
 
 \b
 Columns, microseconds unless said:
-  offered, read    token events/s (whole answers: answers/s) that the provider sends if nobody is late; reads/s
-  stamp error      first and last token (whole answers: the answer) against the provider's own log
+  offered, read    token events/s (whole answers: answers/s) that the mock sends if nobody is late; reads/s
+  stamp error      first and last token (whole answers: the answer) against the mock's own log
   gap              error of the gaps between tokens, p99
   user clock       the same run's stamp errors without the kernel's stamps: stamp error + wake lag
   merged           token events that shared a read with a later one
@@ -46,16 +46,16 @@ TITLES: Final = {"stream": "Streams of 100 chunks/s", "whole": "Whole answers af
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--quick", is_flag=True, help="Fewer rungs: a coarser limit sooner.")
-@click.option("--json", "as_json", is_flag=True, help="Print the calibration as JSON; people's lines go to stderr.")
+@click.option("--quick", is_flag=True, help="Fewer rungs: a coarser limit, sooner.")
+@click.option("--json", "as_json", is_flag=True, help="Print the calibration as JSON; messages go to stderr.")
 def calibrate(*, quick: bool, as_json: bool) -> int:
-    """Find out how much load this machine can make before its own numbers suffer.
+    """Measure how much load this machine can make before its own numbers suffer.
 
-    Offers more and more streams, then more and more whole answers, to the embedded provider with the same code as
-    `firsttoken run`, and compares every stamp with the provider's own log. The highest clean rung is the client's
-    limit; it is kept in ~/.cache/firsttoken, and every later run says how much of it was used: above 60 % it is
-    doubtful, beyond the limit invalid. "≥" where the provider gave out or the ladder ended before the client did; two
-    figures where the next rung was far above: the limit is somewhere between them.
+    Offers the embedded mock more and more streams, then more and more whole answers, with the same code as `firsttoken
+    run`, and compares every stamp with the mock's own log. The highest clean rung is the client's limit. It is kept in
+    ~/.cache/firsttoken, and every later run says how much of it was used: above 60 % a run is doubtful, beyond the
+    limit invalid. "≥" means that the mock gave out or the ladder ended before the client did; two figures mean that
+    the next rung was far higher, and the limit is somewhere between them.
     """
     if sys.platform != "linux":
         raise click.UsageError("calibrate needs Linux: it measures the kernel's receive stamps")

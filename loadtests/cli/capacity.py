@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 EXAMPLES: Final = """\b
 Examples:
   firsttoken capacity --profile vllm --model m --objective 'ttft_p95<2s' --objective 'tpot_p95<50ms'
-      the highest rate of arrivals at which both are kept
+      the highest rate of arrivals at which both are met
   firsttoken capacity --profile vllm --model m --objective 'ttft_p95<2s' --by both --server-metrics auto
-      by rate and by users, with what the server says ran out
+      by rate and by users, and what ran out by the server's own metrics
   firsttoken capacity --profile vllm --model m --objective 'ttft_p95<2s' --peak 40 --growth 30% --price-per-hour 2.5
-      and how many machines carry a peak, and for how much
+      also how many machines carry a peak, and at what cost
   firsttoken capacity --model m --objective 'ttft_p95<2s' \\
       --arm name=a,profile=vllm,base_url=http://gpu1:8000/v1 --arm name=b,profile=vllm,base_url=http://gpu2:8000/v1
-      two deployments, by turns, side by side
+      two deployments, searched in turn, side by side
   firsttoken capacity --resume results/latest
       go on with a search that was interrupted
   firsttoken capacity results/20261123-090000-vllm --peak 60 --failures 2
-      other questions to a search that is there; nothing is sent
+      other questions to a finished search; nothing is sent
 
 \b
 Exit codes:
-  0 found   1 even one request at a time breaks a promise   2 usage, configuration, nothing reached, or refused
+  0 found   1 even one request at a time misses an objective   2 usage, configuration, nothing reached, or refused
   3 the client was the limit, budget spent, disk full   4 a quota was met, or no load decided   130 Ctrl-C, data kept"""
 
 REST_S: Final = 5.0
@@ -70,15 +70,14 @@ KEPT: Final = ("by", "precision", "probes", "duration", "start", "most")
     type=click.Choice(("rate", "concurrency", "both")),
     default="rate",
     show_default=True,
-    help="What is searched for: arrivals per second (open loop), users that wait for their answers, or both.",
+    help="What to search for: arrivals per second (open loop), users who wait for their answers, or both.",
 )
 @click.option(
     "--precision",
     type=Share(0.005, 0.5),
     default=0.03,
-    show_default="3%",
     metavar="SHARE",
-    help="Half-width of the interval that is good enough.",
+    help="Half-width of the interval that is good enough.  [default: 3%]",
 )
 @click.option(
     "--probes",
@@ -86,13 +85,13 @@ KEPT: Final = ("by", "precision", "probes", "duration", "start", "most")
     default=14,
     show_default=True,
     metavar="N",
-    help="Loads that are tried at most, for each arm and each way of loading it.",
+    help="The most loads to try, for each arm and each way of loading it.",
 )
 @click.option(
     "--duration",
     type=Seconds(),
     metavar="D",
-    help="Length of a probe, at least; the first ones are shorter.  [default: 60s]",
+    help="Least length of a probe; the first ones are shorter.  [default: 60s]",
 )
 @click.option("--start", type=click.FloatRange(0, min_open=True), metavar="LOAD", help="Begin the ramp with this load.")
 @click.option("--most", type=click.FloatRange(0, min_open=True), metavar="LOAD", help="Try no load above this one.")
@@ -100,7 +99,7 @@ KEPT: Final = ("by", "precision", "probes", "duration", "start", "most")
     "--rest",
     type=Seconds(zero=True),
     metavar="D",
-    help="Pause between runs, in which the server recovers; the p95 latency of the last one at least, 60 s at most."
+    help="Pause between runs, so that the server recovers; at least the last run's p95 latency, at most 60 s."
     "  [default: 5s]",
 )
 @click.option("--resume", metavar="DIR", help="Go on with a search that was interrupted.")
@@ -108,11 +107,11 @@ KEPT: Final = ("by", "precision", "probes", "duration", "start", "most")
 @sizing
 @click.pass_context
 def capacity(ctx: click.Context, /, **given: Any) -> int:
-    """Find the highest load at which every --objective is kept, with its interval, and say what that means.
+    """Find the highest load at which every --objective is met, with its interval, and say what that means.
 
-    One request at a time tells how long an answer takes; a ramp finds a load that breaks a promise; bisection closes
-    in; fresh runs on both sides make sure. Between two runs everything drains. The answer is where a fit over all
-    probes crosses what was promised. With RUNs, campaigns that are there are told again, side by side.
+    One request at a time shows how long an answer takes, a ramp finds a load that misses an objective, bisection closes
+    in, and fresh runs on both sides confirm. Between two runs everything drains. The answer is where a fit over all
+    probes crosses the objective. With RUNs, searches that are over are shown again, side by side; nothing is sent.
     """
     if sys.platform != "linux":
         raise click.UsageError(

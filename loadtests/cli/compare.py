@@ -26,19 +26,19 @@ def comparing(command: Verb) -> Verb:
     options = (
         click.option(
             "--across", multiple=True, metavar="WORDS",
-            help="Compare though the runs differ in this: host, seed, load, workload, objectives, output, cache.",
+            help="What the runs may differ in: host, seed, load, workload, objectives, output, cache; comma-separated.",
         ),
         click.option(
             "--objective", "objectives", multiple=True, metavar="TEXT",
-            help="What goodput counts by: ttft_p95<2s, a preset, a TOML file; else what the runs were planned with.",
+            help="What goodput counts by: ttft_p95<2s, a preset, a TOML file; default: as the runs were planned.",
         ),
         click.option(
             "--margin", "margins", multiple=True, metavar="NAME=SHARE",
-            help="What change is no matter, like ttft_p95=15%; repeatable. [default: p95, p99 10%; shares 1%; else 5%]",
+            help="Acceptable change, like ttft_p95=15%; repeatable.  [default: p95, p99 10%; shares 1%; else 5%]",
         ),
         click.option(
             "--alpha", type=float, default=0.05, show_default=True, metavar="SHARE",
-            help="How often, at the most, the same thing against itself is called different, for each pair.",
+            help="For each pair, how often the same thing may at most be called different from itself.",
         ),
     )  # fmt: skip
     for option in reversed(options):
@@ -55,18 +55,18 @@ Examples:
 )
 @click.argument("runs", nargs=-1, required=True, type=RunArgument(), metavar="RUN [RUN]...")
 @comparing
-@click.option("--all", "whole", is_flag=True, help="Every number, those of workloads and turns too.")
+@click.option("--all", "whole", is_flag=True, help="Show every number, those of workloads and turns too.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON: one object, or a list where there are several pairs.")
 def compare(
     runs: tuple[Path, ...], *, across: tuple[str, ...], objectives: tuple[str, ...], margins: tuple[str, ...],
     alpha: float, whole: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    """Put runs beside a baseline, the first one: the ratio of each number, its interval, p, and a verdict.
+    """Compare runs with a baseline, the first one: the ratio of each number, its interval, p, and a verdict.
 
-    Each RUN may be a run, a campaign or a folder of runs. With one alone of several arms, its first arm is the
-    baseline. Where blocks, rounds or seeds were played by both sides they are paired. Runs of different load, seed or
-    machine are refused unless --across says that it is meant. Exit code 3 where a run is not valid; `firsttoken gate`
-    is the one whose exit code tells the verdict.
+    Each RUN may be a run, a campaign or a folder of runs. Of a single RUN with several arms, the first arm is the
+    baseline. Blocks, rounds or seeds that both sides played are paired. Runs of different load, seed or machine are
+    refused unless --across says that you mean it. The exit code is 3 if a run is not valid; for an exit code by the
+    verdict, see `firsttoken gate`.
     """
     from analysis.compare import table as compared
     from analysis.gate.asked import rules

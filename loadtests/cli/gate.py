@@ -33,9 +33,9 @@ Examples:
   firsttoken gate --baseline results/main --candidate results/pr
       two campaigns, each made by `firsttoken run --repeats 5 ...`
   firsttoken gate --baseline baseline/ --candidate 'results/*-vllm' --margin ttft_p95=15% --across host
-      a folder of quantiles.parquet files kept in a repository, and every run that fits a pattern
+      a folder of quantiles.parquet files kept in a repository, and every run that matches a pattern
   firsttoken gate --baseline results/ab --baseline-arm old --candidate results/ab --candidate-arm new
-      two arms of one campaign, played by turns: the surest comparison
+      two arms of one campaign, played in turn: the surest comparison
   firsttoken gate --candidate results/latest --objectives 'ttft_p95<2s' --objectives 'error_rate<1%'
       objectives alone
   firsttoken gate --baseline results/main --candidate results/pr --objectives slo.toml --on-inconclusive pass
@@ -43,7 +43,7 @@ Examples:
 \b
 Exit codes:
   0 pass   1 regression, or an objective missed   2 usage, or runs that are not alike   3 a run is not valid
-  4 inconclusive: too few runs or requests to tell (--on-inconclusive pass|fail makes it 0 or 1)"""
+  4 inconclusive: too few runs or requests to decide (--on-inconclusive pass|fail makes it 0 or 1)"""
 
 
 class RunsArgument(click.ParamType[list[Path]]):
@@ -76,16 +76,16 @@ class Gate(click.Command):
 
 @click.command(cls=Gate, epilog=EXAMPLES)
 @click.option(
-    "--baseline", multiple=True, type=RunsArgument(), metavar="RUNS", help="What it is held against; repeatable."
+    "--baseline", multiple=True, type=RunsArgument(), metavar="RUNS", help="The runs to judge against; repeatable."
 )
-@click.option("--candidate", multiple=True, type=RunsArgument(), metavar="RUNS", help="What is judged; repeatable.")
-@click.option("--baseline-arm", metavar="NAME", help="Of runs with several arms, the one to take as baseline.")
-@click.option("--candidate-arm", metavar="NAME", help="Of runs with several arms, the one to take as candidate.")
+@click.option("--candidate", multiple=True, type=RunsArgument(), metavar="RUNS", help="The runs to judge; repeatable.")
+@click.option("--baseline-arm", metavar="NAME", help="Arm to take as baseline, if its runs have several.")
+@click.option("--candidate-arm", metavar="NAME", help="Arm to take as candidate, if its runs have several.")
 @click.option(
     "--objectives",
     multiple=True,
     metavar="FILE|PRESET|TEXT",
-    help="What the candidate has to keep, like 'ttft_p95<2s'; a TOML file may hold margins, primary and alpha too;"
+    help="What the candidate has to meet, like 'ttft_p95<2s'; a TOML file may hold margins, primary and alpha too;"
     " repeatable.",
 )
 @click.option(
@@ -93,31 +93,31 @@ class Gate(click.Command):
     "margins",
     multiple=True,
     metavar="NAME=AMOUNT",
-    help="What change is no matter, like ttft_p95=15%; repeatable.  [default: p95, p99 10%; shares 1%; others 5%]",
+    help="Acceptable change, like ttft_p95=15%; repeatable.  [default: p95, p99 10%; shares 1%; else 5%]",
 )
 @click.option(
     "--metric",
     "metrics",
     multiple=True,
     metavar="NAME",
-    help="What decides, instead of TTFT p50 and p95, TPOT p50, latency p95, goodput and error rate; repeatable.",
+    help="A metric that decides, instead of TTFT p50 and p95, TPOT p50, latency p95, goodput, error rate; repeatable.",
 )
 @click.option(
     "--alpha",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="F",
-    help="Chance of a false alarm, all that decides together.  [default: 0.05]",
+    help="Chance of a false alarm, over all metrics that decide.  [default: 0.05]",
 )
 @click.option(
     "--across",
     multiple=True,
     metavar="WORDS",
-    help="In what the sides may differ: host, seed, load, workload, objectives, output, cache; with commas.",
+    help="What the sides may differ in: host, seed, load, workload, objectives, output, cache; comma-separated.",
 )
 @click.option(
     "--on-inconclusive",
     type=click.Choice(["pass", "fail"]),
-    help="End with 0 or with 1 instead of 4 where it can't tell; never with 0 where what decides is missing.",
+    help="Exit with 0 or 1 instead of 4 if it cannot decide; never with 0 if a metric that decides is missing.",
 )
 @click.option("--name", default="", metavar="NAME", help="Keeps several gates of one pull request apart.")
 @click.option(
@@ -126,19 +126,21 @@ class Gate(click.Command):
     metavar="DIR",
     help="Where verdict.json, junit.xml and comment.md go.  [default: gate, or gate-NAME]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print verdict.json; people's lines go to stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print verdict.json; messages go to stderr.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of verdict.json, and do nothing else.")
 def gate(**given: Any) -> int:
-    """Hold a candidate's runs against a baseline's, against objectives, or both: one verdict for a build server.
+    """Judge a candidate's runs against a baseline's, against objectives, or both: one verdict for a build server.
 
-    A regression is a change for the worse beyond chance, with 5 runs a side or more and corrected for the number of
-    metrics; a pass is a change that is certainly below its margin; all else is inconclusive, with the runs that would
-    tell. Of several candidate runs an objective is missed where more than half of them miss it by themselves, and met
-    where more than half meet it and none misses; what that leaves open is judged by the requests of all runs together,
-    where there are 5 runs or more. Runs that are not valid decide nothing, but for a candidate's that are so since its
-    requests fail: where error rate, goodput or attainment tell, that is a regression.
+    A regression is a change for the worse beyond chance, with 5 runs a side or more, corrected for the number of
+    metrics. A pass is a change that is certainly below its margin. Anything else is inconclusive, and says how many
+    runs would decide.
 
-    Beside the exit code it leaves verdict.json, junit.xml and comment.md; under GitHub Actions it adds to the step's
+    Of several candidate runs, an objective is missed if more than half of them miss it by themselves, and met if more
+    than half meet it and none misses. What that leaves open is judged on the requests of all runs together, if there
+    are 5 runs or more. Runs that are not valid decide nothing, with one exception: if a candidate's runs are invalid
+    because its requests fail, and error rate, goodput or attainment shows it, that is a regression.
+
+    Besides the exit code it leaves verdict.json, junit.xml and comment.md; under GitHub Actions it adds to the step's
     summary and prints annotations. The same runs give the same files.
     """
     from analysis.gate import files

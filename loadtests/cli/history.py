@@ -1,4 +1,4 @@
-"""`firsttoken history`: where in many runs a number changed for good."""
+"""`firsttoken history`: where a number changed for good over many runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Examples:
   firsttoken run --label commit=$(git rev-parse --short HEAD) --repeats 5 ...
       one campaign for each commit
   firsttoken history --label commit
-      the series of all runs in results/, one point a commit, and where they changed
+      all runs in results/, one point for each commit, and where numbers changed
   firsttoken history baseline/ --metric ttft_p99 --metric goodput --min-effect 5% --svg history.svg
       two numbers, from the quantiles.parquet files that a repository keeps, as a chart"""
 
@@ -43,11 +43,11 @@ Examples:
     help="A number to follow, like ttft_p50 or goodput (default: the gate's primary ones). Repeatable.",
 )  # fmt: skip
 @click.option(
-    "--label", metavar="KEY", help="Runs of one value of this label are one point, as given by run --label KEY=VALUE."
+    "--label", metavar="KEY", help="Runs with the same value of this label are one point; see run --label KEY=VALUE."
 )
 @click.option(
     "--min-effect", type=Share(), default="2%", show_default=True, metavar="SHARE",
-    help="Changes below it are not told; of shares like the error rate, points.",
+    help="Changes smaller than this are left out; for shares like the error rate, points.",
 )  # fmt: skip
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Draw a chart too.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, one object.")
@@ -57,9 +57,9 @@ def history(
 ) -> int:  # fmt: skip
     """Put many runs in order of time and say where a number changed for good (default: results).
 
-    FOLDER holds runs, campaigns or quantiles.parquet files. Runs of another profile, model, load or machine are another
-    series; runs that are not valid are left out and named. Change points are found by E-divisive means and a t test
-    (p < 0.001), so one odd run is none, and two to four runs have to follow before a change is seen.
+    FOLDER holds runs, campaigns or quantiles.parquet files. Runs of another profile, model, load or kind of machine
+    form another series; runs that are not valid are left out and named. Change points are found by E-divisive means and
+    a t test (p < 0.001): one odd run is not a change, and two to four runs must follow before one is seen.
     """
     from analysis.compare.rules import PRIMARY
     from analysis.replicates.history import trace

@@ -1,4 +1,4 @@
-"""`firsttoken import`: result files of other tools as runs, so that old results stand beside new ones."""
+"""`firsttoken import`: result files of other tools as runs, so that old results stand next to new ones."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ Examples:
 \b
 What writes such files:
   aiperf profile ... --export-level records                      profile_export.jsonl
-  vllm bench serve ... --save-result --save-detailed             a .json of the name it says
+  vllm bench serve ... --save-result --save-detailed             a .json file
 
 \b
-What a run of these cannot say: whether their client was in the way (it is doubtful at best), which prompts were asked,
-and what their file does not hold; `summary` names what is missing of a run, run.json has all of it under "imported"."""
+Such a run cannot say whether its client was in the way (it is doubtful at best), which prompts were asked, or what its
+file does not hold. `summary` names what is missing; run.json has all of it under "imported"."""
 
 
 @click.command("import", epilog=EXAMPLES)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option(
     "--from", "tool", type=click.Choice(("auto", "aiperf", "vllm")), default="auto", show_default=True,
-    help="Whose files they are.",
+    help="The tool that wrote them.",
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True,
-    metavar="DIR", help="Where the run directories are made.",
+    metavar="DIR", help="Where the run directories go.",
 )  # fmt: skip
-@click.option("--name", metavar="NAME", help="Of the runs.  [default: the tool's]")
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Kept in run.json; repeatable.")
+@click.option("--name", metavar="NAME", help="Name of the runs.  [default: the tool's]")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label, kept in run.json; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON, a list of runs.")
 def import_(
     files: tuple[Path, ...], *, tool: str, out: Path, name: str | None, labels: tuple[str, ...], as_json: bool
 ) -> int:
-    """Make runs of the result files of AIPerf and of `vllm bench serve`, one of each file.
+    """Turn result files of AIPerf and of `vllm bench serve` into runs, one for each file.
 
-    Of a directory that AIPerf wrote, its profile_export.jsonl is taken, with what lies beside it.
-    Each request becomes one row, with what the file tells of it; the rest is null. Times are the other client's own
-    (clock: user), and latency counts from where its file says that a request was let go, else from its send. All files
-    are read before anything is written.
+    From a directory that AIPerf wrote, its profile_export.jsonl is read, and what lies beside it. Each request becomes
+    one row with what the file says about it; the rest is null. Times are the other client's own (clock: user). Latency
+    counts from the moment at which its file says that a request was released, else from its send. All files are read
+    before anything is written.
     """
     from loadtests.imports import RECORDS, keep, read
     from loadtests.sink import DiskFullError

@@ -1,4 +1,4 @@
-"""`firsttoken mock`: the embedded provider alone, for looking at, for scripts and for other tools."""
+"""`firsttoken mock`: the embedded mock provider on its own, for looking at, for scripts and for other tools."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ Examples:
   firsttoken run --base-url http://127.0.0.1:8900/v1 --profile vllm --model mock
 
 \b
-A provider of the seeds, with a log of what was asked and which of its rules that broke:
+A documented provider, with a log of what was asked and which of its rules that broke:
   firsttoken mock --port 8900 --provider meingpt --request-log asked.jsonl
   firsttoken mock --port 8900 --provider morpheus --cold-session 3
 
 \b
-Things that go wrong: one in twenty requests, or one scenario by name, or whatever a request asks for:
+Things that go wrong: in one of twenty requests, as a named scenario, or as each request asks:
   firsttoken mock --port 8900 --error-rate 0.05 --fault http_429 --fault reset
   firsttoken mock --port 8900 --scenario named_events --scenario cut --scenario-share 0.5
   firsttoken mock --list
@@ -49,16 +49,16 @@ Things that go wrong: one in twenty requests, or one scenario by name, or whatev
        -d '{"model":"mock","stream":true,"messages":[{"role":"user","content":"hi"}]}'
 
 \b
-As fast as it can be, the same bytes for every request; sigmas have to be 0:
+As fast as possible, the same bytes for every request; both sigmas must be 0:
   firsttoken mock --port 8900 --prepared --ttft-sigma 0 --gap-sigma 0"""
 )
 @_with_options
-@click.option("--list", "lists", is_flag=True, help="list providers and scenarios, and end")
+@click.option("--list", "lists", is_flag=True, help="list providers and scenarios, and exit")
 def mock(lists: bool, **values: Any) -> int:
-    """Start the embedded provider alone: OpenAI-style chat completions with seeded times and a log of what it sent.
+    """Start the embedded mock provider on its own: chat completions with seeded times and a log of what it sent.
 
-    Prints one line of JSON with its port once it listens; Ctrl-C ends it. --provider makes it one of the providers
-    that profiles exist for, --scenario makes it do what providers do on the wire.
+    Prints one line of JSON with its port once it listens; Ctrl-C ends it. --provider makes it play one of the providers
+    that profiles exist for, --scenario one of the ways in which streams and errors differ or go wrong.
     """
     from loadtests.mock.__main__ import announce
     from loadtests.mock.serve import serve

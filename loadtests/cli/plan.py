@@ -27,9 +27,9 @@ GUESSED = ("ttft_p50", "ttft_p95", "tpot_p50", "latency_p95")
 EXAMPLES = """\b
 Examples:
   firsttoken plan --effect 5% results/20261123-nightly
-      learn from the runs of a campaign how far runs lie apart, and plan for 5 %
+      learn from a campaign how far runs differ, and plan for 5 %
   firsttoken plan --effect 5% --effect ttft_p95=10% --effect error_rate=1% baseline/
-      a different effect for some; of an error rate, points
+      other effects for some; for an error rate, points
   firsttoken plan --effect 10% --metric ttft_p99 --sd 3% --spread 0.5 --requests 1000
       without runs: runs differ by 3 %, requests by a log-sd of 0.5"""
 
@@ -38,34 +38,32 @@ Examples:
 @click.argument("runs", nargs=-1, type=RunArgument(), metavar="[RUN]...")
 @click.option(
     "--effect", "effects", type=Named(), multiple=True, required=True, metavar="SHARE|NAME=SHARE",
-    help="What has to be found: 5% of a number, or 5 points of a share like the error rate. Repeatable.",
+    help="What to find: 5% of a number, or 5 points of a share like the error rate. Repeatable.",
 )  # fmt: skip
 @click.option(
     "--metric", "metrics", multiple=True, metavar="NAME",
     help="A number to plan for, like ttft_p50 or goodput (default: the gate's primary ones). Repeatable.",
 )  # fmt: skip
-@click.option("--power", type=Share(1), default="90%", show_default=True, metavar="SHARE", help="To find it with.")
-@click.option("--alpha", type=Share(1), default="5%", show_default=True, metavar="SHARE", help="Of the gate.")
+@click.option("--power", type=Share(1), default="90%", show_default=True, metavar="SHARE", help="Chance of finding it.")
+@click.option("--alpha", type=Share(1), default="5%", show_default=True, metavar="SHARE", help="The gate's alpha.")
 @click.option(
     "--family", type=click.IntRange(1), default=6, show_default=True, metavar="N",
     help="Numbers that share alpha; each is tested at alpha / N, the first step of Holm.",
 )  # fmt: skip
-@click.option(
-    "--sd", type=Share(), metavar="SHARE", help="Without runs: how far runs lie apart, as standard deviation."
-)
+@click.option("--sd", type=Share(), metavar="SHARE", help="Without runs: how far runs differ, as standard deviation.")
 @click.option(
     "--spread", type=click.FloatRange(0, 10, min_open=True), metavar="F",
-    help="Without runs: log-sd of the requests of a run; 0.5 is usual.",
+    help="Without runs: log-sd of the requests within a run; 0.5 is usual.",
 )  # fmt: skip
 @click.option("--requests", type=click.IntRange(1), metavar="N", help="Without runs: requests of a run.")
 @click.option(
     "--dependence", type=click.FloatRange(1), metavar="F",
-    help="Without runs: requests for each one that counts as independent, n / n_eff (default: 1).",
+    help="Without runs: requests per independent one, n / n_eff (default: 1).",
 )  # fmt: skip
 @click.option("--paired", is_flag=True, help="The sides are paired: arms of one campaign, round by round.")
 @click.option(
     "--correlation", type=click.FloatRange(-1, 1, max_open=True), metavar="F",
-    help="With --paired: of the two runs of a round (default: 0.5).",
+    help="With --paired: correlation of the two runs of a round (default: 0.5).",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="As JSON, one object.")
 def plan(
@@ -75,9 +73,9 @@ def plan(
 ) -> int:  # fmt: skip
     """Say how many runs a side, of how many requests, would find an effect.
 
-    How far runs of the same thing lie apart is learned from RUN (runs, campaigns, folders of runs or of
-    quantiles.parquet files; all of one thing), or given by --sd, --spread and --requests. Power is exact, at the level
-    that Holm's correction leaves. 5 runs a side are the least that can fail a gate.
+    How far runs of the same thing differ is learned from RUN (runs, campaigns, folders of runs or of quantiles.parquet
+    files, all of one thing), or given by --sd, --spread and --requests. Power is exact, at the level that Holm's
+    correction leaves. A gate needs at least 5 runs a side to fail.
     """
     from analysis.replicates import planning
 

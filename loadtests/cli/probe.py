@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 EXAMPLES: Final = """\b
 Examples:
   firsttoken probe
-      the embedded provider: what a probe looks like
+      the embedded mock: what a probe looks like
   firsttoken mock --provider meingpt --port 8900 &
   MEINGPT_API_KEY=sk_meingpt_any firsttoken probe --profile meingpt --base-url http://127.0.0.1:8900/api/openai/v1
       a provider played by the mock
   firsttoken probe --profile openai --model gpt-4o-mini --tools
       the provider itself: four requests of at most 16 output tokens, 64 with tools
   firsttoken probe --profile my.toml --wrong --yes --json > probe.json
-      one's own profile; also a wrong parameter and a wrong key, to see how errors look
+      your own profile; also a wrong parameter and a wrong key, to see what errors look like
 
 \b
 Marks:
-  ✓ as the profile says   ✗ not so   – nothing came that would tell   · seen, and nothing is claimed
+  ✓ as the profile says   ✗ contradicted   – nothing came back that would tell   · seen, not claimed
 Exit codes:
   0 nothing contradicted   1 a claim is contradicted
   2 usage, configuration, nothing reached, or refused (401, 402, 403)"""  # noqa: RUF001 - the dash is a mark
@@ -51,27 +51,27 @@ UNREACHED: Final = frozenset({"dns", "connect", "tls", "timeout_connect", "timeo
     metavar="NAME|FILE",
     help="The provider: a shipped profile or a TOML file.",
 )
-@click.option("--base-url", metavar="URL", help="Instead of the profile's.")
+@click.option("--base-url", metavar="URL", help="Base URL, instead of the profile's.")
 @click.option("--model", metavar="NAME", help="The model to ask for.  [default: the profile's]")
 @click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Fills {NAME} in the profile's URL.")
 @click.option("--proxy", metavar="URL", help="Go through this proxy.  [default: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY]")
-@click.option("--http2", is_flag=True, help="Speak HTTP/2 (needs the extra http2).")
+@click.option("--http2", is_flag=True, help="Speak HTTP/2 (extra http2).")
 @click.option("--allow-insecure-http", is_flag=True, help="Let plain http leave this machine and private networks.")
-@click.option("--tools", is_flag=True, help="Also a request with tools.")
-@click.option("--wrong", is_flag=True, help="Also a wrong parameter, and a wrong key where one is sent.")
+@click.option("--tools", is_flag=True, help="Also send a request with tools.")
+@click.option("--wrong", is_flag=True, help="Also send a wrong parameter, and a wrong key if one is sent.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The transcript.  [default: probe-PROFILE-UTC.json here]",
+    help="Where the transcript goes.  [default: probe-PROFILE-UTC.json here]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON; people's lines go to stderr.")
-@click.option("--yes", is_flag=True, help="Do not ask before a remote provider is sent mistakes (--wrong).")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON; messages go to stderr.")
+@click.option("--yes", is_flag=True, help="Do not ask before sending mistakes to a remote provider (--wrong).")
 def probe(**given: Any) -> int:  # fmt: skip
-    """Send one request of each kind, and hold every claim of the profile against what comes back.
+    """Send one request of each kind, and check every claim of the profile against what comes back.
 
-    Two or three tiny requests: the model list, a streamed and a whole answer of 16 tokens. Prints what is so, what is
-    not, and the lines of the profile to change; keeps what was sent and what came, without secrets, in a file.
+    Two or three tiny requests: the model list, a streamed and a whole answer of 16 tokens. Prints which claims hold,
+    which do not, and the lines of the profile to change; keeps the exchange, without secrets, in a file.
     """
     from loadtests.targets import profile_of
 

@@ -1,4 +1,4 @@
-"""`firsttoken profiles`: which providers are known, what one says, whether a file of one's own is right."""
+"""`firsttoken profiles`: which providers are known, what one says, whether a file of your own is right."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ Examples:
 @click.argument("name", metavar="NAME|FILE")
 @JSON
 def show(name: str, *, as_json: bool) -> None:
-    """Explain one profile: what is sent, what is ignored or refused, how errors look, what is unverified."""
+    """Explain one profile: what is sent, what is ignored or refused, what errors look like, what is unverified."""
     from loadtests.cli.output import dump
     from loadtests.profiles import load
 
@@ -141,7 +141,7 @@ Examples:
 @click.argument("file", metavar="FILE")
 @JSON
 def check(file: str, *, as_json: bool) -> int:
-    """Check a profile file of your own: every mistake in a line of its own and exit code 2, else what to know of it."""
+    """Check a profile file of your own: a line for each mistake and exit code 2, else what to know about it."""
     from loadtests.cli.output import dump
     from loadtests.profiles import mistakes, warnings
 

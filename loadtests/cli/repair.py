@@ -18,19 +18,19 @@ Examples:
   firsttoken repair
       finish the newest run
   firsttoken repair results/20261123-022926-vllm /mnt/host-b/results/20261123-022926-vllm-worker-1
-      the same with what a worker on another machine has kept"""
+      a run, with what a worker on another machine has kept"""
 
 
 @click.command(epilog=EXAMPLES)
 @RUN
 @click.argument("parts", nargs=-1, type=click.Path(path_type=Path, exists=True))
-@click.option("--out", metavar="URL", help="Put it into a store then, like s3://bucket/prefix.")
+@click.option("--out", metavar="URL", help="Then upload it to an object store, like s3://bucket/prefix.")
 def repair(run: Path, parts: tuple[Path, ...], out: str | None) -> int:
     """Finish a run that was killed, from what its workers had written (default: results/latest).
 
-    Makes requests.parquet from the parts, adds a row for every arrival that nobody recorded (`unsent`, or `lost` where
-    a worker had picked it up), and says what it found. PARTS are what workers on other machines have kept: their
-    directories, or files of parts. Finishing a finished run changes nothing.
+    Makes requests.parquet from the parts, adds a row for every arrival that nobody recorded (`unsent`, or `lost` if a
+    worker had picked it up), and says what it found. PARTS are what workers on other machines have kept: their
+    directories, or files of parts. Repairing a finished run changes nothing.
     """
     from analysis.campaign import members
     from loadtests import manifest

@@ -46,24 +46,24 @@ Examples:
   firsttoken report ab/*-vllm --objective 'ttft_p95<1s'"""
 )
 @click.argument("runs", nargs=-1, type=RunArgument(), metavar="[RUN]...")
-@click.option("--title", default="", metavar="TEXT", help="What stands above it.  [default: the name of what is told]")
+@click.option("--title", default="", metavar="TEXT", help="The headline.  [default: the name of the run or campaign]")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-    help="Write it there.  [default: into the run or campaign; of several RUNs ./report]",
+    help="Where to write it.  [default: into the run or campaign; for several RUNs ./report]",
 )  # fmt: skip
-@click.option("--png", is_flag=True, help="The charts as PNG too, beside the SVG in charts/.")
-@click.option("--markdown", is_flag=True, help="report.md too: the same words and numbers without the charts.")
+@click.option("--png", is_flag=True, help="Write the charts as PNG too, beside the SVG in charts/.")
+@click.option("--markdown", is_flag=True, help="Write report.md too: the same words and numbers without the charts.")
 @comparing
-@click.option("--json", "as_json", is_flag=True, help="Print the report's path as JSON; of several a list of them.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report's path as JSON.")
 def report(
     runs: tuple[Path, ...], *, title: str, out: Path | None, png: bool, markdown: bool, objectives: tuple[str, ...],
     across: tuple[str, ...], margins: tuple[str, ...], alpha: float, as_json: bool,
 ) -> int:  # fmt: skip
     """Draw one HTML file that opens from disk and needs nothing else (default: of results/latest).
 
-    Of a run its numbers and charts; of a campaign, or of several RUNs, a comparison: who is ahead where the difference
-    is real, what it costs, and what was not compared and why; of a sweep or a search what it found. Of a run that is on
-    or was killed, what is there so far. charts/ beside it has each chart as SVG.
+    A run gives its numbers and charts. A campaign, or several RUNs, gives a comparison: who is ahead where the
+    difference is real, what it costs, and what was not compared and why. A sweep or a search gives what it found, a run
+    that is on or was killed what is there so far. charts/ beside it has each chart as SVG.
     """
     words = tuple(word.strip() for text in across for word in text.split(",") if word.strip())
     asked = Asked(title, objectives, words, margins, alpha)

@@ -15,30 +15,31 @@ from loadtests.cli.planned import placed, setup_of
 EXAMPLES = """\b
 Examples:
   firsttoken run
-      the demo: embedded provider, Poisson arrivals at 8/s for 20 s, 80 % streaming
+      the demo: embedded mock, Poisson arrivals at 8/s for 20 s, 80 % streaming
   firsttoken run --profile llamacpp --model gemma --rate 1 --output-tokens 32 --duration 60s
-      open loop against a server of one's own
+      open loop against your own server
   firsttoken run --profile vllm --concurrency 16 --requests 500 --param temperature=0
-      closed loop: 16 users, each waits for its answer
+      closed loop: 16 users, who each wait for their answer
   firsttoken run --profile openai --model gpt-4o-mini
-      remote: one user, 10 requests, 64 output tokens, unless asked for more (--yes)
+      remote: one user, 10 requests, 64 output tokens, unless you ask for more (--yes)
   firsttoken run --profile vllm --model m --rate 4 --duration 10m \\
       --arm name=a,base_url=http://gpu1:8000/v1 --arm name=b,base_url=http://gpu2:8000/v1
-      two servers by turns, the same prompts for both
+      two servers in turn, the same prompts for both
   firsttoken run --profile vllm --base-url http://gpu1:8000/v1 --model m --rate 900 --duration 5m --expect-workers 4
       four machines make the load; on each: firsttoken worker --master THIS_HOST
   firsttoken run --stages stages.toml --arrivals gamma:2 --workload chat=70,rag=30 --dry-run
       a load that changes over time, drawn and not sent
   firsttoken run --profile openai --rate 2 --duration 5m --budget-tokens 200000 --dry-run
-      what that would send and spend at most; nothing is sent
+      the most that this would send and spend; nothing is sent
   firsttoken run --profile vllm --model m --rate 4 --duration 5m \\
       --objective 'ttft_p95<2s' --objective 'error_rate<1%'
-      exit code 1 where one of them is missed; also a preset such as mlperf-llama2-70b, or a TOML file
+      exit code 1 if one of them is missed; a preset such as mlperf-llama2-70b or a TOML file works too
 
 \b
 Exit codes:
   0 fine   1 an objective is missed   2 usage, configuration, nothing reached, or refused (401, 402, 403)
-  3 finished but not valid, a worker lost, provider gone, disk full   130 Ctrl-C, data kept"""
+  3 not valid, or ended early: budget, throttling, failures, a worker lost, provider gone, disk full
+  130 Ctrl-C, data kept"""
 
 
 REST_S = 5.0
@@ -46,14 +47,14 @@ REST_S = 5.0
 
 @click.command(epilog=EXAMPLES)
 @options()
-@click.option("--resume", metavar="DIR", help="Go on with a campaign of --repeats; more of them may be asked for.")
+@click.option("--resume", metavar="DIR", help="Go on with a campaign of --repeats; a higher --repeats adds rounds.")
 @click.pass_context
 def run(ctx: click.Context, /, **given: Any) -> int:
     """Offer load to a provider, record every request, print the numbers, draw the report.
 
-    Without options this is the whole demo against the embedded provider. `--rate` makes an open loop: requests go out
-    when the schedule says, however many are in flight, and latency counts from the scheduled moment. `--concurrency`
-    makes a closed loop.
+    Without options, this is the demo against the embedded mock. `--rate` makes an open loop: requests go out when the
+    schedule says so, however many are in flight, and latency counts from the scheduled moment. `--concurrency` makes a
+    closed loop.
     """
     if sys.platform != "linux":
         raise click.UsageError("run needs Linux: its times come from the kernel's receive stamps, epoll and timerfd")

@@ -19,44 +19,40 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 AMOUNT: Final = click.FloatRange(0, min_open=True)
 OPTIONS: Final = (
-    click.option("--peak", type=PerSecond(), metavar="R", help="Requests per second that have to be carried."),
+    click.option("--peak", type=PerSecond(), metavar="R", help="The peak to carry, in requests per second."),
     click.option(
-        "--peak-trace", metavar="FILE", help="The same, from a trace: the p99.9 of its minutes (or the busiest one)."
+        "--peak-trace", metavar="FILE", help="The peak, from a trace: the p99.9 of its minutes (or the busiest one)."
     ),
-    click.option("--peak-users", type=AMOUNT, metavar="N", help="The same, as users; see --user-think."),
+    click.option("--peak-users", type=AMOUNT, metavar="N", help="The peak, in users; see --user-think."),
     click.option(
         "--user-think",
         type=Seconds(zero=True),
         metavar="D",
-        help="What a user takes between an answer and the next request.",
+        help="A user's pause between an answer and the next request.",
     ),
-    click.option("--turns", type=AMOUNT, metavar="F", help="Requests of a session."),
+    click.option("--turns", type=AMOUNT, metavar="F", help="Requests in a session."),
     click.option("--mean-rate", type=PerSecond(), metavar="R", help="Requests per second over a month, for its bill."),
-    click.option(
-        "--growth", type=Share(0.0, 100.0), metavar="SHARE", help="What will be added to the peak.  [default: 0%]"
-    ),
+    click.option("--growth", type=Share(0.0, 100.0), metavar="SHARE", help="Growth to add to the peak.  [default: 0%]"),
     click.option(
         "--headroom",
         type=Share(0.0, 0.99),
         metavar="SHARE",
-        help="What a replica keeps free at the peak.  [default: 25%]",
+        help="Share of a replica that stays free at the peak.  [default: 25%]",
     ),
     click.option(
         "--failures",
         type=click.IntRange(0, 10_000),
         metavar="N",
-        help="Replicas that may be lost at the peak.  [default: 1, where it takes more than one]",
+        help="Replicas that may fail at the peak.  [default: 1, if it takes more than one]",
     ),
-    click.option(
-        "--replicas", type=click.IntRange(1), metavar="N", help="Replicas that are there today; see --load-now."
-    ),
-    click.option("--load-now", type=PerSecond(), metavar="R", help="What they carry today."),
-    click.option("--price-per-hour", type=AMOUNT, metavar="USD", help="Of one replica."),
+    click.option("--replicas", type=click.IntRange(1), metavar="N", help="Replicas you have today; see --load-now."),
+    click.option("--load-now", type=PerSecond(), metavar="R", help="What they carry today, in requests per second."),
+    click.option("--price-per-hour", type=AMOUNT, metavar="USD", help="Price of one replica."),
     click.option(
         "--output-weight",
         type=AMOUNT,
         metavar="F",
-        help="What an output token counts, in input tokens, where the bill is shared out between both.",
+        help="How many input tokens an output token counts as, when the bill is split between both.",
     ),
 )
 NAMES: Final = (

@@ -22,16 +22,16 @@ Examples:
 @click.argument("runs", nargs=-1, type=RunArgument(), metavar="[RUN]...")
 @click.option(
     "--objective", "objectives", multiple=True, metavar="TEXT",
-    help="Hold the runs against this, not what they were planned with: ttft_p95<2s, a preset's name, a TOML file.",
+    help="Judge by this, not by what the runs were planned with: ttft_p95<2s, a preset or a TOML file; repeatable.",
 )  # fmt: skip
 @click.option(
     "--by", "by", multiple=True, type=click.Choice(("prompt", "time")),
-    help="Tell TTFT and latency by length of prompt or by slice of time too.",
+    help="Split TTFT and latency by length of prompt or by slice of time too.",
 )  # fmt: skip
-@click.option("--all", "whole", is_flag=True, help="Every metric, those that follow from others too.")
+@click.option("--all", "whole", is_flag=True, help="Show every metric, those that follow from others too.")
 @click.option(
     "--as", "tool", type=click.Choice(("vllm", "aiperf", "genai-bench")),
-    help="What `vllm bench serve`, AIPerf or genai-bench would have reported for the same requests.",
+    help="Show what `vllm bench serve`, AIPerf or genai-bench would have reported for the same requests.",
 )  # fmt: skip
 @click.option(
     "--json", "as_json", is_flag=True,
@@ -43,10 +43,12 @@ def summary(
 ) -> int:  # fmt: skip
     """Print the numbers of one or more runs (default: results/latest).
 
-    A run of several arms and a campaign give one table after another, and then how the arms compare; a sweep its table
-    of loads and a search its answer, as long as neither --by nor --all asks for each run. Of a run that is on or was
-    killed, what is there so far is judged. Exit code 3 where a run is not valid; its numbers are printed all the same.
-    Exit code 1 where an objective was missed. Of sweeps and searches the exit code is that of their verb.
+    A run of several arms, and a campaign, gives one table after another and then how the arms compare. A sweep gives
+    its table of loads and a search its answer, unless --by or --all asks for each run. Of a run that is on or was
+    killed, what is there so far is judged.
+
+    The exit code is 3 if a run is not valid (its numbers are printed all the same) and 1 if an objective was missed.
+    For sweeps and searches it is that of their verb.
     """
     from analysis.objectives import read
 

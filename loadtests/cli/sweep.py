@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 EXAMPLES: Final = """\b
 Examples:
   firsttoken sweep
-      the embedded provider at 2, 4, 8 and 16/s, three times each
+      the embedded mock at 2, 4, 8 and 16/s, three times each
   firsttoken sweep --profile vllm --model m --rates 1..16:6 --duration 2m --objective 'ttft_p95<2s'
       six rates in equal ratios
   firsttoken sweep --profile vllm --model m --concurrencies 1,2,4,8,16,32
       closed loop
   firsttoken sweep --profile vllm --model m --around 12 --repeats 5
-      rates from a fifth of 12/s to a tenth above it, closer where curves bend
+      rates from 0.2 to 1.1 times 12/s, closest where curves bend
   firsttoken sweep --resume results/latest --repeats 5
-      go on with one that was interrupted, and play five rounds in all
+      go on with one that was interrupted, up to five rounds in all
 
 \b
 Exit codes:
-  0 fine, an unstable load is a finding   2 usage, configuration, nothing reached, or refused (401, 402, 403)
-  3 the client was a run's limit, no load told anything, budget spent, disk full   130 Ctrl-C, data kept"""
+  0 fine, unstable loads included   2 usage, configuration, nothing reached, or refused (401, 402, 403)
+  3 the client was a run's limit, no load gave a result, budget spent, disk full   130 Ctrl-C, data kept"""
 
 REST_S: Final = 5.0
 REPEATS: Final = 3
@@ -59,7 +59,7 @@ OWN: Final = ("rate", "concurrency", "stages", "trace_speed", "trace_start", "bl
     "--rest",
     type=Seconds(zero=True),
     metavar="D",
-    help="Pause between runs; the p95 latency of the last one at least, 60 s at most.  [default: 5s]",
+    help="Pause between runs; at least the last run's p95 latency, at most 60 s.  [default: 5s]",
 )
 @click.option(
     "--duration",
@@ -67,15 +67,15 @@ OWN: Final = ("rate", "concurrency", "stages", "trace_speed", "trace_start", "bl
     metavar="D",
     help="Length of each run.  [default: mock 10s, local 60s, remote 120s or 10 requests]",
 )
-@click.option("--resume", metavar="DIR", help="Go on with a sweep; --repeats and loads given with it are added.")
+@click.option("--resume", metavar="DIR", help="Go on with a sweep; a higher --repeats and further loads are added.")
 @options(but=OWN)
 @click.pass_context
 def sweep(ctx: click.Context, /, **given: Any) -> int:
     """Offer several loads, each several times in random order, and show what changes with the load.
 
-    Between two runs everything drains. A load that the server did not keep up with is marked unstable and is no
-    property of the server. Several --profile or --arm play every load each. The runs are one campaign, which goes
-    wherever a run goes.
+    Between two runs everything drains. A load that the server did not keep up with is marked unstable: its latencies
+    measure the length of the run, not the server. With several --profile or --arm, each plays every load. The runs are
+    one campaign; every command that takes a run takes it.
     """
     if sys.platform != "linux":
         raise click.UsageError("sweep needs Linux: its times come from the kernel's receive stamps, epoll and timerfd")

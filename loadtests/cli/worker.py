@@ -23,20 +23,20 @@ Examples:
   firsttoken worker --master 10.0.0.5
       join the run that is on there, or wait for one
   firsttoken worker --master 10.0.0.5 --processes 4
-      four workers of it, a process for each core
+      as four workers, a process for each core
   OPENAI_API_KEY=... firsttoken worker --master loadmaster:5558 --out /var/tmp/parts
-      keys are this machine's own: the master sends none
+      keys are this machine's own; the master sends none
 
 \b
 Exit codes:
-  0 all rows are with the master   2 no master, another version, a missing key, a provider that is not reached
-  3 the master does not have all rows: they are kept, and the last line says where   130 Ctrl-C before a run began"""
+  0 the master has all rows   2 no master, another version, a missing key, a provider that is not reached
+  3 the master lacks rows: they are kept here, and the last line says where   130 Ctrl-C before a run began"""
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--master", required=True, type=Address(), metavar="HOST[:PORT]", help="Where the run is.")
+@click.option("--master", required=True, type=Address(), metavar="HOST[:PORT]", help="The machine of the run.")
 @click.option(
-    "--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Workers to be, a process each."
+    "--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Workers to start, a process each."
 )
 @click.option("--wait", type=Seconds(), default="5m", show_default=True, help="How long to wait for a master.")
 @click.option(
@@ -47,11 +47,11 @@ Exit codes:
     help="Where rows are kept until the master has them.",
 )
 def worker(master: tuple[str, int], processes: int, wait: float, out: Path) -> int:
-    """Join `firsttoken run --expect-workers N` and make a part of its load.
+    """Join a `firsttoken run --expect-workers N` and make part of its load.
 
-    What is asked, when and of whom comes from the master; keys come from this machine's environment. Rows go to the
-    master while the run is on. When the master is lost, what is in flight finishes and the rows stay here. Ctrl-C
-    leaves the run: the others take over.
+    The master says what to ask, when and of whom; keys come from this machine's environment. Rows go to the master
+    while the run is on. If the master is lost, what is in flight finishes and the rows stay here. Ctrl-C leaves the
+    run: the others take over.
     """
     if sys.platform != "linux":
         raise click.UsageError("worker needs Linux: its times come from the kernel's receive stamps, epoll and timerfd")
