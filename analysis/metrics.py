@@ -187,7 +187,8 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric(
         "cost_per_1k_good", "cost of 1,000 good requests", "USD", "lower",
-        "1,000 x cost_usd of all requests / arrivals that met every objective", SPENT, of_run=sums.cost_per_1k_good,
+        "1,000 x cost_usd of all requests / arrivals that met every objective; answers of unknown cost in neither",
+        SPENT, of_run=sums.cost_per_1k_good,
     ),
     Metric(
         "cost_per_m_output", "cost of 1 M output tokens", "USD", "lower",

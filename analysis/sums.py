@@ -140,9 +140,13 @@ def mean_output_tokens(measured: Measured) -> Sums | None:
 
 
 def cost_per_1k_good(measured: Measured) -> Sums | None:
-    """What all requests of the window cost, over the good ones, times 1,000; None without prices."""
+    """
+    What all requests of the window cost, over the good ones, times 1,000; None without prices.
+
+    What failed without a count cost nothing as far as is known; an answer without one cost something, and is left out.
+    """
     cost = numbers(measured.rows, "cost_usd")
-    paid = np.nan_to_num(cost)
+    paid = np.where(is_ok(measured.rows), cost, np.nan_to_num(cost))
     return _ratio(paid, good(measured).astype(np.float64), 1e3) if np.any(~np.isnan(cost)) else None
 
 

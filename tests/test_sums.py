@@ -108,6 +108,9 @@ def test_cost_counts_all_requests_and_good_ones(tmp_path: Path) -> None:
     assert value(tmp_path / "b", rows, "cost_per_m_output") == pytest.approx(0.04 / 35 * 1e6)
     assert value(tmp_path / "c", rows, "mean_output_tokens") == 10
     assert found(tmp_path / "d", [row(0, 1)], "cost_per_1k_good") is None
+    # An answer without usage is not for nothing: 0.04 USD for the 2 good ones of which it is known, as before.
+    rows.append(row(4, 4.0))
+    assert value(tmp_path / "e", rows, "cost_per_1k_good", "latency_p95<2s") == pytest.approx(20)
 
 
 def test_no_good_request_has_no_cost_and_a_goodput_of_nothing(tmp_path: Path) -> None:
