@@ -472,6 +472,17 @@ def test_a_campaign_goes_as_a_whole_but_not_while_it_is_on(tmp_path: Path) -> No
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("kind", ["repeats", "capacity"])
+def test_a_campaign_is_invalid_where_nothing_in_it_is_any_good(tmp_path: Path, kind: str) -> None:
+    """A search goes beyond the capacity, where runs are not valid: its answer rests on all of them."""
+    folder = campaign(tmp_path / "c", kind=kind)
+    (folder / "02" / record.VALIDITY).write_text(json.dumps({"verdict": "invalid"}))
+    assert told("prune", str(tmp_path), "--invalid", "--yes")["pruned"] == []
+
+    (folder / "01" / record.VALIDITY).write_text(json.dumps({"verdict": "invalid"}))
+    assert told("prune", str(tmp_path), "--invalid", "--yes")["pruned"] == ["c"]
+
+
 def test_rows_go_and_the_numbers_stay(results: Path) -> None:
     """Who compares reads on; who needs rows says in a line that they are gone."""
     campaign(results / "camp", 5)

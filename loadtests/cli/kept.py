@@ -74,6 +74,11 @@ class Kept:
         """A folder of runs that belong together."""
         return self.kind != "run"
 
+    @property
+    def is_invalid(self) -> bool:
+        """A run that is; a campaign none of whose runs is any good: a search has some beyond the capacity by design."""
+        return all(run.verdict == "invalid" for run in self.runs or (self,))
+
     def to_json(self) -> dict[str, Any]:
         """As plain values; keys are stable."""
         names = ("name", "kind", "state", "started_unix_ns", "load", "requests", "verdict", "ttft_s", "labels", "why")

@@ -35,7 +35,7 @@ class Rules:
     Attributes:
         keep: All but so many of the newest.
         older_s: What began longer ago.
-        invalid: What is not valid by its own checks.
+        invalid: What is not valid by its own checks; a campaign all of whose runs are not.
         larger: What takes more bytes.
         now_ns: CLOCK_REALTIME.
     """
@@ -51,7 +51,7 @@ class Rules:
         return not (
             (self.keep is not None and place < self.keep)
             or (self.older_s is not None and self.now_ns - kept.started_unix_ns <= self.older_s * 1e9)
-            or (self.invalid and kept.verdict != "invalid")
+            or (self.invalid and not kept.is_invalid)
             or (self.larger is not None and kept.size <= self.larger)
         )
 

@@ -206,7 +206,7 @@ Examples:
 @FOLDER
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="All but the N newest.")
 @click.option("--older-than", "older_s", type=Age(), metavar="AGE", help="Begun longer ago than 12h, 30d, 4w.")
-@click.option("--invalid", is_flag=True, help="Called invalid by their own checks.")
+@click.option("--invalid", is_flag=True, help="Called invalid by their own checks; of a campaign all runs.")
 @click.option("--larger-than", "larger", type=Size(), metavar="SIZE", help="Larger than 500MB, 1GB.")
 @click.option(
     "--rows-only", is_flag=True,
