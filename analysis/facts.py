@@ -72,9 +72,15 @@ def of(run: Run) -> Facts:
         workload=load.workload(run.plan),
         unfinished=run.unfinished,
         answered=tuple(sorted(str(word) for word in run.requests["model_answered"].dropna().unique())[:8]),
-        labels={str(key): str(value) for key, value in (manifest.get("labels") or {}).items()},
+        labels=_labels(manifest),
         settings=_settings(run),
     )
+
+
+def _labels(manifest: dict[str, Any]) -> dict[str, str]:
+    """The labels; none where something else stands there, since they are people's and no number rests on them."""
+    told = manifest.get("labels")
+    return {str(key): str(value) for key, value in told.items()} if isinstance(told, dict) else {}
 
 
 def _load(run: Run) -> str:
@@ -158,7 +164,8 @@ asked for figures on the way.
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    kept = {key: run.manifest[key] for key in KEPT if key in run.manifest} | {"plan": run.plan}
+    kept = {key: run.manifest[key] for key in KEPT if key in run.manifest}
+    kept |= {"plan": run.plan, "labels": _labels(run.manifest)}
     if definitions := kept["plan"].get("definitions"):
         kept["plan"]["definitions"] = {str(one.get("name")): one for one in definitions}
     profile = kept.get("profile") or {}

@@ -72,9 +72,9 @@ class Metric:
 
 
 MLPERF: Final = "MLPerf inference_rules.adoc, Server scenario: latency counts from the scheduled moment"
-ARTIFICIAL_ANALYSIS: Final = "Artificial Analysis, output speed: right where a first chunk has several tokens"
+ARTIFICIAL_ANALYSIS: Final = "Artificial Analysis, output speed: correct where the first chunk has several tokens"
 ETALON: Final = "Etalon (arXiv 2407.07000): stalls that a mean hides"
-DISTSERVE: Final = "DistServe (arXiv 2401.09670), over all arrivals instead of those that were answered"
+DISTSERVE: Final = "DistServe (arXiv 2401.09670), over all arrivals, not only those answered"
 SPENT: Final = "the profile's prices, input, cached, output and reasoning tokens of every request"
 
 METRICS: Final[tuple[Metric, ...]] = (
@@ -84,11 +84,12 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric(
         "ttft_from_send_s", "TTFT from send", "s", "lower", "first token - sent",
-        "what most tools call TTFT; beside ttft_s it shows what waiting to be sent cost",
+        "what most tools call TTFT; compared with ttft_s it shows the wait before sending",
         of_request="ttft_from_send_s", rows="stream",
     ),
     Metric(
-        "ttfa_s", "TTFT, answer", "s", "lower", "first token that is not reasoning - scheduled, where one reasoned",
+        "ttfa_s", "TTFT, answer", "s", "lower",
+        "first token that is not reasoning - scheduled, in answers with reasoning",
         "Artificial Analysis, time to first answer token", of_request=derived.ttfa_s, rows="stream",
         rare=True,
     ),
@@ -98,11 +99,11 @@ METRICS: Final[tuple[Metric, ...]] = (
         rare=True,
     ),
     Metric(
-        "latency_s", "latency", "s", "lower", "last token (streamed) or end (not) - scheduled", MLPERF,
+        "latency_s", "latency", "s", "lower", "last token (streamed) or end (whole) - scheduled", MLPERF,
         of_request="latency_s", rows="split",
     ),
     Metric(
-        "latency_from_send_s", "latency from send", "s", "lower", "last token (streamed) or end (not) - sent",
+        "latency_from_send_s", "latency from send", "s", "lower", "last token (streamed) or end (whole) - sent",
         "service time: wrk2's uncorrected latency", of_request="latency_from_send_s", rows="split",
     ),
     Metric(
@@ -121,11 +122,11 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric(
         "output_chars_per_s", "characters/s", "1/s", "higher",
         "(characters - those of the first chunk) / (last token - first token)",
-        "no tokenizer's unit: tokens of different models differ by 15 % and more on the same text",
+        "independent of tokenizers: models differ by 15 % and more in tokens for the same text",
         of_request=derived.output_chars_per_s, rows="stream", aside=True,
     ),
     Metric(
-        "chunk_gap_s", "inter-chunk gap", "s", "lower", "from one token event to the next, all answers' gaps together",
+        "chunk_gap_s", "inter-chunk gap", "s", "lower", "from one token event to the next, pooled over all answers",
         "what a reader sees; vLLM bench calls it ITL", pooled="gaps", rows="stream",
     ),
     Metric(
@@ -152,7 +153,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric(
         "tokens_per_s", "output tokens/s", "1/s", "higher", "output tokens received inside the window / its length",
-        "all requests together, each token at the stamp of its chunk", of_run=sums.tokens_per_s, of_tokens=True,
+        "all requests together, each token at its chunk's timestamp", of_run=sums.tokens_per_s, of_tokens=True,
     ),
     Metric(
         "goodput_per_s", "goodput", "1/s", "higher", "arrivals of the window that met every objective / its length",
@@ -164,7 +165,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric(
         "error_rate", "error rate", "share", "lower", "(error + lost) / (ok + error + lost)",
-        "arrivals of the window; unsent and cancelled ones are shown apart", of_run=sums.error_rate,
+        "arrivals of the window; unsent and cancelled ones are shown separately", of_run=sums.error_rate,
     ),
     Metric(
         "stalled_share", "stalled answers", "share", "lower",
@@ -173,8 +174,8 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric(
         "length_share", "cut at the cap", "share", "neither",
-        "answers that ended for length, or that the client ended at the cap / these and those that say why",
-        "answers that are cut do not compare with answers that are not", of_run=sums.length_share, aside=True,
+        "answers ended by length, or by the client at the cap / these and those with a finish reason",
+        "cut answers are not comparable with complete ones", of_run=sums.length_share, aside=True,
     ),
     Metric(
         "cached_share", "cached prompt tokens", "share", "neither", "cached_tokens / input_tokens",
@@ -182,12 +183,12 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric(
         "mean_output_tokens", "output length", "tokens", "neither", "output_tokens / answers",
-        "latencies of answers of different length do not compare", of_run=sums.mean_output_tokens, of_tokens=True,
+        "latencies of answers of different lengths are not comparable", of_run=sums.mean_output_tokens, of_tokens=True,
         aside=True,
     ),
     Metric(
         "cost_per_1k_good", "cost of 1,000 good requests", "USD", "lower",
-        "1,000 x cost_usd of all requests / arrivals that met every objective; answers of unknown cost in neither",
+        "1,000 x cost_usd of all requests / arrivals that met every objective; answers of unknown cost in neither sum",
         SPENT, of_run=sums.cost_per_1k_good,
     ),
     Metric(

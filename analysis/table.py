@@ -67,7 +67,7 @@ def header(summary: Summary, notes: list[str], *, whole: bool = False) -> list[T
     told = [rate for rate in summary.rates if _is_told(rate, summary, whole=whole)]
     lines += [Text(line) for line in _lines([_told(rate, summary, notes) for rate in told])]
     if f.spent:
-        lines.append(Text(f"took {f.spent}", style="dim"))
+        lines.append(Text(f"used {f.spent}", style="dim"))
     lines.append(Text(f.client, style="dim"))
     w = summary.window
     lines.append(Text(f"window {w.start_s:.1f} to {w.end_s:.1f} s ({span(w.length_s)}): {w.reason}", style="dim"))
@@ -119,7 +119,7 @@ def _server(summary: Summary) -> list[Text]:
     told = summary.server
     if told is None:
         return []
-    first, *others = told.figures or ["told nothing that is known here"]
+    first, *others = told.figures or ["reported nothing known here"]
     figures = _lines([f"{told.who}: {first}", *others])
     return [Text(line, style="dim") for line in figures] + [Text(f"  {line}") for line in told.says]
 
@@ -231,5 +231,5 @@ def _footnotes(summary: Summary, notes: list[str]) -> list[str]:
         least = ", ".join(f"{stats.firm_count(p)} for p{100 * p:g}" for p in marked)
         lines.append(f"~ rests on a few extreme values; requests needed: {least}")
     if any(row.unit == "1/s" for row in summary.rows):
-        lines.append("tokens/s: the slow end, p95 is what 95 % of the requests reach")
+        lines.append("tokens/s: percentiles count from the fast end; 95 % of the requests reach p95")
     return lines

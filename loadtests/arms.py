@@ -91,7 +91,7 @@ def asked(profiles: Sequence[str], arms: Sequence[str], common: Asked) -> list[A
     found = [_read(arm, common) for arm in arms]
     for place, one in enumerate(found):
         if one.name in [other.name for other in found[:place]]:
-            raise ArmError(f'--arm {arms[place]!r}: there are two arms called "{one.name}"; a name is an arm\'s own')
+            raise ArmError(f'--arm {arms[place]!r}: there are two arms called "{one.name}"; names must differ')
     return found
 
 
@@ -99,11 +99,11 @@ def _by_profile(profiles: Sequence[str], common: Asked) -> list[Asked]:
     if len(profiles) == 1:
         return [replace(common, name="default", profile=profiles[0])]
     if common.base_url is not None:
-        raise ArmError(f"--base-url would send every --profile to one server; say it for each: {EXAMPLE}")
+        raise ArmError(f"--base-url would send every --profile to one server; give it for each: {EXAMPLE}")
     names = [re.sub(r".*/|\.toml$", "", profile) for profile in profiles]
     for name in names:
         if names.count(name) > 1:
-            raise ArmError(f"--profile {name} is there twice; arms of one profile need names: {EXAMPLE}")
+            raise ArmError(f"--profile {name} is given twice; arms of one profile need names: {EXAMPLE}")
     return [replace(common, name=name, profile=profile) for name, profile in zip(names, profiles, strict=True)]
 
 
@@ -114,7 +114,7 @@ def _read(text: str, common: Asked) -> Asked:
     for pair in _pairs(text):
         key, equals, value = pair.partition("=")
         if key in seen:
-            raise ArmError(f"--arm {text!r}: {key} is there twice; say it once")
+            raise ArmError(f"--arm {text!r}: {key} is given twice; give it once")
         seen.add(key)
         if not equals:
             raise ArmError(f"--arm {text!r}: {pair!r} isn't KEY=VALUE; for example {EXAMPLE}")

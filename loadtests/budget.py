@@ -101,7 +101,7 @@ class Budget:
 
     def _lacking(self, counts: Counts, need: Spend) -> str:
         for option, value, cap in self._caps.beyond(need, counts.room):
-            why = f"what is left has no room for the next request, which may take {value:,.6g}"
+            why = f"what is left does not cover the next request, which may take {value:,.6g}"
             return f"{option} {cap:g} is spent: {why}" if counts.final else WAIT
         return ""
 

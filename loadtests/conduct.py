@@ -105,9 +105,7 @@ class Conduct:
         if self._strict_model and "model_differs" in (record.flags or ()):
             return self._stop("refused", f"asked for another model, {record.model_answered!r} answered (strict_model)")
         if record.error_kind in NO_CONNECTION and any(text in (record.error or "") for text in OUT_OF_FILES):
-            return Stop(
-                "no_descriptors", "out of file descriptors: raise the limit (ulimit -n), or offer less at a time"
-            )
+            return Stop("no_descriptors", "out of file descriptors: raise the limit (ulimit -n), or lower the load")
         return None
 
     def _throttled(self, record: Record) -> Stop | None:
@@ -129,7 +127,7 @@ class Conduct:
             what = f"{ones} of the {answers} answers of the last {SPAN_S} s were throttled"
         else:
             return None
-        go_on = "offer less, or go on regardless with --accept-throttling"
+        go_on = "lower the load, or go on regardless with --accept-throttling"
         return self._stop("throttled", f"{what} ({record.error}); {go_on}")
 
     def _count(self, throttled: bool) -> None:

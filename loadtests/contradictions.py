@@ -49,7 +49,7 @@ def refuse(given: Given, arms: int) -> None:
             given.rest is not None and given.repeats is None
         ),
         "--together sends each arrival to all arms; give several --profile or --arm": given.together and arms < 2,
-        "--hold keeps the load on behind one end, but arms that take turns have many; give --together": (
+        "--hold keeps the load on after one end, but arms that take turns have many; give --together": (
             given.hold and arms > 1 and not given.together and given.repeats is None
         ),
     }
@@ -93,10 +93,10 @@ def _check_open(plan: Plan, source: Workload) -> None:
         )
     if plan.max_in_flight is not None and plan.workers > plan.max_in_flight:
         raise OptionError(
-            f"--workers {plan.workers} are more than --max-in-flight {plan.max_in_flight}; a worker could send nothing"
+            f"--workers {plan.workers} is more than --max-in-flight {plan.max_in_flight}; a worker could send nothing"
         )
     if plan.interleaved and plan.blocks > made.planned:
-        raise OptionError(f"--blocks {plan.blocks} are more than the {made.planned} arrivals; make them fewer")
+        raise OptionError(f"--blocks {plan.blocks} is more than the {made.planned} arrivals; lower it")
 
 
 def _check_closed(plan: Plan, given: Given) -> None:
@@ -110,13 +110,13 @@ def _check_closed(plan: Plan, given: Given) -> None:
     if plan.max_in_flight is not None:
         raise OptionError("--max-in-flight caps an open loop; a closed loop has no more in flight than --concurrency")
     if plan.workers > users:
-        raise OptionError(f"--workers {plan.workers} are more than --concurrency {users}; a worker would have no user")
+        raise OptionError(f"--workers {plan.workers} is more than --concurrency {users}; a worker would have no user")
     if plan.interleaved and (plan.stages or plan.ramp_s):
         option = "--stages" if plan.stages else "--ramp"
         raise OptionError(f"{option} changes the number of users, but arms that take turns have one; give --together")
     if plan.ramp_s and plan.duration_s is not None and plan.ramp_s >= plan.duration_s:
         raise OptionError(f"--ramp {plan.ramp_s:g}s is no shorter than --duration {plan.duration_s:g}s; shorten it")
     if plan.hold and loop.duration_s is None and plan.requests is None:
-        raise OptionError("--hold keeps the load on behind an end; give --duration or --requests")
+        raise OptionError("--hold keeps the load on after an end; give --duration or --requests")
     if plan.interleaved and plan.duration_s is None and (plan.requests or 0) < plan.blocks:
-        raise OptionError(f"--blocks {plan.blocks} are more than --requests {plan.requests}; make them fewer")
+        raise OptionError(f"--blocks {plan.blocks} is more than --requests {plan.requests}; lower it")

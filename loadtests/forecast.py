@@ -188,7 +188,7 @@ def outline(
         f"tokens   {(worst or forecast(profiles, plan)).line()}{each}",
     ]
     lines += [f"budget   {budget}"] if budget else []
-    return [*lines, f"promised {', '.join(plan.objectives)}"] if plan.objectives else lines
+    return [*lines, f"to meet  {', '.join(plan.objectives)}"] if plan.objectives else lines
 
 
 def _asked(plan: Plan) -> list[str]:
@@ -214,16 +214,16 @@ def load_phrase(plan: Plan, rounds: int = 0) -> str:
     if plan.max_in_flight is not None:
         words.append(f"at most {plan.max_in_flight} in flight")
     if plan.hold:
-        words.append("held until all is over")
+        words.append("held until all is done")
     if rounds:
         runs = rounds if plan.together else rounds * len(plan.arms)
         words.append(f"{rounds} round{'s' if rounds > 1 else ''}, {runs} run{'s' if runs > 1 else ''} in all")
     elif plan.interleaved:
-        words.append(f"{len(plan.arms)} arms by turns, {plan.blocks} blocks each")
+        words.append(f"{len(plan.arms)} arms in turn, {plan.blocks} blocks each")
     elif len(plan.arms) > 1:
         words.append(f"{len(plan.arms)} arms together")
     if plan.budget_time_s is not None:
-        words.append(f"over after {plan.budget_time_s:g} s")
+        words.append(f"cut off after {plan.budget_time_s:g} s")
     return ", ".join(words)
 
 
@@ -244,7 +244,7 @@ def _closed_phrase(plan: Plan) -> str:
     if plan.stages:
         words += f" along {len(plan.stages)} stages"
     if plan.ramp_s:
-        words += f" that come within {plan.ramp_s:g} s"
+        words += f" started within {plan.ramp_s:g} s"
     thinking = plan.thinking()
     if thinking is not None:
         words += f" thinking {thinking.words()}"

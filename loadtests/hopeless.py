@@ -174,7 +174,7 @@ def decided(limits: Sequence[Limit], members: Iterable[Member], arms: Sequence[s
     in_flight = sum(int(status.get(IN_FLIGHT, 0)) for status in said)
     for limit in limits:
         if limit["column"] == IN_FLIGHT and in_flight > limit["most"]:
-            return Stop("decided", f"{in_flight:,} in flight, more than {limit['most']:,}: the queue runs away")
+            return Stop("decided", f"{in_flight:,} in flight, more than {limit['most']:,}: the queue is out of control")
     of_requests = [limit for limit in limits if limit["column"] != IN_FLIGHT]
     broken = [_broken(of_requests, said, arm) for arm in arms]
     return Stop("decided", "; ".join(dict.fromkeys(broken))) if broken and all(broken) else None
@@ -186,5 +186,5 @@ def _broken(limits: Sequence[Limit], said: Sequence[dict[str, Any]], arm: str) -
         late = sum(sum(status.get("missed", {}).get(arm, ())[place : place + 1]) for status in said)
         if late > limit["most"]:
             kept = f"{limit['column']} {limit['op']} {limit['limit']:g}"
-            return f"ended early, since {kept} cannot be kept any more: {late:,} broke it, {limit['most']:,} may"
+            return f"ended early: {kept} can no longer be met: {late:,} broke it, {limit['most']:,} may"
     return ""

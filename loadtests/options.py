@@ -45,7 +45,7 @@ def warnings_of(profiles: Sequence[Profile], plan: Plan, here: int | None = None
     connections.refuse(plan, profiles, machine, here)
     notes = connections.notes(plan, profiles, machine, here)
     if plan.trace is not None and any(one.get("dataset") for one in plan.definitions):
-        notes.append("prompts come from the dataset, so of the trace's lengths only those of the answers count")
+        notes.append("prompts come from the dataset, so only the trace's answer lengths count")
     extra = plan.source().extra
     for arm, profile in zip(plan.arms, profiles, strict=True):
         of_arm = f"arm {arm.name}: " if len(plan.arms) > 1 else ""
@@ -59,11 +59,11 @@ def warnings_of(profiles: Sequence[Profile], plan: Plan, here: int | None = None
         notes += [of_arm + _placed(plan, extra, note) for note in found]
         if profile.proxy is not None:
             notes.append(
-                f"{of_arm}requests go through the proxy {profile.proxy}; times are this process' own (user clock)"
+                f"{of_arm}requests go through the proxy {profile.proxy}; times are this process's own (user clock)"
             )
         if profile.http_version == "2":
             notes.append(
-                f"{of_arm}requests are HTTP/2, a connection for each in flight; times are this process' own (user"
+                f"{of_arm}requests are HTTP/2, a connection for each in flight; times are this process's own (user"
                 " clock)"
             )
     return notes

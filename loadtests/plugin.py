@@ -74,31 +74,31 @@ def add_options(parser: LocustArgumentParser) -> None:
     group = parser.add_argument_group("firsttoken", "What is asked, of whom, and when. See also: firsttoken run --help")
     add = group.add_argument
     add("--provider", default="mock", env_var="FIRSTTOKEN_PROVIDER", help="shipped profile or TOML file")
-    add("--base-url", default="", env_var="FIRSTTOKEN_BASE_URL", help="instead of the profile's")
+    add("--base-url", default="", env_var="FIRSTTOKEN_BASE_URL", help="base URL, instead of the profile's")
     add("--proxy", default="", env_var="FIRSTTOKEN_PROXY", help="a proxy's URL; empty: HTTPS_PROXY and its like")
     add("--http2", action="store_true", help="speak HTTP/2 (needs the extra http2)")
     add("--model", default="", env_var="FIRSTTOKEN_MODEL", help="the model to ask for; empty: the profile's")
-    add("--workload", default="chat", help="what is asked where a task brings no messages: preset, TOML file or mix")
-    add("--output-tokens", default="", help="the output cap sent, or: workload; empty: workload, 64 where it is remote")
+    add("--workload", default="chat", help="what is asked if a task brings no messages: preset, TOML file or mix")
+    add("--output-tokens", default="", help="the output cap sent, or: workload; empty: workload, 64 if remote")
     add("--stream-share", type=float, default=-1.0, help="share of streamed answers, 0 to 1; -1: as the workload says")
     add("--rate", default="", help="open loop: arrivals per second (8, 8/s, 90/m); empty: closed loop")
     add("--arrivals", default="", help="open loop: poisson, constant, gamma:CV, burst:N or trace:FILE")
     add("--stages", default="", help="the load over time: TOML stages of rate, or of concurrency instead of -u and -r")
-    add("--trace-speed", type=float, default=0.0, help="play a trace so many times as fast; 0: as it is")
-    add("--trace-start", default="", help="leave out so much of a trace's beginning")
-    add("--max-in-flight", type=int, default=0, help="open loop: who would be more waits; 0: no cap")
+    add("--trace-speed", type=float, default=0.0, help="play a trace this many times as fast; 0: as it is")
+    add("--trace-start", default="", help="skip this much of a trace's beginning")
+    add("--max-in-flight", type=int, default=0, help="open loop: at most this many at once; others wait; 0: no cap")
     add("--think", default="", help="closed loop: a user's pause where the class has no wait_time, like exponential:2s")
     add("--duration", default="", help="length of an open loop's schedule; empty: its own, else --run-time, else 1h")
-    add("--requests", type=int, default=0, help="at most so many requests; 0: as the profile's place allows")
+    add("--requests", type=int, default=0, help="most requests to send; 0: as the target allows")
     add("--var", action="append", default=[], help="NAME=VALUE, fills {NAME} in the profile's URL; repeatable")
-    add("--budget-requests", type=int, default=0, help="send at most so many requests; 0: no cap")
-    add("--budget-tokens", type=int, default=0, help="spend at most so many tokens, input and output; 0: no cap")
-    add("--budget-cost", type=float, default=0.0, help="the same in money, by the profile's prices; 0: no cap")
-    add("--accept-throttling", action="store_true", help="go on where the provider throttles again and again")
-    add("--accept-errors", action="store_true", help="go on where most requests fail")
+    add("--budget-requests", type=int, default=0, help="send at most this many requests; 0: no cap")
+    add("--budget-tokens", type=int, default=0, help="spend at most this many tokens, input and output; 0: no cap")
+    add("--budget-cost", type=float, default=0.0, help="spend at most this much, by the profile's prices; 0: no cap")
+    add("--accept-throttling", action="store_true", help="go on even if the provider throttles again and again")
+    add("--accept-errors", action="store_true", help="go on even if most requests fail")
     add("--allow-insecure-http", action="store_true", help="let plain http leave this machine and private networks")
-    add("--yes", action="store_true", help="more than the careful defaults may go to a remote provider")
-    add("--seed", type=int, default=1, help="of the schedule and the prompts")
+    add("--yes", action="store_true", help="send a remote provider more than the careful defaults")
+    add("--seed", type=int, default=1, help="seed of the schedule and the prompts")
     add("--out", default="results", help="where run directories are made")
 
 
@@ -170,7 +170,7 @@ def planned(environment: Environment, users: int) -> tuple[Any, Any]:
             plan = replace(plan, shape=type(environment.shape_class).__name__)
     elif (more := beyond_defaults([profile], plan)) and not options.yes:
         raise OptionError(
-            f"{profile.base_url} is remote, and this asks for {', '.join(more)}; add --yes if that is meant"
+            f"{profile.base_url} is remote, and this asks for {', '.join(more)}; add --yes if that is intended"
         )
     return profile, plan
 

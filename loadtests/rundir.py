@@ -117,7 +117,7 @@ def _made(setup: Setup, names: list[str]) -> Path:
             except FileExistsError:
                 continue
             return path
-    raise RunError(f"--out {setup.out}: there is a run called {names[-1]} already")
+    raise RunError(f"--out {setup.out}: a run called {names[-1]} already exists")
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def refuse_open_way(profile: Profile, *, allowed: bool) -> None:
     if not (is_local(profile) or allowed) and httpx.URL(profile.url).scheme == "http":
         raise TargetError(
             f"{profile.base_url} is plain http and leaves this network: key and prompts could be read on the way;"
-            " use https, or add --allow-insecure-http if that is meant"
+            " use https, or add --allow-insecure-http if that is intended"
         )
 
 

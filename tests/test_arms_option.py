@@ -115,7 +115,7 @@ def test_whatever_is_spelt_is_arms_or_one_line(spelt: list[str]) -> None:
         ((f"name={'x' * 41}",), "isn't up to 40"),
         (("name=a,http2=maybe",), "http2 'maybe' isn't one of [true, yes, 1, false, no, 0]"),
         (("name=a,new_connections=",), "new_connections '' isn't one of"),
-        (("name=a", "name=b", "name=a,model=x"), 'there are two arms called "a"; a name is an arm\'s own'),
+        (("name=a", "name=b", "name=a,model=x"), 'there are two arms called "a"; names must differ'),
     ],
 )
 def test_a_mistake_in_an_arm_is_one_line(spelt: tuple[str, ...], says: str) -> None:
@@ -136,8 +136,8 @@ def test_a_key_close_to_one_is_guessed() -> None:
     ("profiles", "spelt", "common", "says"),
     [
         (("vllm", "openai"), ("name=a",), Asked(), "--arm and several --profile exclude each other; name the profile"),
-        (("vllm", "vllm"), (), Asked(), "--profile vllm is there twice; arms of one profile need names: --arm"),
-        (("a/x.toml", "b/x.toml"), (), Asked(), "--profile x is there twice; arms of one profile need names"),
+        (("vllm", "vllm"), (), Asked(), "--profile vllm is given twice; arms of one profile need names: --arm"),
+        (("a/x.toml", "b/x.toml"), (), Asked(), "--profile x is given twice; arms of one profile need names"),
         (("vllm", "openai"), (), Asked(base_url="http://h/v1"), "--base-url would send every --profile to one server"),
     ],
 )

@@ -193,7 +193,7 @@ def test_a_lease_that_was_the_last_ends_in_a_line_that_names_the_plans_cap(tmp_p
 
     assert made.reserve("default", request(seq=0), 30) == ""
     assert made.reserve("default", request(seq=1), 30) == (
-        "--budget-requests 1000 is spent: what is left has no room for the next request, which may take 1"
+        "--budget-requests 1000 is spent: what is left does not cover the next request, which may take 1"
     )
     assert hunger(lease.counts(), plan) is None
     made.close()

@@ -318,7 +318,7 @@ def test_the_check(tmp_path: Path, used: float, limit: Limit, status: str) -> No
     ("host", "advice"),
     [
         ({"cpus": 8, "usable_cpus": 8}, "more --workers, or"),
-        ({"cpus": 8, "usable_cpus": 2}, "a machine with more than these 2 cores, or"),
+        ({"cpus": 8, "usable_cpus": 2}, "a machine with more than 2 cores, or"),
         ({}, "more --workers, or"),
     ],
 )

@@ -32,9 +32,9 @@ SLOTS: Final = 4
 # What is refused.
 
 REFUSED: Final[dict[tuple[str, ...], str]] = {
-    VLLM: "no promise to search by; give one or more, like --objective 'ttft_p95<2s'",
+    VLLM: "no objective to search by; give one or more, like --objective 'ttft_p95<2s'",
     (*VLLM, "--objective", "ttft<2s"): "decides nothing by itself; give each a share, like ttft_p95<2s",
-    (*VLLM, *SOON, "--objective", "goodput>5/s"): "grows with the load, so that no load is the highest",
+    (*VLLM, *SOON, "--objective", "goodput>5/s"): "grows with the load, so no load is the highest",
     (*VLLM, *SOON, "--arrivals", "trace:a.csv"): "--arrivals trace: comes at rates of its own",
     (*VLLM, *SOON, "--by", "both", "--most", "2.5"): "--most 2.5 isn't a whole number of users",
     (*VLLM, *SOON, "--start", "9", "--most", "5"): "--start 9 is above --most 5; begin below it",
@@ -48,15 +48,15 @@ REFUSED: Final[dict[tuple[str, ...], str]] = {
         "4",
         "--peak-users",
         "9",
-    ): "--peak and --peak-users both say how much the peak is; give one",
-    (*VLLM, *SOON, "--replicas", "2"): "--replicas says nothing by itself; give --load-now too",
-    ("nowhere", "--growth", "30%"): "--growth says nothing by itself; give --peak or --peak-trace or --peak-users too",
+    ): "--peak and --peak-users both set the peak; give one",
+    (*VLLM, *SOON, "--replicas", "2"): "--replicas does nothing by itself; give --load-now too",
+    ("nowhere", "--growth", "30%"): "--growth does nothing by itself; give --peak or --peak-trace or --peak-users too",
     (*VLLM, *SOON, "--peak-trace", "none.csv"): "none.csv",
     ("--resume", "nowhere"): "nowhere: no campaign to go on with",
-    ("--resume", "nowhere", "--model", "x"): "--model cannot change in a search that is there",
-    ("nowhere",): "nowhere: no campaign of many loads",
-    ("nowhere", "--by", "both"): "--by cannot change in campaigns that are there",
-    ("--profile", "openai", *SOON): "openai.com/v1 is remote, and nobody knows ahead how much a search sends; bound it",
+    ("--resume", "nowhere", "--model", "x"): "--model cannot change in an existing search",
+    ("nowhere",): "nowhere: not a sweep or a search",
+    ("nowhere", "--by", "both"): "--by cannot change in existing campaigns",
+    ("--profile", "openai", *SOON): "openai.com/v1 is remote, and how much a search sends is not known ahead; cap it",
 }
 
 

@@ -65,7 +65,7 @@ def test_the_answer_comes_first_then_its_numbers_then_the_search(searched: tuple
     order = [
         "fast carries 5.3 (5.0 to 5.6) requests a second; the peak takes 11 (10 to 11) machines.",
         "machines for the peak 11", "The search", "Latency and throughput at each load", "Cost against latency",
-        "The server's own view Probe", "Probes #", "What limits this statement", "Method", "How to reproduce",
+        "The server's own view Probe", "Probes #", "Limits of this result", "Method", "How to reproduce",
     ]  # fmt: skip
 
     places = [text.index(words) for words in order]
@@ -134,7 +134,7 @@ def test_without_a_capacity_the_page_says_why(tmp_path: Path) -> None:
     none = answered.answer(None, None, 5.0, *runs, limited_by="failures", reason="nothing decided")
     text = text_of(report.write(searches.of(tmp_path, [none])).read_text())
 
-    assert "no capacity What fast carries could not be told: nothing decided; it is below 5." in text
+    assert "no capacity What fast carries could not be determined: nothing decided; it is below 5." in text
 
 
 def test_what_others_name_cannot_become_markup(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_throttled_answers_are_a_quota_and_the_provider_says_which(tmp_path: Pat
     found = of(tmp_path, Recipe(poisson=False, change=each(10, OPENAI, 0.5)))
 
     assert found.state == "quota"
-    assert found.why.startswith("your quota, not the model: 16 of 160 answers were throttled (429); about 60 requests/")
+    assert found.why.startswith("your quota, not the model: 16 of 160 answers were throttled (429); the provider ")
     assert found.why.endswith("it asked to wait up to 0.500 s")
     assert found.quota is not None
     assert (found.quota.of, found.quota.told_per_min, found.quota.per_min) == ("requests", 60.0, 60.0)
@@ -86,7 +86,7 @@ def test_tokens_are_told_from_requests(tmp_path: Path) -> None:
     assert found.quota is not None
     assert (found.quota.of, found.quota.told_per_min) == ("tokens", 6000.0)
     assert found.quota.through_per_min == pytest.approx(through * 60 / (159 / 8), rel=0.01)
-    assert "about 6,000 tokens/min are allowed, says the provider" in found.why
+    assert "the provider allows about 6,000 tokens/min" in found.why
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_429_of_a_server_that_is_too_busy_is_no_quota(tmp_path: Path) -> None:
     found = of(tmp_path, Recipe(change=each(4, TGI)), ("throttled", "3 answers in a row were throttled"))
 
     assert found.state == "failed"
-    assert found.why == "the server said that it was too busy, 40 times: 3 answers in a row were throttled"
+    assert found.why == "the server said it was too busy, 40 times: 3 answers in a row were throttled"
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_closed_loop_cannot_be_unstable(tmp_path: Path) -> None:
 def test_a_run_that_its_limits_ended_says_so(tmp_path: Path) -> None:
     told = "63 of at most 60 late: ttft_s < 0.5"
     still, grown = of(tmp_path / "a", stop=("decided", told)), of(tmp_path / "b", growing(), ("decided", told))
-    full = of(tmp_path / "c", stop=("decided", "61 in flight, more than 60: the queue runs away"))
+    full = of(tmp_path / "c", stop=("decided", "61 in flight, more than 60: the queue is out of control"))
 
     assert (still.state, still.decided) == ("steady", told)
     assert (grown.state, grown.decided) == ("unstable", told)

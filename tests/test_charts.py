@@ -96,7 +96,7 @@ def test_the_same_run_gives_the_same_bytes(healthy: tuple[Path, list[charts.Char
     [
         ({"rows": []}, "No request"),
         ({"recipe": synthetic.Recipe(n=20, change=break_all)}, "None of the 20 requests"),
-        ({"recipe": synthetic.Recipe(n=20, stream_share=0.0)}, "No streamed answer was asked for"),
+        ({"recipe": synthetic.Recipe(n=20, stream_share=0.0)}, "No streamed answer was requested"),
     ],
 )
 def test_an_empty_chart_says_why(tmp_path: Path, options: dict[str, Any], said: str) -> None:
@@ -115,6 +115,15 @@ def test_one_request_is_drawn(tmp_path: Path, tokens: int) -> None:
 
     assert [chart.name for chart in drawn if chart.is_empty] == ["failures"]
     assert all(chart.spots for chart in drawn if not chart.is_empty)
+
+
+@pytest.mark.parametrize("name", ["通义千问 メール", "مرحبا", "हिन्दी", "🚀"])
+def test_a_name_in_any_script_is_text_in_the_svg_and_no_warning(name: str) -> None:
+    """Warnings are errors here: a browser has fonts for it, and a terminal is no place for what one of ours lacks."""
+    drawn = frame.drawn("c", lambda canvas: canvas.say(name, f"from {name}"), f"n = 1 · {name}")
+
+    assert "".join(ET.fromstring(drawn.svg).itertext()).count(name) >= 3
+    assert drawn.png().startswith(b"\x89PNG")
 
 
 def test_without_chunk_lists_charts_say_so(tmp_path: Path) -> None:

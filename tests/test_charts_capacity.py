@@ -50,8 +50,8 @@ def test_every_probe_of_the_search_is_told_and_the_promise_is_a_line(fast: Answe
     told = words(chart)
 
     assert "capacity 5.3/s (5.0 to 5.6)" in told
-    assert "promised: 95 %" in told
-    assert "requests that kept ttft_p95<2s (%, logit scale)" in told
+    assert "objective: 95 %" in told
+    assert "requests that met ttft_p95<2s (%, logit scale)" in told
     probes = [probe for probe in fast.probes if probe.step.mode == "rate"]
     assert chart.alt.count("/s ") == len(probes)
     assert all(f"{probe.load:.4g}/s" in chart.alt for probe in probes)
@@ -91,7 +91,7 @@ def test_a_search_that_never_broke_says_at_least(fast: Answer) -> None:
 def test_without_shares_the_chart_says_so() -> None:
     chart = search.chart(answered.answer(8.0, 7.0, 9.0), "")
 
-    assert chart.alt.startswith("Empty: No promise of requests")
+    assert chart.alt.startswith("Empty: No per-request objective")
 
 
 def test_the_same_search_gives_the_same_bytes(fast: Answer) -> None:

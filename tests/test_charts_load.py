@@ -83,7 +83,7 @@ def test_what_is_no_latency_of_the_server_is_on_no_line(drawn: dict[str, Chart])
     assert "fill: none" in drawn["load"].svg or 'fill="none"' in drawn["load"].svg
     assert "60,000" not in drawn["load"].alt
     assert "9.00 requests/s achieved at 9/s, the highest steady load" in drawn["offered"].alt
-    assert "goodput greatest at 9/s with 9.00/s" in drawn["offered"].alt
+    assert "goodput highest at 9/s with 9.00/s" in drawn["offered"].alt
     assert "not steady, left out: 12" in words(drawn["scaling"])
 
 
@@ -124,7 +124,7 @@ def test_one_load_of_one_run_is_drawn() -> None:
     found = load.curves(curves([point(4.0, mode="concurrency", ttft_s=(0.1, None, None))]))
 
     assert not found[0].alt.startswith("Empty")
-    assert "users (requests in flight at most, log scale)" in words(found[0])
+    assert "users (maximum requests in flight, log scale)" in words(found[0])
     assert "y = x" not in words(found[1])
 
 

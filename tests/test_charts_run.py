@@ -87,7 +87,7 @@ def test_the_share_that_stalled_is_told_with_its_interval(tmp_path: Path) -> Non
     # A limit far off has no line; one of each request has no verdict.
     (near,) = ecdf.span(np.array([100.0]), ecdf.limits(run, told, "ttft")).near
     assert near == ecdf.Limit(150.0, None, "ttft<150ms", "")
-    assert "ttft_p95&lt;120s: met, outside of the axis" in draw_one("ttft", charts.ALL["ttft"], run, told).svg
+    assert "ttft_p95&lt;120s: met, off the axis" in draw_one("ttft", charts.ALL["ttft"], run, told).svg
 
 
 def test_fluidity_stands_beside_it_where_deadlines_were_named(tmp_path: Path) -> None:
@@ -102,8 +102,8 @@ def test_fluidity_stands_beside_it_where_deadlines_were_named(tmp_path: Path) ->
     run, told = judged(path)
     drawn = draw_one("stalls", stalls.stalls, run, told)
 
-    assert "fluidity index 1.000 in the median" in drawn.alt
-    assert drawn.table.columns[-1] == "fluidity that as many reach"
+    assert "median fluidity index 1.000" in drawn.alt
+    assert drawn.table.columns[-1] == "fluidity reached by as many"
     some = np.ones(16, dtype=bool)
     assert stalls.smoothness(run, told, some).stalled.sum() == 2
     for one, other in zip(
@@ -133,7 +133,7 @@ def test_answers_that_slow_down_are_seen_to(tmp_path: Path) -> None:
     assert found.grid.quantile_ms(0.5)[1:30] == pytest.approx(10 + np.arange(1, 30))
     assert found.answers[:31].tolist() == [80] * 30 + [0]
     assert drawn.alt == (
-        "Median gap per token by its place in 80 answers: 11.0 ms at the start, 39.0 ms from token 29 on."
+        "Median gap per token by position in 80 answers: 11.0 ms at the start, 39.0 ms from token 29 on."
     )
     assert [row[1] for row in drawn.table.rows] == ["80"] * 29
 

@@ -68,11 +68,11 @@ def test_more_sides_than_a_panel_holds_are_said() -> None:
     many = [seen(f"side {k}", 0.1 * 1.2**k) for k in range(8)]
     charts = {chart.name: chart for chart in arms.charts(many, [(0.95, 0.4)], "small print")}
 
-    assert rest([one.name for one in many]) == "7 of 8 sides drawn, all are in the table"
+    assert rest([one.name for one in many]) == "7 of 8 sides drawn, all in the table"
     assert "7 of 8 sides drawn" in charts["ttft"].svg
     assert "side 6" in charts["ttft"].svg
     assert "side 7" not in charts["ttft"].svg
-    assert "promised: p95 &lt; 400 ms" in charts["ttft"].svg
+    assert "objective: p95 &lt; 400 ms" in charts["ttft"].svg
     assert charts["failures"].alt == "Empty: None of the 8,400 requests failed."
 
 
@@ -91,15 +91,15 @@ def test_waiting_to_be_sent_shows_beside_the_service_time() -> None:
     late = replace(one, latency=tuple(Curve(c.values + 0.5, c.shares, c.n) for c in one.latency))
     told = [{chart.name: chart.svg for chart in arms.charts([each], [], "")}["percentiles"] for each in (one, late)]
 
-    assert "from the send the same" in told[0]
-    assert "thin: from the send" in told[1]
+    assert "from send: the same" in told[0]
+    assert "thin: from send" in told[1]
 
 
 def test_without_anything_to_draw_a_chart_says_why() -> None:
     told = {chart.name: chart.alt for chart in arms.charts([Seen("a"), Seen("b")], [], "")}
 
-    assert told["ttft"].startswith("Empty: No streamed answer came in full")
-    assert told["runs"].startswith("Empty: One run has no course")
+    assert told["ttft"].startswith("Empty: No streamed answer completed")
+    assert told["runs"].startswith("Empty: One run alone shows no trend")
     assert worth.chart([], ["a"], "TTFT p95", "", "").is_empty
     assert forest.chart([], "").is_empty
 
@@ -127,7 +127,7 @@ def test_the_forest_has_a_line_a_pair_with_what_follows() -> None:
     chart = forest.chart(rank(sides, Rules(across=frozenset({"seed"}))).orders, "small print")
 
     assert [(row[0], row[-1].split(",")[0]) for row in chart.table.rows] == [
-        ("TTFT p95", "fast better"), ("error rate", "alike"),
+        ("TTFT p95", "fast better"), ("error rate", "within margin"),
     ]  # fmt: skip
     assert "B / A (ratio, log scale)" in chart.svg
     assert "B - A (points)" in chart.svg
@@ -149,7 +149,7 @@ def test_the_forest_of_many_sides_may_have_a_metric_that_nobody_is_ranked_by() -
     orders = rank(sides, Rules(across=frozenset({"seed"}))).orders
 
     assert [bool(order.standings) for order in orders] == [True, False]
-    assert "more pairs are not drawn" in forest.chart(orders, "").svg
+    assert "more pairs not drawn" in forest.chart(orders, "").svg
 
 
 def test_long_names_that_begin_alike_stay_apart() -> None:

@@ -112,7 +112,7 @@ def test_prompts_that_come_again_are_a_fault_where_they_were_meant_to_be_new(
     check = judged(tmp_path, answers.duplicates, synthetic.Recipe(change=asked(distinct)), **plan)
 
     assert (check.number, check.status, check.value) == (18, status, value)
-    assert ("120 prompts of a dataset came again" in check.why) == ("dataset" in str(plan))
+    assert ("120 prompts of a dataset were repeated" in check.why) == ("dataset" in str(plan))
 
 
 def test_the_same_message_in_two_conversations_is_no_duplicate(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_answers_that_come_in_clusters_count_for_fewer(tmp_path: Path) -> None:
     check = judged(tmp_path, answers.certified, recipe)
 
     assert check.value == "p95"
-    assert check.why.startswith("640 answers, which come in clusters and are worth 9")
+    assert check.why.startswith("640 answers, clustered: worth 9")
     assert check.why.endswith("; p99 needs ≥ 299")
 
 

@@ -53,7 +53,7 @@ def test_a_cache_of_one_side_is_no_fair_comparison(a: list[float], b: list[float
     left, right = side(CACHED, a), side(CACHED, b, 10)
 
     assert of(17, left, right).status == status
-    assert ("--across cache if that is meant" in of(17, left, right).why) == (status == "invalid")
+    assert ("--across cache if that is intended" in of(17, left, right).why) == (status == "invalid")
     assert of(17, left, right, "cache").status == "ok"
     assert of(17, left, side(TTFT, [1.0])).status == "not_judged"
 
@@ -76,9 +76,9 @@ def test_answers_of_other_lengths_are_other_work(a: list[Any], b: list[Any], sta
     check = of(20, left, right)
 
     assert check.status == status
-    assert ("--across output if that is meant" in check.why) == (status != "ok")
+    assert ("--across output if that is intended" in check.why) == (status != "ok")
     assert of(20, left, right, "output").status == "ok"
-    assert ("as meant" in of(20, left, right, "output").why) == (status != "ok")
+    assert ("as intended" in of(20, left, right, "output").why) == (status != "ok")
 
 
 @pytest.mark.parametrize(("cut", "status"), [(0.02, "ok"), (0.06, "doubtful"), (0.2, "invalid")])
@@ -170,7 +170,7 @@ def test_a_drift_from_run_to_run_makes_the_order_matter() -> None:
     check = of(30, drifting(0, 0.05), drifting(10, 0.0, 2))
 
     assert check.status == "doubtful"
-    assert check.why.startswith("ttft_p50 drifted from run to run, so the hour may be the difference")
+    assert check.why.startswith("ttft_p50 drifted from run to run, which may be the difference")
 
 
 def test_steady_sides_hardly_ever_seem_to_drift() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from rich.console import Console
 from analysis import arms, digest, rundir
 from analysis.compare import sides, table
 from analysis.compare.judge import compare
-from analysis.compare.rules import Rules
+from analysis.compare.rules import PRIMARY, Rules
 from analysis.summary import judge
 
 if TYPE_CHECKING:
@@ -214,6 +215,19 @@ def test_two_blocks_have_no_interval(tmp_path: Path) -> None:
     assert found.design == "blocks"
     assert {(x.lo, x.p) for x in found.lines} == {(None, None)}
     assert line(found, "ttft_p50").reason == "too few runs for an interval"
+
+
+def test_what_no_block_has_stands_in_the_table_with_the_reason(tmp_path: Path) -> None:
+    """20 blocks of 1 s have 8 requests each, too few for a p95, which each arm as a whole has: of 100 and more."""
+    found = paired_arms(tmp_path / "r", drifting(1.0, 1), drifting(1.05, 2), blocks=20)
+    ttft = line(found, "ttft_p95")
+    text = told(found)
+
+    assert (ttft.primary, ttft.verdict, ttft.reason) == (True, "not_compared", "no pair of blocks has it")
+    assert ttft.a is not None
+    assert [x.place.words for x in found.primary] == list(PRIMARY)
+    assert re.search(r"^TTFT p95, ms +\d+ +\d+ .* not compared", text, re.MULTILINE)
+    assert "no pair of blocks has it" in text
 
 
 def test_an_arm_that_lacks_a_block_is_paired_over_the_others(tmp_path: Path) -> None:

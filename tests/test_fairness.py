@@ -88,8 +88,8 @@ def test_a_long_way_and_a_limiter_are_said(far: Sheet, near: Sheet) -> None:
     assert "A round trip to far takes 90." in told
     assert "to near 0.200 ms" in told
     assert "Answered 429: far 16 of 160." in told
-    assert "TLS was spoken to far, not to near" in told
-    assert "No prices are known of near: cost is not compared." in told
+    assert "TLS was used for far, not for near" in told
+    assert "No known prices for near: cost is not compared." in told
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_long_way_and_a_limiter_are_said(far: Sheet, near: Sheet) -> None:
         ({"cut": 80}, "were cut at the cap"),
         ({"cached_tokens": 900.0, "input_tokens": 1000.0}, "came from a cache"),
         ({"reasoning_tokens": 500.0, "output_tokens": 1000.0}, "on reasoning"),
-        ({"reused": 0}, "mostly on new ones"),
+        ({"reused": 0}, "mostly over new ones"),
         ({"cold": 3}, "Cold sessions: b 3."),
         (
             {"started_unix_ns": (synthetic.manifest_of(synthetic.Recipe(), 1)["started_unix_ns"] + 10**13,)},
@@ -129,9 +129,9 @@ def test_of_many_values_the_mean_is_theirs_and_n_is_how_many_there_were(tmp_path
 
     told = cells(many=found)
     assert found.connect_s.size == 2000
-    assert told["round trip (TCP connect), p50"] == ("1.00 ms, least 1.00 (n 2,501)",)
+    assert told["round trip (TCP connect), p50"] == ("1.00 ms, min 1.00 (n 2,501)",)
     assert told["TLS"][0].endswith("(n 2,501)")
-    assert told["output tokens of an answer"] == ("p50 10.0, mean 30.0",)
+    assert told["output tokens per answer"] == ("p50 10.0, mean 30.0",)
 
 
 def test_what_nobody_knows_of_a_side_is_no_difference(near: Sheet) -> None:
@@ -148,7 +148,7 @@ def test_a_side_that_does_not_tell_of_reasoning_is_not_said_to_do_none(near: She
     thinks = replace(near, reasoning_tokens=500.0, output_tokens=1000.0)
 
     (told,) = fairness.biases({"near": near, "thinks": thinks})
-    assert told.startswith("thinks spends 50.0 % of its output on reasoning, near tells of none: ")
+    assert told.startswith("thinks spends 50.0 % of its output on reasoning, near reports none: ")
     (told,) = fairness.biases({"near": replace(near, output_tokens=1000.0), "thinks": thinks})
     assert "near 0 %: " in told
 
@@ -158,7 +158,7 @@ def test_prices_in_another_currency_are_why_there_is_no_cost(tmp_path: Path, far
     euro = one(synthetic.write(tmp_path / "r", synthetic.Recipe(n=20, manifest={"profile": profile})))
 
     told = fairness.biases({"euro": euro, "far": far})
-    assert "Prices are not in USD (euro EUR) and are not converted: cost is told of prices in USD alone." in told
+    assert "Prices are not in USD (euro EUR) and are not converted: cost is given for prices in USD only." in told
 
 
 def test_other_prompts_say_nothing_of_how_tokens_are_counted(near: Sheet) -> None:
@@ -180,7 +180,7 @@ def test_sides_that_ran_one_after_another_are_told_once_each(near: Sheet) -> Non
     when = {name: (1 + 10 * k, 2 + 10 * k) for k, name in enumerate("abc")}
     told = fairness.biases({name: replace(near, started_unix_ns=at) for name, at in when.items()})
 
-    assert [one for one in told if "the hour" in one] == [
-        "All runs of a began before the first of b, c: what changed with the hour is in it.",
-        "All runs of b began before the first of c: what changed with the hour is in it.",
+    assert [one for one in told if "over time" in one] == [
+        "All runs of a began before the first of b, c: changes over time are part of the difference.",
+        "All runs of b began before the first of c: changes over time are part of the difference.",
     ]

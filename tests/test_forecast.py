@@ -109,7 +109,7 @@ def test_the_outline_names_target_load_and_budget() -> None:
     text = "\n".join(outline([OPENAI], plan(budget_tokens=50_000)))
 
     assert "https://api.openai.com/v1/chat/completions" in text
-    assert "closed loop, 1 user for 120 s, over after 180 s" in text
+    assert "closed loop, 1 user for 120 s, cut off after 180 s" in text
     assert "budget   50,000 tokens" in text
 
 

@@ -93,20 +93,20 @@ def told(home: Path, name: str) -> Any:
 
 
 MISTAKES = {
-    "nothing": (["--candidate", "old"], "nothing to hold the candidate against"),
+    "nothing": (["--candidate", "old"], "nothing to judge the candidate by"),
     "candidate": (["--baseline", "old"], "--candidate is missing"),
     "twice": (["--baseline", "old", "--candidate", "old/1.parquet"], "on both sides"),
     "gone": (["--baseline", "old", "--candidate", "no-such"], "no-such"),
-    "pattern": (["--baseline", "old", "--candidate", "no-such-*"], 'no run fits "no-such-*"'),
+    "pattern": (["--baseline", "old", "--candidate", "no-such-*"], 'no run matches "no-such-*"'),
     "margin": (["--baseline", "old", "--candidate", "same", "--margin", "ttft_p95"], "isn't NAME=AMOUNT"),
     "amount": (["--baseline", "old", "--candidate", "same", "--margin", "ttft_p95=110%"], "between 0 and 100%"),
     "metric": (["--baseline", "old", "--candidate", "same", "--metric", "ttft"], 'did you mean "ttft_p'),
     "percentile": (["--baseline", "old", "--candidate", "same", "--metric", "ttft_p90"], 'did you mean "ttft_p9'),
     "across": (["--baseline", "old", "--candidate", "same", "--across", "hosts"], "hosts"),
-    "alone": (["--candidate", "run", "--objectives", "ttft<2s"], "nothing that decides in it"),
+    "alone": (["--candidate", "run", "--objectives", "ttft<2s"], "holds nothing that decides"),
     "rule": (["--candidate", "same", "--objectives", "ttft_p95<2s", "--margin", "a=1%"], "is about a comparison"),
     "objective": (["--candidate", "same", "--objectives", "tfft_p95<2s"], "tfft"),
-    "rows": (["--candidate", "old", "--objectives", "ttft_p95<2s"], "held against a run's rows"),
+    "rows": (["--candidate", "old", "--objectives", "ttft_p95<2s"], "objectives need a run's rows"),
     "name": (["--candidate", "run", "--objectives", "ttft_p95<2s", "--name", "a-->b"], "--name"),
     "arm": (["--baseline", "old", "--candidate", "same", "--candidate-arm", "x"], "--candidate-arm"),
     "alpha": (["--baseline", "old", "--candidate", "same", "--objectives", "bad.toml"], "alpha"),
@@ -163,7 +163,7 @@ def test_a_person_reads_the_table_the_reason_and_what_to_do(done: dict[str, Done
     lines = done["inconclusive"].stdout.splitlines()
 
     assert lines[-1] == "verdict: inconclusive/verdict.json"
-    assert lines[-2].startswith("next: play ")
+    assert lines[-2].startswith("next: make ")
     assert any(line.startswith("INCONCLUSIVE  TTFT p50 +") for line in lines)
     assert any(line.startswith("PASS  no primary metric is worse") for line in done["pass"].stdout.splitlines())
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from loadtests.record import Record
 
 FAILED = Check(14, "failed requests", "40 % (64 of 160)", "≤ 0.5 %, fails above 5 %", "invalid", "see the errors")
-TOLD = "candidate: its runs are not valid since so many requests failed; that is the regression"
+TOLD = "candidate: its runs are not valid because so many requests failed; that is the regression"
 BROKEN = [replace(one, verdict="invalid", faults=(FAILED,)) for one in NEW]
 MISSED = replace(outcome("missed", "error_rate<1%"), metric="error_rate")
 
@@ -121,7 +121,7 @@ def test_whatever_else_is_wrong_stays_invalid(other: Evidence) -> None:
     found = decide(other)
 
     assert (found.verdict, found.exit_code) == ("invalid", 3)
-    assert found.next_step == "mend what the checks name and play these runs again"
+    assert found.next_step == "fix what the checks name and make these runs again"
 
 
 def test_a_doubtful_baseline_is_no_obstacle_and_a_doubtful_run_needs_no_mending() -> None:

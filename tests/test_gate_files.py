@@ -171,7 +171,7 @@ def test_the_comment_has_numbers_doubts_and_what_to_do() -> None:
     text = markdown(all_of_it("inconclusive"))
 
     assert "| TTFT p95 | 200 ms | 225 ms | +12.5 % | \\[-2.00, +20.0\\] | 0.002 | ❔ inconclusive |" in text
-    assert "**Next:** play 12 runs a side" in text
+    assert "**Next:** make 12 runs a side" in text
     assert "candidate new/1: Little's law" in text
     assert "1 exploratory numbers" in text
     assert "tpot\\_p95&lt;50ms" in text

@@ -33,7 +33,7 @@ def campaign(folder: Path, planned: int, arms: tuple[str, ...] = ("a",)) -> Path
 def test_an_interrupted_campaign_is_no_pass_of_objectives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     synthetic.write(campaign(tmp_path / "c", 5) / "0", synthetic.Recipe(n=100))
-    told = "candidate: 1 of 5 planned runs were played"
+    told = "candidate: 1 of 5 planned runs were made"
 
     whole, alone = (
         CliRunner().invoke(
@@ -45,7 +45,7 @@ def test_an_interrupted_campaign_is_no_pass_of_objectives(tmp_path: Path, monkey
     assert (whole.return_value, alone.return_value) == (4, 0), whole.exception or alone.exception
     assert told in whole.stdout
     assert told in (tmp_path / "whole" / "comment.md").read_text()
-    assert "play the runs that are still planned" in whole.stdout
+    assert "make the runs that are still planned" in whole.stdout
     assert "planned" not in alone.stdout
 
 
@@ -54,7 +54,7 @@ def test_it_is_named_whatever_the_verdict(kind: str) -> None:
     seen = evidence(kind)
     found = decide(Evidence(seen.baseline, seen.candidate, seen.comparison, interrupted=[GAP]))
 
-    assert (found.verdict, found.reasons[-1]) == (kind, "candidate: 1 of 5 planned runs were played")
+    assert (found.verdict, found.reasons[-1]) == (kind, "candidate: 1 of 5 planned runs were made")
     assert len(found.reasons) > 1
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     ("words", "told"),
     [
         (["--candidate", "old", "--objectives", "tfft_p95<2s"], "tfft"),
-        (["--candidate", "no-such-*", "--out=gate-pr"], 'no run fits "no-such-*"'),
+        (["--candidate", "no-such-*", "--out=gate-pr"], 'no run matches "no-such-*"'),
         (["--candidat", "old"], "No such option"),
     ],
 )

@@ -129,9 +129,7 @@ def test_a_fault_of_several_runs_is_told_once() -> None:
 
     found = decide(Evidence((), runs, None, [[outcome("met")]] * 3))
 
-    assert found.doubts == (
-        "candidate new/2: Little's law 9 %: requests are missing from the rows (so in 2 of 3 runs)",
-    )
+    assert found.doubts == ("candidate new/2: Little's law 9 %: requests are missing from the rows (in 2 of 3 runs)",)
 
 
 # Objectives over several runs.
@@ -244,7 +242,7 @@ def test_what_is_inconclusive_names_the_runs_to_play(runs: tuple[int, int], need
 
     found = decide(Evidence(OLD, NEW, comparison("inconclusive", [one, errors()])))
 
-    assert found.next_step == f"play {told} runs a side (`firsttoken run --repeats N`)"
+    assert found.next_step == f"make {told} runs a side (`firsttoken run --repeats N`)"
 
 
 def test_what_one_side_lacks_no_runs_will_tell() -> None:
@@ -252,7 +250,7 @@ def test_what_one_side_lacks_no_runs_will_tell() -> None:
 
     found = decide(Evidence(OLD, NEW, comparison("inconclusive", [one, errors()])))
 
-    assert found.next_step == "see why TTFT p95 cannot be compared (B has none); more runs do not tell"
+    assert found.next_step == "see why TTFT p95 cannot be compared (B has none); more runs will not help"
 
 
 @pytest.mark.parametrize(("named", "verdict"), [((), "pass"), (PRIMARY, "inconclusive")])
@@ -265,7 +263,7 @@ def test_the_usual_numbers_have_to_be_there_where_somebody_named_them(
     assert decide(gather(asked)).verdict == verdict
 
 
-@pytest.mark.parametrize(("value", "told"), [(None, "leave cached_share>10% out"), (0.1, "play longer runs")])
+@pytest.mark.parametrize(("value", "told"), [(None, "leave cached_share>10% out"), (0.1, "make longer runs")])
 def test_what_the_runs_do_not_have_no_more_of_them_will_tell(value: float | None, told: str) -> None:
     one = Outcome("cached_share>10%", "cached_share", None, None, value, None, None, 100, "undecided", "")
 

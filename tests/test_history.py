@@ -202,7 +202,7 @@ def test_the_chart_names_the_change_and_is_the_same_each_time() -> None:
     assert "run-10 +" in drawn.svg
     assert "ttft_p50 at run-10" in drawn.alt
     assert chart(found) == drawn
-    assert "No run has a number to follow" in chart(History((), None, 0.02)).svg
+    assert "No run has a number to plot" in chart(History((), None, 0.02)).svg
 
 
 @pytest.mark.parametrize(("last", "change"), [(5.5, "+10"), (0.0, "from or to 0")])

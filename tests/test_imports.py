@@ -198,7 +198,7 @@ def test_a_file_without_start_times_has_durations_and_no_moment(tmp_path: Path) 
     assert (ttft.n, gaps.n) == (40, 40)
     assert "does not tell when they went out" in found.summary.window.reason
     drawn = {chart.name: chart for chart in charts.draw(found.run, found.summary)}
-    assert "does not tell when" in drawn["timeline"].alt
+    assert "does not say when" in drawn["timeline"].alt
 
 
 @pytest.mark.parametrize(

@@ -212,14 +212,15 @@ def test_a_cost_that_appears_is_not_left_out() -> None:
     place = Place("cost_per_1k_good", None, RUN, None, "")
     line = one([0.0] * 5, [2.0] * 5, place, primary=("cost_per_1k_good",))
 
-    assert (line.verdict, line.reason) == ("inconclusive", "0 in one of them")
+    assert (line.verdict, line.reason) == ("inconclusive", "0 in A")
 
 
 @pytest.mark.parametrize(
     ("a", "b", "verdict", "reason"),
     [
-        ([8.0] * 4, [0.0] * 4, "inconclusive", "0 in one of them"),
-        ([8.0] * 5, [8.0] * 4 + [0.0], "inconclusive", "0 in one of them"),
+        ([8.0] * 4, [0.0] * 4, "inconclusive", "0 in B"),
+        ([8.0] * 5, [8.0] * 4 + [0.0], "inconclusive", "0 in 1 of 5 runs of B"),
+        ([8.0] * 3 + [0.0] * 2, [8.0, 0.0], "inconclusive", "0 in 2 of 5 runs of A and 1 of 2 runs of B"),
         ([0.0] * 5, [8.0] * 5, "not_compared", "A is 0"),
         ([0.0] * 5, [0.0] * 5, "not_compared", "A is 0"),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from digests import side, versus
@@ -13,6 +15,13 @@ from analysis.compare.rules import Rules, bare
 from analysis.digest import Number
 from analysis.metrics import METRICS
 from analysis.places import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from digests import Values
+
+    from analysis.digest import Digest
 
 WHOLE = LATENCY._replace(group="whole")
 P90 = TTFT._replace(what="p90")
@@ -85,6 +94,65 @@ def test_what_could_be_found_is_told_in_the_worse_direction() -> None:
 
     assert math.log(found[TTFT] or 1) == pytest.approx(0.0323, abs=0.0007)
     assert math.log(found[GOODPUT] or 1) == pytest.approx(-0.0323, abs=0.0007)
+
+
+# What is in no pair.
+
+
+def arm(runs: Values, blocks: Sequence[float] | None, place: Place = TTFT95) -> list[Digest]:
+    """An arm of one run: what it has as a whole, and in its blocks: TTFT, and another number where it is given."""
+    (one,) = side(runs)
+    found = {at: {TTFT: 0.2 + at / 1e4} for at in range(6)}
+    for at, value in enumerate(blocks or ()):
+        found[at][place] = value
+    return [replace(one, facts=replace(one.facts, run_id="same"), blocks=found)]
+
+
+WITHOUT: Values = {TTFT: [0.2]}
+WITH: Values = {TTFT: [0.2], TTFT95: [0.5]}
+NO_PAIR = "no pair of blocks has it"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "reason", "verdict", "values"),
+    [
+        ((WITH, None), (WITH, None), NO_PAIR, "not_compared", (0.5, 0.5)),
+        ((WITH, None), (WITH, [0.4] * 6), NO_PAIR, "not_compared", (0.5, 0.5)),
+        ((WITH, [0.4] * 6), (WITH, None), NO_PAIR, "inconclusive", (0.5, 0.5)),
+        ((WITHOUT, None), (WITH, None), "A has none", "not_compared", (None, 0.5)),
+        ((WITH, None), (WITHOUT, None), "B has none", "inconclusive", (0.5, None)),
+    ],
+)
+def test_a_primary_number_that_no_pair_has_is_told_with_the_reason(
+    a: tuple[Values, Any], b: tuple[Values, Any], reason: str, verdict: str, values: tuple[float | None, float | None]
+) -> None:
+    """Blocks may have too few requests for a p95 that their runs have; what B lacks and A has is no pass, as ever."""
+    found = versus(arm(*a), arm(*b), primary=("ttft_p50", "ttft_p95"))
+    line = found.lines[1]
+
+    assert (found.design, line.place, line.primary) == ("blocks", TTFT95, True)
+    assert (line.reason, line.verdict, line.effect) == (reason, verdict, None)
+    assert (line.a, line.b) == values
+    assert found.verdict == ("pass" if verdict == "not_compared" else "inconclusive")
+
+
+def test_blocks_that_no_other_blocks_stand_against_are_no_pair() -> None:
+    a, b = arm(WITH, [0.4] * 3), arm(WITH, [0.4] * 6)
+    later = {at: found if at > 2 else {TTFT: 0.2} for at, found in b[0].blocks.items()}
+    line = versus(a, [replace(b[0], blocks=later)]).lines[1]
+
+    assert (line.reason, line.verdict, line.a, line.b) == (NO_PAIR, "inconclusive", 0.5, 0.5)
+
+
+def test_of_one_run_a_value_of_too_few_requests_is_not_told() -> None:
+    loose: Values = {TTFT: [0.2], TTFT95: [Number(0.5, 12, supported=False)]}
+    line = versus(arm(loose, None), arm(loose, None)).lines[1]
+
+    assert (line.reason, line.a, line.b) == (NO_PAIR, None, None)
+
+
+def test_what_neither_side_has_is_no_line() -> None:
+    assert [line.place for line in versus(arm(WITHOUT, None), arm(WITHOUT, None)).lines] == [TTFT]
 
 
 # Rules.

@@ -448,8 +448,8 @@ def test_the_request_log_says_which_rules_were_broken(
     [
         ({"prepared": True, "ttft_sigma": 0.0, "gap_sigma": 0.0, "provider": "8080"}, "--prepared: .* --provider 8080"),
         ({"prepared": True, "ttft_sigma": 0.0, "gap_sigma": 0.0, "scenarios": ("crlf",)}, "--prepared: .* --scenario"),
-        ({"scenarios": ("crfl",)}, "--scenario: 'crfl' is none; did you mean crlf"),
-        ({"scenario_share": 0.5}, "--scenario-share: there is no --scenario"),
+        ({"scenarios": ("crfl",)}, "--scenario: 'crfl' isn't one; did you mean crlf"),
+        ({"scenario_share": 0.5}, "--scenario-share: does nothing without --scenario"),
         ({"scenarios": ("crlf",), "scenario_share": 1.5}, "--scenario-share: 1.5 isn't a share"),
         ({"cold_session_s": 2.0}, "--cold-session: generic has no sessions"),
         ({"cold_session_s": -1.0, "provider": "morpheus"}, "--cold-session: -1.0 isn't"),

@@ -306,7 +306,7 @@ def _come_and_go(mock: MockProcess, tls: ssl.SSLContext, times: int) -> None:
 
 @pytest.mark.parametrize("name", ["tls_cert", "tls_key"])
 def test_a_certificate_without_its_key_is_refused_and_the_other_way_round(name: str) -> None:
-    with pytest.raises(ValueError, match=r"^--tls-cert, --tls-key: only one of them is given"):
+    with pytest.raises(ValueError, match=r"^--tls-cert, --tls-key: only one is given"):
         settings_from({name: Path("x.pem")})
 
 

@@ -88,7 +88,7 @@ def test_what_is_more_than_little_is_named(more: dict[str, Any], named: str) -> 
         (LOCAL, {"arrivals": "constant"}, "--arrivals constant .*give --rate too"),
         (MOCK, {"warmup": 9.0, "requests": 5}, "--warmup 9s is longer than the 5 requests last"),
         (MOCK, {"warmup": 20.0}, "--warmup 20s leaves nothing of --duration 20s"),
-        (MOCK, {"concurrency": 1, "workers": 2}, "--workers 2 are more than --concurrency 1"),
+        (MOCK, {"concurrency": 1, "workers": 2}, "--workers 2 is more than --concurrency 1"),
     ],
 )
 def test_a_contradiction_is_one_line(profile: profiles.Profile, given: dict[str, Any], says: str) -> None:
@@ -206,7 +206,7 @@ def test_an_objective_that_decides_nothing_is_said(tmp_path: Path, capsys: pytes
         "latency_p99<12s",
         "tpot<1s",
     )
-    assert "note: tpot<1s says what a good request is and decides nothing by itself" in capsys.readouterr().err
+    assert "note: tpot<1s defines a good request and decides nothing by itself" in capsys.readouterr().err
     (tmp_path / "gate.toml").write_text("alpha = 0.01\n")
     with pytest.raises(click.UsageError, match="holds no objective"):
         objectives_of((str(tmp_path / "gate.toml"),))

@@ -241,7 +241,7 @@ def test_what_they_do_not_notice_counts_as_answered(
         values = [found.line(key).values["value"] for key in keys[tool]]
         assert values == [done, done + bad if tool == "aiperf" else bad], tool
         unnoticed = (tool == "vllm" or kind == "no_finish") and kind != "reset"
-        assert (f"counted as answered, though failed by ours: {kind} 1" in found.notes) == unnoticed, tool
+        assert (f"counted as answered, though we count them as failed: {kind} 1" in found.notes) == unnoticed, tool
 
 
 def test_what_was_not_asked_or_did_not_end_is_left_out_by_name(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_markdown_of_a_run_has_its_arms_beside_each_other_its_window_failures_an
     path = synthetic.write_arms(tmp_path / "r", both, blocks=4)
     told = made([summary.judge(run) for run in arms.arms(rundir.load(path))]).markdown
 
-    assert "\n## b against a: not valid, worse in " in told
+    assert "\n## b against a: invalid, worse in " in told
     assert "(within one run)" in told
     assert "| metric | A: a | B: b | B / A | 95 % | p | verdict |" in told
     assert told.count("\nWindow 0.") == 2

@@ -267,7 +267,7 @@ def test_the_verb_learns_from_run_directories(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--effect", "5%"), "how far runs lie apart is not known: name RUNs to learn from, or give --sd 3%"),
+        (("--effect", "5%"), "how far runs differ is not known: name RUNs to learn from, or give --sd 3%"),
         (("--effect", "5"), "'5' isn't a share like 5% or 0.05, more than 0 and below 1000%"),
         (("--effect", "=5%"), "'=5%' names no number; one is like ttft_p95=10%"),
         (("--effect", "5%", "--effect", "ttft_p59=1%", *GIVEN), '--effect "ttft_p59" isn\'t one of'),

@@ -174,7 +174,7 @@ def test_json_has_findings_changes_and_the_transcripts_place(generic: process.Mo
 
 MISTAKES = [
     (("--profile", "meingpt", "--wrong"), "remote, and wrong requests may count against the account; add --yes"),
-    (("--profile", "vllm"), "profile vllm has no default_model; say which with --model NAME"),
+    (("--profile", "vllm"), "profile vllm has no default_model; name one with --model NAME"),
     (("--out", "no/such/place.json"), "--out no/such/place.json: no file can be written there"),
 ]
 

@@ -183,7 +183,7 @@ def test_twice_the_quota_is_a_wall(tmp_path: Path) -> None:
     assert result.stop is not None
     assert (result.stop.word, found.state) == ("throttled", "quota")
     assert result.issued < 100  # of 400
-    assert "about 600 requests/min are allowed, says the provider" in found.why
+    assert "the provider allows about 600 requests/min" in found.why
     assert found.quota is not None
     assert found.quota.of == "requests"
 

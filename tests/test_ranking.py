@@ -60,7 +60,7 @@ def test_the_sentences_name_the_better_one_first_with_size_interval_and_p() -> N
     found = told(order(slow=SLOW, fast=FAST, near=NEAR))
 
     assert found[0] == "fast's TTFT p95 is 50 % lower than near's [49, 51], p < 0.0001"
-    assert found[2].startswith("slow and near: TTFT p95 alike within 10 % [-")
+    assert found[2].startswith("slow and near: TTFT p95 within 10 % of each other [-")
 
 
 def test_what_the_runs_do_not_tell_apart_is_said_with_the_runs_it_takes() -> None:
@@ -68,10 +68,10 @@ def test_what_the_runs_do_not_tell_apart_is_said_with_the_runs_it_takes() -> Non
     found = order(one=NOISY, other=[value * 1.1 for value in NOISY])
 
     assert standing(found) == {"one": "1 to 2", "other": "1 to 2"}
-    assert places(found) == "one and other are not told apart"
+    assert places(found) == "one and other share places 1 to 2"
     (sentence,) = told(found)
-    assert sentence.startswith("one and other: TTFT p95 not told apart at 5 runs a side (about 1")
-    assert sentence.endswith("would tell 10 %)")
+    assert sentence.startswith("one and other: TTFT p95 not distinguishable with 5 runs a side (about 1")
+    assert sentence.endswith("would detect 10 %)")
 
 
 def test_p_is_adjusted_for_the_number_of_pairs() -> None:
@@ -88,14 +88,14 @@ def test_certain_and_too_small_to_matter_is_no_place() -> None:
     found = order(one=[value * 1.01 for value in steady], other=steady)
 
     assert standing(found) == {"other": "1 to 2", "one": "1 to 2"}
-    assert told(found) == ["other's TTFT p95 is 1.0 % lower than one's [0.9, 1.0], p < 0.0001: too little to matter"]
+    assert told(found) == ["other's TTFT p95 is 1.0 % lower than one's [0.9, 1.0], p < 0.0001: too small to matter"]
 
 
 def test_more_is_better_of_goodput_and_nothing_left_is_the_last() -> None:
     found = order(GOODPUT, gone=(0.0,) * 5, half=(3.5, 3.6, 3.4, 3.5, 3.55), whole=(8.0, 8.1, 7.9, 8.0, 8.05))
 
     assert standing(found) == {"whole": "1", "half": "2", "gone": "3"}
-    assert "gone has no goodput left, half has" in told(found)
+    assert "gone has no goodput left, half does" in told(found)
     assert any(sentence.startswith("whole's goodput is 2.28 times half's [") for sentence in told(found))
 
 
@@ -108,12 +108,12 @@ def test_shares_differ_by_points() -> None:
     assert told(found)[0].startswith("clean's error rate is 5.04 points lower than faulty's [")
 
 
-@pytest.mark.parametrize(("runs", "why"), [(1, "one run a side says nothing of the next one"), (4, "4 runs a side")])
+@pytest.mark.parametrize(("runs", "why"), [(1, "one run a side says nothing about the next one"), (4, "4 runs a side")])
 def test_few_runs_make_no_order(runs: int, why: str) -> None:
     found = ranked(fast=FAST[:runs], slow=SLOW[:runs], near=NEAR[:runs])
 
     assert [standing(one) for one in found.orders] == [dict.fromkeys(("fast", "slow", "near"), "1 to 3")]
-    assert places(found.orders[0]) == f"no order ({why})"
+    assert places(found.orders[0]) == f"no ranking ({why})"
     (left,) = left_out(found)
     assert (left.what, left.why.split(".")[0]) == ("TTFT p95", why)
 
@@ -133,7 +133,7 @@ def test_an_invalid_side_stands_in_no_order() -> None:
     found = rank(sides, Rules(primary=("ttft_p95",), across=frozenset({"seed"})))
 
     assert standing(found.orders[0]) == {"a": "1", "b": "2"}
-    assert left_out(found)[0] == ("c", "in no order: 1 of 5 runs is invalid (Little's law)")
+    assert left_out(found)[0] == ("c", "not ranked: 1 of 5 runs is invalid (Little's law)")
 
 
 def test_sides_that_may_not_stand_beside_each_other_are_named() -> None:
@@ -145,7 +145,7 @@ def test_sides_that_may_not_stand_beside_each_other_are_named() -> None:
     (pair, *alone) = [one for one in left_out(found) if "not alike" in one.why] + left_out(found)[:1]
     assert pair.what == "a and b"
     assert "plan.rate: 8.0 against 16.0" in pair.why
-    assert alone[0].why == "in no order: it may stand beside no other side"
+    assert alone[0].why == "not ranked: it is comparable with no other side"
 
 
 def test_a_side_that_is_of_several_kinds_is_named() -> None:
@@ -177,8 +177,8 @@ def test_cost_is_ranked_where_all_have_it() -> None:
 
     assert standing(rank(sides, rules).orders[1]) == {"b": "1", "a": "2"}
     some = rank(sides | {"c": side({TTFT95: NEAR}, at=200)}, rules)
-    assert places(some.orders[1]) == "no order (no cost is known of c)"
-    assert ("cost of 1,000 good requests", "no cost is known of c") in left_out(some)
+    assert places(some.orders[1]) == "no ranking (no known cost for c)"
+    assert ("cost of 1,000 good requests", "no known cost for c") in left_out(some)
     assert not any("leads in cost" in sentence for sentence in leaders(some.orders))
 
 
@@ -192,11 +192,11 @@ def test_streamed_and_whole_answers_are_told_apart_and_never_ranked() -> None:
         "s": "streamed answers", "w": "whole answers", "x": "whole answers",
     }  # fmt: skip
     assert {(pair.a, pair.b): pair.reason for pair in found.pairs if pair.relation == "none"} == {
-        ("s", "w"): "s has it of streamed answers, w of whole answers",
-        ("s", "x"): "s has it of streamed answers, x of whole answers",
+        ("s", "w"): "s has it for streamed answers, w for whole answers",
+        ("s", "x"): "s has it for streamed answers, x for whole answers",
     }  # fmt: skip
     (two,) = rank({name: sides[name] for name in "sw"}, Rules(across=frozenset({"seed"}))).orders
-    assert places(two) == "no order (s has it of streamed answers, w of whole answers)"
+    assert places(two) == "no ranking (s has it for streamed answers, w for whole answers)"
     alike = rank({name: sides[name] for name in "wx"}, Rules(across=frozenset({"seed"}))).orders[0]
     assert {one.of for one in alike.standings} == {""}
 
@@ -210,10 +210,10 @@ def test_what_no_pair_has_was_not_compared_and_is_no_tie() -> None:
     )
     found = rank({"a": [a], "b": [b]}, Rules(primary=("ttft_p50", "ttft_p95")))
 
-    assert places(found.orders[1]) == "no order (no pair of blocks has it)"
+    assert places(found.orders[1]) == "no ranking (no pair of blocks has it)"
     assert left_out(found) == [("TTFT p95", "no pair of blocks has it")]
     assert leaders(found.orders) == [
-        "Nobody surely leads in TTFT p50.", "No order of sides by TTFT p95: no pair of blocks has it.",
+        "No clear leader in TTFT p50.", "No ranking by TTFT p95: no pair of blocks has it.",
     ]  # fmt: skip
 
 
@@ -228,13 +228,13 @@ def test_who_leads_by_blocks_leads_within_one_run() -> None:
 
 @pytest.mark.parametrize(("runs", "why"), [(3, "3 runs of one side"), (1, "1 run of one side")])
 def test_too_few_runs_of_one_side_are_told_as_that(runs: int, why: str) -> None:
-    assert places(order(fast=FAST, slow=SLOW[:runs])) == f"no order ({why})"
+    assert places(order(fast=FAST, slow=SLOW[:runs])) == f"no ranking ({why})"
 
 
 def test_where_nobody_has_anything_no_side_is_singled_out() -> None:
     found = ranked(GOODPUT, a=(0.0,) * 5, b=(0.0,) * 5, c=(0.0,) * 5)
 
-    assert places(found.orders[0]) == "no order (it is 0 on both sides)"
+    assert places(found.orders[0]) == "no ranking (it is 0 on both sides)"
     assert left_out(found) == [("goodput", "it is 0 on both sides")]
 
 
@@ -243,7 +243,7 @@ def test_of_many_reasons_for_no_order_the_first_are_told() -> None:
     found = rank(sides, Rules(primary=("tpot_p50",), across=frozenset({"seed"})))
 
     assert places(found.orders[0]) == (
-        "no order (tokens of 0 by t0, of 1 by t1; tokens of 0 by t0, of 2 by t2; and 1 more reasons)"
+        "no ranking (tokens of 0 by t0, of 1 by t1; tokens of 0 by t0, of 2 by t2; and 1 more)"
     )
     assert ("TPOT p50 of 1 and 2", "tokens of 1 by t1, of 2 by t2") in left_out(found)
     assert [one.of for one in found.orders[0].standings] == ["tokens by t0", "tokens by t1", "tokens by t2"]
@@ -271,8 +271,8 @@ def test_who_leads_is_said_first() -> None:
     found = ranked(fast=FAST, slow=SLOW, near=NEAR)
 
     assert leaders(found.orders) == ["fast leads in TTFT p95."]
-    assert leaders(ranked(slow=SLOW, near=NEAR).orders) == ["Nobody surely leads in TTFT p95."]
-    assert leaders(ranked(slow=SLOW[:4], near=NEAR[:4]).orders) == ["No order of sides by TTFT p95: 4 runs a side."]
+    assert leaders(ranked(slow=SLOW, near=NEAR).orders) == ["No clear leader in TTFT p95."]
+    assert leaders(ranked(slow=SLOW[:4], near=NEAR[:4]).orders) == ["No ranking by TTFT p95: 4 runs a side."]
 
 
 def test_a_word_that_across_does_not_know_is_no_reason_to_leave_sides_out() -> None:

@@ -156,8 +156,8 @@ def test_several_paths_are_sides_by_their_own_names(campaign: Path) -> None:
     assert [(side.name, side.seen.name) for side in same.sides] == [("01", "01"), ("04", "04")]
     assert [side.name for side in other.sides] == ["fast", "slow"]
     told = comparison.made(same, Rules(across=frozenset({"seed"})), {})
-    assert "one run a side says nothing of the next one" in told.html
-    assert "Compared though they may differ in seed" in told.html
+    assert "one run a side says nothing about the next one" in told.html
+    assert "Compared although they may differ in seed" in told.html
     unlike = comparison.made(same, Rules(), {})
     assert "the runs are not alike in seed: 1 against 2" in unlike.html
 
@@ -219,21 +219,21 @@ def kept(tmp_path: Path, runs: tuple[int, int] = (5, 5), **more: tuple[Any, Any]
 
 @pytest.mark.parametrize(
     ("runs", "around"),
-    [((5, 5), "over the runs"), ((5, 1), "over the runs; of a side of one run, within that run")],
+    [((5, 5), "over the runs"), ((5, 1), "over the runs; for a side with one run, within that run")],
 )
 def test_it_is_said_where_intervals_come_from(tmp_path: Path, runs: tuple[int, int], around: str) -> None:
     made = kept(tmp_path, runs)
 
-    assert f"Below each number its 95 % interval {around}." in made.html
-    assert f"In brackets the 95 % interval {around}; " in made.markdown
+    assert f"Below each number: its 95 % interval {around}." in made.html
+    assert f"In brackets: the 95 % interval {around}; " in made.markdown
 
 
 def test_sides_of_different_objectives_and_models_each_tell_their_own(tmp_path: Path) -> None:
     made = kept(tmp_path, objectives=(("ttft_p95<1s",), ("ttft_p95<2s",)), settings=({"model": "m1"}, {"model": "m2"}))
 
-    assert "Good is what kept: a: ttft_p95&lt;1s; b: ttft_p95&lt;2s" in made.html
-    assert r"Good is what kept: a: ttft\_p95\<1s; b: ttft\_p95\<2s" in made.markdown
-    assert "Compared though they may differ in load, objectives, seed, as was asked for." in made.markdown
+    assert "Good requests met: a: ttft_p95&lt;1s; b: ttft_p95&lt;2s" in made.html
+    assert r"Good requests met: a: ttft\_p95\<1s; b: ttft\_p95\<2s" in made.markdown
+    assert "Compared although they may differ in load, objectives, seed, as requested." in made.markdown
     (side,) = gather([manyruns.keep(tmp_path / "one", [
         manyruns.run(at, {manyruns.TTFT95: 0.1}, settings={"model": f"m{at}"}) for at in (1, 2)
     ])]).sides  # fmt: skip
@@ -280,7 +280,7 @@ def test_what_is_certain_of_few_runs_is_told_with_how_few(tmp_path: Path) -> Non
 
     assert "b against a: worse in ttft_p95 (under 5 runs)" in made.html
     assert "<td>worse, but under 5 runs a side</td>" in made.html
-    assert "not told apart</td>" not in made.html
+    assert "not distinguishable</td>" not in made.html
     assert "b against a: worse in ttft_p95</summary>" in kept(tmp_path / "whole").html
 
 

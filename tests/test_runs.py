@@ -414,7 +414,7 @@ def test_what_goes_is_told_before_and_nothing_goes_unasked(results: Path) -> Non
     assert [line.split()[2] for line in dry] == ["b", "a"]
     assert "add --yes" in refused("prune", str(results), "--keep", "1")
     assert "say what may go" in refused("prune", str(results))
-    assert "which goes as a whole" in refused("prune", str(results / "a"), "--keep", "0")
+    assert "which is deleted as a whole" in refused("prune", str(results / "a"), "--keep", "0")
     assert names(results) == before
 
 
@@ -450,8 +450,8 @@ def test_what_stays_says_why(results: Path) -> None:
 
     assert sorted(done["pruned"]) == ["b", "c"]
     assert done["stays"]["a"] == "labelled keep=baseline"
-    assert done["stays"]["on"] == "it is on"
-    assert done["stays"]["cut"].startswith("nobody can tell what it is (")
+    assert done["stays"]["on"] == "it is still running"
+    assert done["stays"]["cut"].startswith("it cannot be identified (")
     assert names(results) == ["a", "cut", "latest", "notes", "on"]
     assert (results / "latest").resolve().name in {"a", "cut", "on"}
     assert told("prune", str(results), "--keep", "0", "--yes")["pruned"] == ["on"], "which nobody holds any more"
@@ -461,7 +461,7 @@ def test_a_campaign_goes_as_a_whole_but_not_while_it_is_on(tmp_path: Path) -> No
     folder = campaign(tmp_path / "c")
     lock = os.open(folder, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    assert told("prune", str(tmp_path), "--keep", "0", "--yes")["stays"] == {"c": "it is on"}
+    assert told("prune", str(tmp_path), "--keep", "0", "--yes")["stays"] == {"c": "it is still running"}
     let_go(lock)
     run("label", str(folder / "02"), "keep=1")
     assert told("prune", str(tmp_path), "--keep", "0", "--yes")["stays"] == {"c": "labelled keep=1"}
@@ -538,8 +538,8 @@ def test_what_another_program_calls_a_campaign_stays(results: Path, text: str) -
 
     done = told("prune", str(results), "--keep", "0", "--yes")
     assert sorted(done["pruned"]) == ["a", "b", "c"]
-    assert done["stays"]["theirs"].startswith("nobody can tell what it is")
-    assert "as firsttoken writes" in refused("label", str(results / "theirs"), "a=b")
+    assert done["stays"]["theirs"].startswith("it cannot be identified")
+    assert "not in firsttoken's format" in refused("label", str(results / "theirs"), "a=b")
     assert (results / "theirs" / kept.CAMPAIGN).read_text() == text
 
 
@@ -584,9 +584,9 @@ def test_two_who_prune_at_once_take_nothing_from_each_other(results: Path) -> No
     for lock in held:
         let_go(lock)
 
-    assert (done["pruned"], done["stays"]) == (["c", "a"], {"b": "somebody else is at it"})
+    assert (done["pruned"], done["stays"]) == (["c", "a"], {"b": "another process is using it"})
     assert names(results) == [folder.name, "b", "latest", "notes"]
-    assert delete(one, rows_only=False) == "somebody else has deleted it, or moved it"
+    assert delete(one, rows_only=False) == "it was deleted or moved meanwhile"
     assert told("prune", str(results), "--keep", "0", "--yes")["pruned"] == ["b"]
     assert names(results) == ["notes"]
 

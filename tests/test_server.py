@@ -357,7 +357,7 @@ def test_the_timeline_has_the_server_s_panels(path: Path) -> None:
     found = {*words(drawn["timeline"])}
 
     assert {"in the server", "running", "waiting", "full (%)", "KV cache"} <= found
-    assert not found & {"GPU", "as told"}
+    assert not found & {"GPU", "as reported"}
     assert drawn["timeline"].alt.endswith("In the server at most 2 running, 3 waiting, KV cache 100 %.")
 
 
@@ -365,7 +365,7 @@ def test_a_panel_of_an_unknown_series_says_whose_it_is(path: Path) -> None:
     served = of(told(path, {(A, "acme_queue_depth", ""): [7] * 20}))
     (panel,) = panels.panels(served, np.arange(0.0, 21.0, 2.0))
 
-    assert (panel.unit, panel.title, panel.holes) == ("as told", "acme_queue_depth", True)
+    assert (panel.unit, panel.title, panel.holes) == ("as reported", "acme_queue_depth", True)
     assert panel.lines[0][1].tolist() == [7.0] * 10
 
 

@@ -109,9 +109,9 @@ def test_a_schedule_is_drawn_with_its_tail() -> None:
     drawn = chart.arrivals(TIMES_S, 64, 8, "seed 1")
 
     assert drawn.title == "Arrivals over time, in bins of 0.5 s"
-    assert drawn.alt == "64 arrivals in 8 s, 8.00/s in the mean, at most 16.0/s in a bin, and 32 in a tail behind it."
+    assert drawn.alt == "64 arrivals in 8 s, 8.00/s on average, at most 16.0/s in a bin, and 32 in a tail after it."
     shown = words(drawn.svg)
-    assert all(text in shown for text in (drawn.title, "arrivals/s", "seed 1", "shaded: held on behind the end"))
+    assert all(text in shown for text in (drawn.title, "arrivals/s", "seed 1", "shaded: tail after the planned end"))
     assert "shaded" not in words(chart.arrivals(TIMES_S[:64], 64, 8).svg)
     assert drawn.svg == chart.arrivals(TIMES_S, 64, 8, "seed 1").svg
 
@@ -126,7 +126,7 @@ def test_users_are_drawn_as_steps() -> None:
 @pytest.mark.parametrize(
     ("drawn", "alt"),
     [
-        (chart.arrivals(np.zeros(0), 0, 8), "Empty: The schedule holds no arrival."),
+        (chart.arrivals(np.zeros(0), 0, 8), "Empty: The schedule has no arrivals."),
         (chart.arrivals(np.zeros(7), 7, 0), "Empty: All 7 arrivals come at once, at 0 s."),
         (chart.users(np.zeros(0), np.zeros(0), 8), "Empty: The closed loop never has a user."),
     ],

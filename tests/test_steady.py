@@ -138,7 +138,7 @@ def test_one_series_alone_makes_a_run_doubtful() -> None:
     check = judged(run_of(arrived, (0.4 - arrived / 200) * rng.lognormal(0, 0.1, arrived.size), arrived + 1))
 
     assert check.status == "doubtful"
-    assert check.why.startswith("No steady state: TTFT went on changing.")
+    assert check.why.startswith("No steady state: TTFT kept changing.")
     # The line falls by 0.195 s from the first bin's middle to the last's, of 0.295 on the mean.
     assert ", TTFT -6" in check.value
 

@@ -99,7 +99,7 @@ MISTAKES = {
     ("--profile", "openai", "--model", "x", "--rates", "1"): "is remote, and this asks for 3 runs: at most 30 requests",
     ("--resume", "nowhere"): "nowhere: no campaign to go on with",
     ("--resume", "REPEATS"): "a campaign of `run`",
-    ("--resume", "SWEEP", "--model", "x"): "--model cannot change in a campaign that is there; leave it out",
+    ("--resume", "SWEEP", "--model", "x"): "--model cannot change in an existing campaign; leave it out",
     ("--resume", "SWEEP", "--concurrencies", "3"): "sweeps rates; leave the others to another sweep",
 }
 

@@ -115,7 +115,7 @@ def test_turns_behind_one_that_was_given_up_are_not_missing(
     check = next(c for c in found.checks if c.number == 3)
 
     assert (check.status, check.value) == (status, value)
-    assert ("Left out: 40 turns behind one that failed or was given up." in check.why) == (status == "ok")
+    assert ("Left out: 40 turns after one that failed or was given up." in check.why) == (status == "ok")
 
 
 def test_answers_that_a_tokenizer_counts_are_no_fault(tmp_path: Path) -> None:
@@ -484,7 +484,7 @@ def test_the_workers_that_send_late_are_named(tmp_path: Path, late: set[int], na
 def test_more_workers_of_this_machine_are_no_relief_for_another_one(tmp_path: Path) -> None:
     path = fleet(tmp_path / "r", 2, late_by(60, lambda seq: seq % 2 == 0), HOSTS[:2])
 
-    assert why(path, 1).startswith("In worker 0 (host-a). The client sends late: more machines (--expect-workers), ")
+    assert why(path, 1).startswith("In worker 0 (host-a). The client sends late: use more machines (--expect-workers)")
 
 
 def test_clocks_that_are_far_apart_are_said_and_no_fault(tmp_path: Path) -> None:
@@ -496,7 +496,7 @@ def test_clocks_that_are_far_apart_are_said_and_no_fault(tmp_path: Path) -> None
     assert (near.verdict, far.verdict) == ("valid", "valid")
     assert next(check for check in near.checks if check.number == 32).why == ""
     assert (told.value, told.status) == ("± 2.5 ms", "ok")
-    assert told.why.startswith("Moments of different workers agree to ± 2.5 ms, by worker 1 (host-b); latencies")
+    assert told.why.startswith("Times of different workers agree to ± 2.5 ms, by worker 1 (host-b); latencies")
     assert statuses(examine(synthetic.write(tmp_path / "one")))[32] == "not_judged"
 
 

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 import synthetic
 from click.testing import CliRunner
+from test_campaign import write as write_campaign
 from test_finish import TEN, run_dir
 from test_found import write as write_loads
 
-from analysis import objectives, rundir, summary
+from analysis import campaign, objectives, rundir, summary
 from analysis.charts.frame import Chart
 from analysis.charts.values import Spot, Table
 from analysis.files import write_judgement
@@ -120,6 +121,16 @@ def test_a_run_that_nobody_touched_is_as_it_says_also_by_another_name_and_with_l
     assert len(re.findall("^  ✓", told, re.MULTILINE)) == 10
     assert numbers is not None
     assert int(numbers[1].replace(",", "")) > 1000
+
+
+@pytest.mark.parametrize("labels", [[1, 2], 5, "x"])
+def test_labels_of_a_wrong_kind_are_no_labels(mine: Path, labels: Any) -> None:
+    """They are people's: whatever stands there, the numbers are what they were."""
+    manifest.write(mine, manifest.read(mine) | {"labels": labels})
+    code, told = asked(mine)
+
+    assert code == 0, told
+    assert summary.judge(rundir.load(mine)).summary.facts.labels == {}
 
 
 @pytest.mark.slow
@@ -501,6 +512,18 @@ def test_the_page_of_a_sweep_is_made_anew_too(tmp_path: Path) -> None:
     assert [len(one.differences) for one in _of(tmp_path)] == [1, 0]
 
 
+@pytest.mark.parametrize("kind", ["sweep", "capacity"])
+def test_the_page_of_a_sweep_knows_its_objectives_and_not_the_file_they_came_from(tmp_path: Path, kind: str) -> None:
+    file, folder = tmp_path / "promised.toml", tmp_path / kind
+    file.write_text('name = "quick"\nobjectives = ["ttft_p95 < 300 ms"]')
+    write_loads(folder, kind, ["firsttoken", kind])
+    redrawn(folder, "--objective", file)
+    file.unlink()
+
+    assert _asked(folder).objectives == ("ttft_p95<300ms",)
+    assert not any(one.differences for one in _of(folder))
+
+
 @pytest.mark.parametrize("told", [{"foo": None}, {"objectives": [1]}, {"title": 5, "alpha": "x"}])
 def test_options_that_no_page_of_ours_has_are_not_taken(tmp_path: Path, told: dict[str, Any]) -> None:
     """Somebody has written them into it; that they stand there is found with the rest."""
@@ -530,6 +553,42 @@ def test_rows_that_were_pruned_are_no_difference_but_nothing_to_go_by_either(bar
     assert code == 3
     assert told.endswith("nothing differs\n")
     assert "the rows were pruned: nothing can be recomputed" in told
+
+
+def pruned(*folders: Path) -> None:
+    """As `runs prune --rows-only` does it."""
+    for folder in folders:
+        (folder / record.REQUESTS).unlink()
+        manifest.write(folder, manifest.read(folder) | {"rows_pruned": {"rows": N}})
+
+
+def test_a_page_of_runs_whose_rows_were_pruned_is_not_checked_and_that_is_said_once(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path / "c", {"a": 1.0, "b": 1.2}, rounds=2)
+    for one in folder.glob("0?"):
+        write_judgement([summary.judge(run_of) for run_of in campaign.runs_of(one)])
+    redrawn(folder)
+    assert not any(one.differences for one in _page([folder], folder))
+
+    pruned(*folder.glob("0?"))
+    code, told = asked(folder)
+    assert code == 3
+    assert told[told.index(f"{folder}\n") :].splitlines()[1:] == [
+        "  ✗ report.html: no rows any more in c/01, c/02, c/03 and 1 more: the page cannot be made anew",
+        "nothing differs",
+    ]
+    redrawn(folder)
+    assert not any(one.differences or one.missing for one in _page([folder], folder))
+
+
+def test_a_page_of_a_sweep_that_lacks_the_rows_of_one_run_is_not_checked(tmp_path: Path) -> None:
+    """Without them its answer cannot even be told."""
+    write_loads(tmp_path / "s", "sweep", ["firsttoken", "sweep"])
+    redrawn(tmp_path / "s")
+    pruned(tmp_path / "s" / "02")
+    (looked,) = _page([tmp_path / "s"], tmp_path / "s")
+
+    assert (looked.missing, looked.differences) == (True, ())
+    assert looked.note.startswith("no rows any more in s/02: the page cannot")
 
 
 @pytest.mark.parametrize("name", [record.REQUESTS, record.CLIENT])

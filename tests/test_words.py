@@ -98,10 +98,10 @@ def test_a_capacity_above_what_was_searched_takes_at_most_so_many() -> None:
 
 def test_without_a_capacity_the_reason_is_all_there_is() -> None:
     assert said(Asked(peak_per_s=20.0), ends=(0.0, 0.0, 0.0), reason="even one request at a time breaks it").startswith(
-        "fast keeps the promise at no load: even one request at a time breaks it."
+        "fast meets the objective at no load: even one request at a time breaks it."
     )
-    none = said(ends=(None, 0.0, 2.0), reason="every load that was tried broke it")
-    assert none == "What fast carries could not be told: every load that was tried broke it; it is below 2."
+    none = said(ends=(None, 0.0, 2.0), reason="every load tried broke it")
+    assert none == "What fast carries could not be determined: every load tried broke it; it is below 2."
 
 
 def test_users_make_a_peak() -> None:
@@ -140,8 +140,8 @@ def test_without_a_fit_the_brackets_are_the_loads_that_were_tried() -> None:
 
 
 def test_what_fresh_runs_did_not_confirm_is_said() -> None:
-    assert "have not confirmed it" in said(is_confirmed=False)
-    assert "have not confirmed it" not in said()
+    assert "not confirmed by fresh runs on both sides" in said(is_confirmed=False)
+    assert "not confirmed by fresh runs on both sides" not in said()
 
 
 def test_conversations_are_told_with_their_requests() -> None:

@@ -191,13 +191,13 @@ def _one_sided(probes: Sequence[Probe], mode: Mode) -> Found | None:
     if hi is None:
         sure = _sure(probes, mode)
         if sure is None:
-            text = "nothing broke, and no load that was tried had the requests to be decided; give --duration more"
+            text = "nothing broke, and no load tried had enough requests to be decided; raise --duration"
             return Found(None, None, None, "most", text)
         return Found(
             sure, sure, None, "most", "nothing broke up to there; loads above it were not tried or not decided"
         )
     if lo is None:
-        return Found(None, 0.0, hi, _broken(_at(probes, mode, hi)), "every load that was tried broke it")
+        return Found(None, 0.0, hi, _broken(_at(probes, mode, hi)), "every load tried broke it")
     return None
 
 
@@ -207,13 +207,13 @@ def _crossed(probes: Sequence[Probe], mode: Mode, fitted: list[tuple[str, Crossi
     assert lo is not None
     if other is not None and (not fitted or fitted[0][1].load > other.load):
         word = _broken(other)
-        text = "between the highest load that kept the promises and the lowest that did not"
+        text = "between the highest load that met the objectives and the lowest that did not"
         if word == "stability":
-            text = "the queue grows without end from there on, though nothing was promised that breaks before"
+            text = "the queue grows without end from there on; no objective breaks before that"
         return Found(math.sqrt(lo * other.load), lo, other.load, word, text)
     text, crossing = fitted[0]
     many = sum(probe.step.mode == mode for probe in probes)
-    how = f"where the share that keeps {text} falls below {100 * crossing.needed:g} %, by a fit over {many} probes"
+    how = f"where the share that meets {text} falls below {100 * crossing.needed:g} %, by a fit over {many} probes"
     lo, hi = _within(crossing, probes, mode)
     hi = hi if other is None else min(hi, other.load)  # no queue that grows keeps a promise
     return Found(crossing.load, lo, hi, text, how)

@@ -155,7 +155,7 @@ def grew(run: Run, window: Window, decided: str = "") -> str:
     spread = CERTAIN * _burstiness(run.plan) * math.sqrt(planned)
     if left >= SERVED * came or (not decided and left > planned - spread):
         return ""
-    what = f"{came:,} came and {left:,} were over"
+    what = f"{came:,} came and {left:,} finished"
     return f"more is offered than served: {what}, in flight {100 * drift.change:+.0f} % over the window"
 
 
@@ -200,7 +200,7 @@ def _failed(run: Run, checks: dict[int, Check], stop: tuple[str, str]) -> str:
     """Why the answers say nothing: too many failed, or the provider would have no more."""
     reason, text = stop
     if n := quota.busy(run.requests) if reason == "throttled" else 0:
-        return f"the server said that it was too busy, {n:,} times: {text}"
+        return f"the server said it was too busy, {n:,} times: {text}"
     if reason in (*OF_PROVIDER, "throttled"):
         return text or reason
     errors = checks.get(ERRORS)

@@ -149,7 +149,7 @@ def _peak(asked: Asked, work: Mix | None) -> tuple[float | None, str]:
 
 def _sized(asked: Asked, carried: Carried | None, peak: float | None) -> tuple[Sizing | None, str]:
     if peak is None:
-        return None, "the response time is not known, so that users are no rate" if asked.users else ""
+        return None, "the response time is not known, so users cannot be turned into a rate" if asked.users else ""
     demand = Demand(peak, asked.growth, asked.headroom, asked.failures)
     if carried is None:
         return None, "there is no capacity to divide the peak by"

@@ -79,7 +79,7 @@ class Quota:
         if self.of == "requests at once":
             parts.append("the limit is one of requests at once")
         if self.told_per_min is not None:
-            parts.append(f"about {self.told_per_min:,.10g} {what}/min are allowed, says the provider")
+            parts.append(f"the provider allows about {self.told_per_min:,.10g} {what}/min")
         if self.through_per_min is not None:
             about = "about " if self.told_per_min is None else ""
             parts.append(f"{about}{digits(self.through_per_min)} {what}/min got through")

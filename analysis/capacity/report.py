@@ -67,13 +67,15 @@ def made(told: Told, meanings: Sequence[Meaning] = (), title: str = "", objectiv
         told: It.
         meanings: Of each answer of a search.
         title: What stands above it; else its name.
-        objectives: What its runs were held against, where that is not what they were played with; for the page to know.
+        objectives: What its runs were held against, where that is not what they were played with; the page keeps them
+            as texts, since a file of them may be gone or another one tomorrow.
     """
     known = meant(told, meanings)
     figures = _of_search(told, known) if told.answers else _of_sweep(told)
     shown = _shown(told, known)
+    options = {"title": title, "objectives": list(told.objectives) if objectives else []}
     page_of = page.render(
-        "capacity/capacity.html.j2", told.kind, {"title": title, "objectives": list(objectives)},
+        "capacity/capacity.html.j2", told.kind, options,
         title=title or told.path.name,
         sections=_sections(figures), **shown,
     )  # fmt: skip

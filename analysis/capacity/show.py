@@ -123,14 +123,14 @@ def render_answer(meaning: Meaning, told: Told, console: Console) -> None:
     """One answer: its headline, what it means, its probes."""
     console.print(Text(words.headline(meaning), style="bold"))
     if meaning.answer.hi and not meaning.answer.is_confirmed:
-        console.print(Text("Not confirmed: fresh runs on both sides are missing, or disagree.", style="bold yellow"))
+        console.print(Text("Not confirmed: fresh runs on both sides are missing or disagree.", style="bold yellow"))
     console.print()
     for about, sentences in paragraphs_of(meaning, told):
         _paragraph(about, sentences, console)
     console.print()
     console.print(_probes(meaning.answer, wide=console.width >= WIDE))
     if (text := tried.limiting(meaning.answer)) is not None:
-        console.print(Text(f"kept: share of the requests that kept {text}; gap: by how much Little's law", style="dim"))
+        console.print(Text(f"kept: share of the requests that met {text}; gap: by how much Little's law", style="dim"))
         console.print(Text("(in flight = rate x time in the system) is off", style="dim"))
 
 

@@ -76,11 +76,11 @@ def read(path: Path, objectives: Objectives | None = None) -> Told:
         RunError: No campaign of many loads, or none of its runs is over.
     """
     if not is_told(path):
-        raise RunError(f"{path}: no campaign of many loads; `firsttoken sweep` and `firsttoken capacity` make them")
+        raise RunError(f"{path}: not a sweep or a search; `firsttoken sweep` and `firsttoken capacity` make them")
     about = campaign.read(path)
     over = [run for run in about.runs if run.get("state") == "done" and run.get("step")]
     if not over:
-        raise RunError(f"{path}: none of its runs is over yet")
+        raise RunError(f"{path}: none of its runs has finished yet")
     pairs = [(run, judged) for run in over for judged in _judged(about.path / str(run["folder"]), objectives)]
     return of(about, pairs)
 

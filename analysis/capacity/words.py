@@ -78,13 +78,14 @@ def _capacity(meaning: Meaning) -> list[str]:
         said.append(f"{each}: {carried.shown(carried.per_s)} requests a second.")
     sure = answer.is_confirmed or carried.bound
     if promised := [in_words(text) for text in answer.objectives]:
-        kept = "is kept" if sure else "seems to be kept"
-        said.append(f"Up to there the promise {kept}: {' and '.join(promised)}.")
+        what, are, seem = ("objective", "is", "seems") if len(promised) == 1 else ("objectives", "are", "seem")
+        met = f"{are} met" if sure else f"{seem} to be met"
+        said.append(f"Up to there the {what} {met}: {' and '.join(promised)}.")
     said.append(f"{_beyond(answer)}.")
     if meaning.knee_per_s is not None:
         said.append(f"From {plain(meaning.knee_per_s)}/s on waiting grows out of proportion (the knee).")
     if not sure:
-        said.insert(1, "Rough: fresh runs on both sides have not confirmed it; more --probes would.")
+        said.insert(1, "Rough: not confirmed by fresh runs on both sides; more --probes would do that.")
     return said
 
 
@@ -117,9 +118,10 @@ def _carries(meaning: Meaning, carried: Carried) -> str:
 def _none(meaning: Meaning) -> str:
     answer, name = meaning.answer, _name(meaning)
     if answer.value == 0:
-        return f"{name} keeps the promise at no load: {answer.reason}."
+        what = "the objective" if len(answer.objectives) == 1 else "the objectives"
+        return f"{name} meets {what} at no load: {answer.reason}."
     upto = "" if answer.hi is None else f"; it is below {plain(answer.hi)}"
-    return f"What {name[0].lower() + name[1:]} carries could not be told: {answer.reason}{upto}."
+    return f"What {name[0].lower() + name[1:]} carries could not be determined: {answer.reason}{upto}."
 
 
 def _name(meaning: Meaning) -> str:
@@ -141,7 +143,7 @@ def _work(meaning: Meaning) -> list[str]:
     if flows:
         said.append(f"At the capacity that is {' and '.join(flows)}, tokens a second.")
     if mix.cached_share:
-        said.append(f"{percent(mix.cached_share)} of what went in was known to the server from requests before.")
+        said.append(f"{percent(mix.cached_share)} of what went in was known to the server from earlier requests.")
     if mix.in_flight is not None and mix.response_s is not None:
         unit = "/s" if meaning.answer.mode == "rate" else " users"
         there = f"{plain(mix.in_flight)} requests were being answered at any moment"
@@ -156,7 +158,7 @@ def _work(meaning: Meaning) -> list[str]:
 def _machines(meaning: Meaning) -> list[str]:
     sizing, peak, growth = meaning.sizing, meaning.peak_per_s, meaning.asked.growth
     if peak is None:
-        return [f"No machines can be counted: {meaning.not_sized}."] if meaning.not_sized else []
+        return [f"Machines cannot be counted: {meaning.not_sized}."] if meaning.not_sized else []
     grown = f"; with {percent(growth)} growth {plain(peak * (1 + growth))}" if growth else ""
     said = [f"The peak is {plain(peak)} requests a second, {meaning.peak_of}{grown}."]
     if sizing is None:
@@ -184,7 +186,7 @@ def _bunched(meaning: Meaning) -> list[str]:
     found = trace.bunching if trace.bunching is not None else trace.cv
     assert found is not None
     vary = f"the gaps between them vary {plain(found)} times as much as by pure chance"
-    bunched = f"The requests of the trace come in bunches: {vary}, and of such a server carries fewer"
+    bunched = f"The requests of the trace come in bunches: {vary}, and a server carries fewer of those"
     return [f"{bunched}. Search again with {trace.advice}."]
 
 
@@ -216,7 +218,7 @@ def _users(meaning: Meaning) -> list[str]:
     thinks = f"then thinks for {plain(users.think_s)} s" if users.think_s else "asks again at once"
     each = f"each of whom waits {plain(users.response_s)} s for an answer and {thinks}"
     law = "Little's law: how many are there = how many come a second x how long one stays"
-    said = [f"That is as much as {told(users.users, whole=True)} users ask, {each} ({law})."]
+    said = [f"That is as much as {told(users.users, whole=True)} users ask for, {each} ({law})."]
     said.append(f"{plain(users.waiting, whole=True)} of them are waiting for an answer at any moment.")
     if users.turns is not None and users.sessions is not None and users.sessions_per_s is not None:
         begun, there = told(users.sessions_per_s), told(users.sessions, whole=True)

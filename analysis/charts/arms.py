@@ -58,7 +58,7 @@ def ecdf(canvas: Canvas, seen: Sequence[Seen], limits: Sequence[tuple[float, flo
     title = "Time to first token"
     some = [one for one in seen if any(run.n for run in one.ttft)]
     if not some:
-        canvas.say(title, "No streamed answer came in full, so there is no time to first token.")
+        canvas.say(title, "No streamed answer completed, so there is no time to first token.")
         return
     axes = canvas.axes(title, 4.4, top=0.72, right=1.75)
     styles = styled([one.name for one in seen])
@@ -78,7 +78,7 @@ def ecdf(canvas: Canvas, seen: Sequence[Seen], limits: Sequence[tuple[float, flo
     band = "band: 95 % over runs (t)" if many > 2 else "band: 95 % of this run (DKW)" if many == 1 else ""
     note(
         canvas,
-        [f"thick: all runs together{', thin: each' if many > 1 else ''}", band, rest([one.name for one in some])],
+        [f"thick: all runs pooled{', thin: each run' if many > 1 else ''}", band, rest([one.name for one in some])],
     )
     _tabulate(canvas, {one.name: pooled(one.ttft) for one in some})
     canvas.alt = "Time to first token: " + "; ".join(f"{one.name} {_told(whole[one.name])}" for one in shown) + "."
@@ -112,7 +112,7 @@ def _limit(axes: Axes, limit: float, p: float) -> None:
     axes.axvline(1000 * limit, color=INK, lw=1.0, ls=(0, (2, 2)))
     if p:
         axes.plot(1000 * limit, p, marker=4, color=INK, ms=7)
-    words = f"promised: {percentile(p)} < {ms(limit)} " if p else f"promised: {ms(limit)} "
+    words = f"objective: {percentile(p)} < {ms(limit)} " if p else f"objective: {ms(limit)} "
     axes.annotate(words, (1000 * limit, 0.03), size=7.5, color=INK, ha="right", va="bottom", rotation=0)
 
 
@@ -157,8 +157,8 @@ def percentiles(canvas: Canvas, seen: Sequence[Seen]) -> None:
     ends = [_tail(canvas, axes, one.name, curve, styles[one.name]) for one, curve in shown]
     waited = [_from_send(axes, curve, pooled(one.served), styles[one.name][0]) for one, curve in shown]
     name_ends(axes, ends)
-    words = ["from the scheduled moment, all runs together", "grey: too few requests for it"]
-    beside = "thin: from the send" if any(waited) else "from the send the same"
+    words = ["from schedule, all runs pooled", "grey: too few requests"]
+    beside = "thin: from send" if any(waited) else "from send: the same"
     note(canvas, [*words, beside, rest([one.name for one in seen])])
     _tabulate(canvas, {one.name: pooled(one.latency) for one in seen})
     canvas.alt = "Latency: " + "; ".join(f"{one.name} {_told(curve)}" for one, curve in shown) + "."

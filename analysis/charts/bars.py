@@ -37,7 +37,7 @@ def draw(canvas: Canvas, rows: Sequence[Meaning]) -> None:
     title = "Capacity side by side"
     known = [one for one in rows if one.carried is not None][:MOST]
     if not known:
-        canvas.say(title, "None of them has a capacity.")
+        canvas.say(title, "No deployment has a capacity.")
         return
     height = 1.75 + ROW * len(known)
     axes = canvas.axes(title, height, left=1.85, right=0.5, top=0.75)
@@ -51,7 +51,7 @@ def draw(canvas: Canvas, rows: Sequence[Meaning]) -> None:
     axes.set_yticks(range(len(known)), [_name(one) for one in known[::-1]])
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("requests/s that keep the promise")
+    axes.set_xlabel("requests/s that meet the objectives")
     _tell(canvas, axes, known)
     canvas.alt = "; ".join(f"{_name(one)} {_shown(one)}" for one in known) + "."
 
@@ -64,7 +64,7 @@ def _tell(canvas: Canvas, axes: Axes, known: Sequence[Meaning]) -> None:
         text=lambda i: f"{_name(known[i])}: {_shown(known[i])}, {kept[i]:g} % of it kept free",
     )  # fmt: skip
     rows = [(_name(one), _shown(one), f"{free:g} %") for one, free in zip(known, kept, strict=True)]
-    canvas.tabulate(("deployment", "requests/s that keep the promise", "kept free"), rows)
+    canvas.tabulate(("deployment", "requests/s that meet the objectives", "kept free"), rows)
 
 
 def _bar(axes: Axes, one: Meaning, y: int) -> None:

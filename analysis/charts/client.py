@@ -102,7 +102,7 @@ def client(canvas: Canvas, run: Run, summary: Summary) -> None:
     edges = bins(last)
     found = [lag for lag in lags(run, summary, edges) if any(np.isfinite(line).any() for line in lag.lines.values())]
     if not found:
-        canvas.say(TITLE, "Nothing was sent that the client could be late with, and its seconds were not sampled.")
+        canvas.say(TITLE, "There was nothing to send late, and the client was not sampled.")
         return
     height = 0.62 + 0.85 + PANEL * len(found) + 0.3 * (len(found) - 1)
     canvas.frame(f"{TITLE}, in bins of {bin_width(last):g} s", height)

@@ -112,7 +112,7 @@ def draw(canvas: Canvas, axes: Axes, values_ms: Array, n_eff: float, words: str)
 
 def note(axes: Axes, far: Iterable[Limit], *lines: str) -> None:
     """Small print at the lower right, where the curve never is."""
-    told = [f"{one.words}, outside of the axis" for one in far]
+    told = [f"{one.words}, off the axis" for one in far]
     words = "\n".join((*told, *lines, "band: 95 % for the whole curve (DKW)"))
     axes.text(0.99, 0.03, words, transform=axes.transAxes, ha="right", va="bottom", size=7.5, color=GREY)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-TITLE: Final = "What became of the requests"
+TITLE: Final = "Request outcomes"
 NOT_SENT: Final = "not sent or lost"
 COLOURS: Final = dict(zip((*FAMILIES, NOT_SENT), (ORANGE, YELLOW, PURPLE, GREEN, INK, SKY, BLUE, GREY), strict=True))
 """By family of failures, the same in every run."""
@@ -145,7 +145,7 @@ def _over_time(canvas: Canvas, axes: Axes, rows: pd.DataFrame, summary: Summary)
     scheduled = seconds(rows, "scheduled_ns")
     if np.isnan(scheduled).all():
         axes.set_axis_off()
-        axes.text(0.5, 0.5, "The imported file does not tell when.", ha="center", color=GREY, transform=axes.transAxes)
+        axes.text(0.5, 0.5, "The imported file does not say when.", ha="center", color=GREY, transform=axes.transAxes)
         return
     begin, end = summary.window.start_s, max(summary.window.end_s, float(scheduled.max()))
     edges = begin + bins(end - begin, SLICES)

@@ -51,12 +51,12 @@ def chart(orders: Sequence[Order], footer: str) -> Chart:
 
 def draw(canvas: Canvas, orders: Sequence[Order]) -> None:
     """Chart 12: B / A of every pair, 1 in the middle; shares, which may be 0, by their difference in a panel below."""
-    title = "How far two sides are apart"
+    title = "Differences between sides"
     known = [(order, _pairs(order, orders)) for order in orders]
     ratios = [(order, pairs) for order, pairs in known if pairs and pairs[0].line.scale == "ratio"]
     shares = [(order, pairs) for order, pairs in known if pairs and pairs[0].line.scale == "difference"]
     if not ratios and not shares:
-        canvas.say(title, "No two sides have a number that compares.")
+        canvas.say(title, "No two sides have a comparable number.")
         return
     panels = [(some, _inches(some)) for some in (ratios, shares) if some]
     height = 0.8 + sum(inches + 0.62 for _, inches in panels) + 0.25
@@ -67,10 +67,8 @@ def draw(canvas: Canvas, orders: Sequence[Order]) -> None:
         _panel(canvas, axes, some)
         top += inches + 0.62
     hidden = sum(len(order.pairs) for order in orders) - sum(len(pairs) for _, pairs in known)
-    more = f"{hidden:,} more pairs are not drawn" if hidden else ""
-    note(
-        canvas, ["point: B / A, line: 95 %", "shaded: within the margin", "p by Holm over the pairs of a metric", more]
-    )
+    more = f"{hidden:,} more pairs not drawn" if hidden else ""
+    note(canvas, ["point: B / A, line: 95 %", "shaded: within the margin", "p: Holm over the pairs of a metric", more])
     canvas.tabulate(
         ("metric", "A", "B", "B / A", "95 %", "p", "verdict"), [row for o, ps in known for row in _rows(o, ps)]
     )
@@ -183,8 +181,8 @@ def _verdict(pair: Pair) -> str:
     harm = harm_of(pair.line, pair.line.effect) or 0.0
     better = short(pair.a if harm > 0 else pair.b, 12)
     words = {
-        "better": f"▼ {short(pair.a, 12)} better", "worse": f"▲ {short(pair.b, 12)} better", "alike": "= alike",
-        "slight": f"~ {better}, slightly", "open": "? not told apart", "none": "no order",
+        "better": f"▼ {short(pair.a, 12)} better", "worse": f"▲ {short(pair.b, 12)} better", "alike": "= within margin",
+        "slight": f"~ {better}, slightly", "open": "? not distinguishable", "none": "not ranked",
     }  # fmt: skip
     return words[pair.relation] + (p if pair.relation in {"better", "worse", "slight", "open"} else "")
 

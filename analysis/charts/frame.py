@@ -10,6 +10,8 @@ import io
 import math
 import re
 import textwrap
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +27,7 @@ from analysis.metrics import BY_NAME
 from analysis.units import SHOWN_UNIT, digits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
@@ -55,6 +57,16 @@ LOOK: Final[Any] = {
     "figure.dpi": 100, "path.simplify": True, "text.parse_math": False,
 }  # fmt: skip
 RASTER_DPI: Final = 150
+NO_GLYPH: Final = r"(?s)Glyph \d+ .*missing from|Matplotlib currently does not support \w+ natively"
+"""What matplotlib warns of where its font lacks a letter of a name."""
+
+
+@contextmanager
+def _look() -> Iterator[None]:
+    """The look, without warnings of letters that the font lacks: of an SVG the reader's fonts draw them."""
+    with warnings.catch_warnings(), mpl.rc_context(LOOK):
+        warnings.filterwarnings("ignore", NO_GLYPH, UserWarning)
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +95,10 @@ class Chart:
         return self.alt.startswith("Empty: ")
 
     def png(self, dpi: int = 200) -> bytes:
-        """The same as a picture of pixels, white behind it."""
+        """The same as a picture of pixels, white behind it; of a letter that matplotlib's own font lacks, a box."""
         assert self._figure is not None
         buffer = io.BytesIO()
-        with mpl.rc_context(LOOK):
+        with _look():
             FigureCanvasAgg(self._figure)
             self._figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None, "Title": self.title})
         return buffer.getvalue()
@@ -164,7 +176,7 @@ def draw_one(name: str, chart: Callable[[Canvas, Run, Summary], None], run: Run,
 
 def drawn(name: str, chart: Callable[[Canvas], None], footer: str) -> Chart:
     """A chart of anything that its function draws, with a line of small print below."""
-    with mpl.rc_context(LOOK):
+    with _look():
         canvas = Canvas(Figure())
         chart(canvas)
         height = float(canvas.figure.get_figheight())

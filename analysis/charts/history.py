@@ -44,10 +44,10 @@ def chart(history: History) -> Chart:
 
 def _draw(canvas: Canvas, panels: list[tuple[Series, Course]]) -> None:
     if not panels:
-        canvas.say("History", "No run has a number to follow.")
+        canvas.say("History", "No run has a number to plot.")
         return
     height = 0.9 + PANEL * len(panels)
-    canvas.frame("History: one point a run or label, in order of time", height)
+    canvas.frame("History: one point per run or label, in order of time", height)
     for place, (series, course) in enumerate(panels):
         top = 0.6 + PANEL * place
         box = canvas.box(height, top=top + 0.15, bottom=height - top - PANEL + 0.45)

@@ -54,10 +54,10 @@ def _none(run: Run, summary: Summary, what: str) -> str:
     if rows.empty:
         return "No request was measured."
     if not is_stream(rows).any():
-        return f"No streamed answer was asked for, so there is no {what}."
+        return f"No streamed answer was requested, so there is no {what}."
     if not is_ok(rows).any():
         return f"None of the {len(rows):,} requests was answered in full, so there is no {what}."
-    return f"No streamed answer came in full, so there is no {what}."
+    return f"No streamed answer completed, so there is no {what}."
 
 
 def ttft_ecdf(canvas: Canvas, run: Run, summary: Summary) -> None:
@@ -188,7 +188,7 @@ def by_prompt(canvas: Canvas, run: Run, summary: Summary) -> None:
     known = is_ok(rows) & is_stream(rows) & (tokens > 0) & (ttft > 0)
     if not known.any():
         told = is_ok(rows) & is_stream(rows) & (ttft > 0)
-        words = "The answers don't tell how many tokens the prompts had." if told.any() else None
+        words = "The answers do not report the prompts' token counts." if told.any() else None
         canvas.say(title, words or _none(run, summary, "time to first token"))
         return
     x, y = tokens[known], 1000 * ttft[known]
@@ -259,5 +259,5 @@ def _buckets(x: Array) -> Array:
 
 def _correlation(x: Array, y: Array) -> str:
     if x.size < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return "not to be told"
+        return "undefined"
     return f"{np.corrcoef(np.log(x), np.log(y))[0, 1]:.2f}"

@@ -63,13 +63,13 @@ def is_known(one: Meaning) -> bool:
 
 def draw(canvas: Canvas, rows: Sequence[Meaning]) -> None:
     """A bubble a load, its area the goodput; that of the capacity is ringed."""
-    title = "What 1,000 good requests cost, and how long they wait"
+    title = "Cost of 1,000 good requests against latency"
     known = [(one, found) for one in rows if (found := paid(one))][: len(STYLES)]
     if not known:
-        canvas.say(title, "No price was told, or no steady load has a goodput and a p95.")
+        canvas.say(title, "No price is known, or no steady load has both goodput and a p95.")
         return
     axes = canvas.axes(title, HEIGHT, top=0.72, right=0.45)
-    small = f"bubble: goodput · ringed: the load nearest to the capacity{_prices(rows)}"
+    small = f"bubble: goodput · ringed: load nearest the capacity{_prices(rows)}"
     canvas.figure.text(0.15 / WIDTH, 1 - 0.47 / HEIGHT, small, size=7.5, color=GREY, va="center")
     every = [one for _, found in known for one in found]
     log_axis(axes, "x", 0.9 * min(one.per_1k_good for one in every), 1.1 * max(one.per_1k_good for one in every))

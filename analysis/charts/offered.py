@@ -81,7 +81,7 @@ def _mark_peak(axes: Axes, curve: Curve) -> None:
         return
     value = top.numbers["goodput_per_s"].value
     axes.plot(top.load, value, "*", color=GREEN, ms=11, mec="white", mew=0.7)
-    told = f"★ greatest goodput {digits(value)}/s at {sweep.load(top.load, curve.mode)}"
+    told = f"★ highest goodput {digits(value)}/s at {sweep.load(top.load, curve.mode)}"
     axes.text(0.02, 0.97, told, transform=axes.transAxes, size=8, color=GREEN, va="top")
 
 
@@ -108,6 +108,6 @@ def _alt(curve: Curve) -> str:
         parts.append(f"{digits(numbers[-1].value)} requests/s achieved at {where}")
     if curve.peak is not None and curve.is_promised:
         value = curve.peak.numbers["goodput_per_s"].value
-        parts.append(f"goodput greatest at {sweep.load(curve.peak.load, curve.mode)} with {digits(value)}/s")
+        parts.append(f"goodput highest at {sweep.load(curve.peak.load, curve.mode)} with {digits(value)}/s")
     parts.append(f"at most {digits(100 * max(swept.values([curve], 'error_rate'), default=0.0))} % failed")
     return "; ".join(parts) + "."

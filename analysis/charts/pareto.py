@@ -26,14 +26,14 @@ HEIGHT: Final = 4.6
 
 def pareto(canvas: Canvas, arms: Mapping[str, Curve]) -> None:
     """Chart 5: tokens per second of one user and of all, labelled with the load."""
-    title = "Speed for one user against output of the server"
+    title = "Speed for one user against total output"
     every = choices.trades(arms)
     if not every:
-        canvas.say(title, "No steady load has both a speed and an output in tokens.")
+        canvas.say(title, "No steady load has both a speed for one user and a total output in tokens.")
         return
     axes = canvas.axes(title, HEIGHT, top=0.72, right=0.4)
     faded = "faded: another load gives more of both" if any(not one.is_frontier for one in every) else ""
-    note(canvas, ["crosses: 95 % over runs, where a load has several", faded])
+    note(canvas, ["crosses: 95 % over runs, for loads with several", faded])
     slowest = min(one.user.lo or one.user.value for one in every)
     fastest = max(one.user.hi or one.user.value for one in every)
     axes.set_xlim(0.8 * slowest if slowest > fastest / 2 else 0, 1.1 * fastest)
@@ -63,7 +63,7 @@ def _tell(canvas: Canvas, axes: Axes, every: Sequence[Trade], arms: Mapping[str,
         text=lambda i: f"{named[i]}: {cells[i][0]} tokens/s for one user, {cells[i][1]} for all",
     )  # fmt: skip
     rows = [
-        (one.arm, load, *cell, "frontier" if one.is_frontier else "beaten")
+        (one.arm, load, *cell, "frontier" if one.is_frontier else "dominated")
         for one, load, cell in zip(every, loads, cells, strict=True)
     ]
     canvas.tabulate(("arm", "load", "one user (output tokens/s)", "all together (output tokens/s)", ""), rows)

@@ -88,8 +88,8 @@ def _width(longest: float) -> int:
 
 def position(canvas: Canvas, run: Run, summary: Summary) -> None:
     """Chart 11: the gap per token against the token's place in its answer; median, and p95 above it."""
-    title = "Gap before a token by its place in the answer"
-    some = answered_streams(run, summary, "no token has a place in one")
+    title = "Gap before a token by position in the answer"
+    some = answered_streams(run, summary, "no token has a position in one")
     if isinstance(some, str):
         canvas.say(title, some)
         return
@@ -98,7 +98,7 @@ def position(canvas: Canvas, run: Run, summary: Summary) -> None:
         canvas.say(title, no_gaps(run, some))
         return
     axes = canvas.axes(title, right=1.0)
-    axes.set_xlabel(f"place in the answer ({found.unit}s before it)")
+    axes.set_xlabel(f"position in the answer ({found.unit}s before it)")
     axes.set_ylabel(axis("itl_s" if found.unit == "token" else "chunk_gap_s", log=True))
     _draw(canvas, axes, found)
 
@@ -144,7 +144,7 @@ def _tell(canvas: Canvas, axes: Axes, found: Course, lines: tuple[Array, Array])
         text=lambda i: f"{found.unit} {places[i]}: median gap {ms(middle[i] / 1e3)}, answers: {found.answers[i]:,}",
     )  # fmt: skip
     canvas.alt = (
-        f"Median gap per {found.unit} by its place in {found.answers[0]:,} answers: {ms(middle[first] / 1e3)} at the "
+        f"Median gap per {found.unit} by position in {found.answers[0]:,} answers: {ms(middle[first] / 1e3)} at the "
         f"start, {ms(middle[last] / 1e3)} from {found.unit} {last * found.width:,} on."
     )
 

@@ -30,7 +30,7 @@ def draw(canvas: Canvas, seen: Sequence[Seen]) -> None:
     shown = [one for one in seen if one.name in styles and len(one.runs)]
     began = sorted({at for one in shown for at, *_ in one.runs})
     if len(began) < 2 or all(np.isnan([p95 for one in shown for _, _, p95 in one.runs])):
-        canvas.say(title, "One run has no course of runs." if len(began) < 2 else "No run has a TTFT p95.")
+        canvas.say(title, "One run alone shows no trend." if len(began) < 2 else "No run has a TTFT p95.")
         return
     order = {at: i + 1 for i, at in enumerate(began)}
     axes = canvas.axes(title, 3.8, top=0.72, right=1.4)

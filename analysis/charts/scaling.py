@@ -30,7 +30,7 @@ def scaling(canvas: Canvas, curve: Curve, of: str = "") -> None:
     title = f"Throughput against requests in flight{of}"
     found = usl.scaling(curve)
     if isinstance(found, str):
-        canvas.say(title, f"Nothing to fit a law to: {found}.")
+        canvas.say(title, f"No law can be fitted: {found}.")
         return
     canvas.frame(title, HEIGHT)
     swept.note(canvas, _note(curve, found))
@@ -87,7 +87,7 @@ def _main(axes: Axes, curve: Curve, found: Scaling) -> None:
     if found.peak is not None and sure:
         axes.axvline(found.peak, color=GREY, lw=1.0, ls=":")
         axes.annotate(
-            f"greatest with {digits(found.peak)} in flight", (found.peak, 0.04), (-4, 0), size=7.5, color=GREY,
+            f"peak at {digits(found.peak)} in flight", (found.peak, 0.04), (-4, 0), size=7.5, color=GREY,
             xycoords=("data", "axes fraction"), textcoords="offset points", ha="right",
         )  # fmt: skip
     axes.text(
@@ -100,8 +100,8 @@ def _main(axes: Axes, curve: Curve, found: Scaling) -> None:
 def _verdict(found: Scaling) -> str:
     return {
         "close": f"within {digits(100 * found.worst)} %",
-        "random": f"within {digits(100 * found.worst)} %, no more than runs differ",
-        "unknown": f"up to {digits(100 * found.worst)} % off: more runs a load would tell if it is the right law",
+        "random": f"within {digits(100 * found.worst)} %, no more than runs vary",
+        "unknown": f"up to {digits(100 * found.worst)} % off: more runs a load would show if the law fits",
         "steps": "saturates in steps: read the points, not the curve",
     }[found.shape]
 
@@ -122,5 +122,5 @@ def _alt(found: Scaling) -> str:
     told = f"Throughput of {len(found.residuals)} steady loads up to {digits(found.most)} in flight with Gunther's law"
     if found.shape == "steps":
         return f"{told}: {_verdict(found)}."
-    top = "no peak within reach" if found.peak is None else f"greatest with {digits(found.peak)} in flight"
+    top = "no peak within reach" if found.peak is None else f"peak at {digits(found.peak)} in flight"
     return f"{told}: {_verdict(found)}; {top}."

@@ -53,7 +53,7 @@ def users(moments_s: Array, counts: Array, length_s: float, footer: str = "") ->
 
 def _arrivals(canvas: Canvas, times_s: Array, planned: int, length_s: float) -> None:
     if not times_s.size:
-        canvas.say("Arrivals over time", "The schedule holds no arrival.")
+        canvas.say("Arrivals over time", "The schedule has no arrivals.")
         return
     end_s = max(length_s, float(times_s[-1]))
     if not end_s:
@@ -70,10 +70,10 @@ def _arrivals(canvas: Canvas, times_s: Array, planned: int, length_s: float) -> 
     if planned < times_s.size:
         axes.axvspan(length_s, end_s, color=PALE, alpha=0.6, lw=0)
         axes.text(
-            1, 1.02, "shaded: held on behind the end", transform=axes.transAxes, size=7.5, color=GREY, ha="right"
+            1, 1.02, "shaded: tail after the planned end", transform=axes.transAxes, size=7.5, color=GREY, ha="right"
         )  # fmt: skip
-    mean = f", {digits(planned / length_s)}/s in the mean" if length_s else ""
-    tail = f", and {times_s.size - planned:,} in a tail behind it" if planned < times_s.size else ""
+    mean = f", {digits(planned / length_s)}/s on average" if length_s else ""
+    tail = f", and {times_s.size - planned:,} in a tail after it" if planned < times_s.size else ""
     canvas.alt = (
         f"{planned:,} arrivals in {length_s:g} s{mean}, at most {digits(float(values.max()))}/s in a bin{tail}."
     )

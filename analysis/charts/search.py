@@ -59,10 +59,10 @@ def chart(answer: Answer, footer: str, name: str = "search", of: str = "") -> Ch
 
 def draw(canvas: Canvas, answer: Answer, of: str = "") -> None:
     """Probes over the log of the load, shares on the logit scale, on which the fit is straight."""
-    title = f"The search{of}: who kept the promise at each load"
+    title = f"The search{of}: share within the objective at each load"
     shown = _shown(answer)
     if not shown:
-        canvas.say(title, "No promise of requests was held against these probes, so that there is no share to show.")
+        canvas.say(title, "No per-request objective applied to these probes, so there is no share to show.")
         return
     axes = canvas.axes(title, HEIGHT, left=0.9, right=0.4, top=0.95)
     small = _note(shown)
@@ -76,7 +76,7 @@ def draw(canvas: Canvas, answer: Answer, of: str = "") -> None:
     _fitted(axes, answer, low, high)
     _probes(axes, shown)
     axes.set_xlabel(f"{LOADS[answer.mode]}, log scale)")
-    axes.set_ylabel(f"requests that kept {shown[0].term.text} (%, logit scale)", fontsize=8.5)
+    axes.set_ylabel(f"requests that met {shown[0].term.text} (%, logit scale)", fontsize=8.5)
     _tell(canvas, axes, shown)
     canvas.alt = _alt(answer, shown)
 
@@ -88,9 +88,9 @@ def _tell(canvas: Canvas, axes: Axes, shown: list[Shown]) -> None:
     rows = [_row(one) for one in shown]
     canvas.tell(
         axes, "", [one.probe.load for one in shown], heights,
-        text=lambda i: f"probe {rows[i][0]}, {rows[i][1]}: {rows[i][2]} % of {rows[i][3]} kept it, {rows[i][5]}",
+        text=lambda i: f"probe {rows[i][0]}, {rows[i][1]}: {rows[i][2]} % of {rows[i][3]} met it, {rows[i][5]}",
     )  # fmt: skip
-    canvas.tabulate(("probe", "load", f"kept {shown[0].term.text} (%)", "n", "n_eff", "decision", "state"), rows)
+    canvas.tabulate(("probe", "load", f"met {shown[0].term.text} (%)", "n", "n_eff", "decision", "state"), rows)
 
 
 def _row(one: Shown) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ def _shown(answer: Answer) -> list[Shown]:
 
 
 def _note(shown: list[Shown]) -> str:
-    words = {"pass": "● kept", "fail": "▼ broken", "undecided": "◆ too close to tell"}
+    words = {"pass": "● pass", "fail": "▼ fail", "undecided": "◆ undecided"}
     there = [word for decision, word in words.items() if any(one.probe.decision == decision for one in shown)]
     hollow = ["hollow: no steady run"] if any(one.probe.state != "steady" for one in shown) else []
     fit = ["line: the fit through all probes"]
@@ -157,7 +157,7 @@ def _promised(axes: Axes, answer: Answer, term: Term) -> None:
     axes.axhline(at, color=INK, lw=1.1, ls=(0, (5, 3)), zorder=1)
     right = answer.value is not None and answer.value > math.sqrt(math.prod(axes.get_xlim()))
     axes.annotate(
-        f"promised: {100 * term.needed:g} %", (0 if right else 1, at), (4 if right else -4, 3), size=8, color=INK,
+        f"objective: {100 * term.needed:g} %", (0 if right else 1, at), (4 if right else -4, 3), size=8, color=INK,
         xycoords=("axes fraction", "data"), textcoords="offset points", ha="left" if right else "right", va="bottom",
     )  # fmt: skip
 
@@ -215,4 +215,4 @@ def _alt(answer: Answer, shown: list[Shown]) -> str:
     unit = "/s" if answer.mode == "rate" else " users"
     each = ", ".join(f"{one.probe.load:.4g}{unit} {100 * one.share:.4g} % ({one.probe.decision})" for one in shown)
     where = "none" if answer.value is None else f"{answer.value:.4g}{unit}"
-    return f"Share of requests that kept {shown[0].term.text} at {len(shown)} probes: {each}. Capacity: {where}."
+    return f"Share of requests that met {shown[0].term.text} at {len(shown)} probes: {each}. Capacity: {where}."

@@ -56,7 +56,7 @@ def panels(served: Served, edges: Array) -> list[Panel]:
     found += [Panel("full (%)", shares, share=True, holes=True)] if shares else []
     likely = served.others[:1]
     return found + [
-        Panel("as told", [("", binned(one, edges), BLUE)], holes=True, title=_short(one.label)) for one in likely
+        Panel("as reported", [("", binned(one, edges), BLUE)], holes=True, title=_short(one.label)) for one in likely
     ]
 
 

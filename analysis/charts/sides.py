@@ -120,7 +120,7 @@ def styled(names: Sequence[str]) -> Mapping[str, tuple[str, Any, str]]:
 
 def rest(names: Sequence[str]) -> str:
     """What is to be said of sides that are not drawn; empty where all are."""
-    return f"{MOST} of {len(names)} sides drawn, all are in the table" if len(names) > MOST else ""
+    return f"{MOST} of {len(names)} sides drawn, all in the table" if len(names) > MOST else ""
 
 
 def apart(heights: Sequence[float], gap: float) -> list[float]:

@@ -115,7 +115,7 @@ def _stalled(axes: Axes, found: Smoothness, span: ecdf.Span) -> str:
     lo, hi = stats.wilson(hits * worth / n, worth)
     axes.axvline(limit, ecdf.CLEAR, color=INK, lw=1, ls=(0, (4, 2)))
     share = f"{hits:,} of {n:,} answers stalled: {digits(100 * hits / n)} % [{digits(100 * lo)}, {digits(100 * hi)}] %"
-    ecdf.note(axes, span.far, share, f"a stall: above {limit:g} ms and {STALL_MEDIANS} of the answer's own medians")
+    ecdf.note(axes, span.far, share, f"stall: above {limit:g} ms and {STALL_MEDIANS} x the answer's median gap")
     return f"; {share}"
 
 
@@ -143,7 +143,7 @@ def _fluidity(canvas: Canvas, fluid: Array, deadlines: tuple[float, float] | Non
         text=lambda i: f"{digits(100 * share[told][i])} % of answers have an index of {values[told][i]:.3f} or less",
     )  # fmt: skip
     _add_to_table(canvas, fluid)
-    return f"; fluidity index {float(np.median(fluid)):.3f} in the median, {float(values[0]):.3f} at the least"
+    return f"; median fluidity index {float(np.median(fluid)):.3f}, lowest {float(values[0]):.3f}"
 
 
 def _add_to_table(canvas: Canvas, fluid: Array) -> None:
@@ -151,4 +151,4 @@ def _add_to_table(canvas: Canvas, fluid: Array) -> None:
     assert canvas.table is not None
     found = {percentile(q.p): q.value for q in stats.quantiles(-fluid, ecdf.TOLD)}
     rows = [(*row, NONE if (value := found[row[0]]) is None else f"{-value:.3f}") for row in canvas.table.rows]
-    canvas.tabulate((*canvas.table.columns, "fluidity that as many reach"), rows)
+    canvas.tabulate((*canvas.table.columns, "fluidity reached by as many"), rows)

@@ -57,7 +57,7 @@ def streams_of(run: Run, summary: Summary) -> Mask | str:
         return "No request was measured."
     asked = held & is_stream(run.requests)
     if not asked.any():
-        return "No streamed answer was asked for, so there are no chunks."
+        return "No streamed answer was requested, so there are no chunks."
     some = asked & ~(np.isnan(seconds(run.requests, "first_token_ns")) & np.isnan(numbers(run.requests, "ttft_s")))
     return some if some.any() else f"None of the {held.sum():,} requests got as far as a first token."
 
@@ -74,7 +74,7 @@ def answered_streams(run: Run, summary: Summary, lacking: str) -> Mask | str:
     if isinstance(some, str):
         return some
     full = some & is_ok(run.requests)
-    return full if full.any() else f"No streamed answer came in full, so {lacking}."
+    return full if full.any() else f"No streamed answer completed, so {lacking}."
 
 
 # Gaps.
@@ -187,7 +187,7 @@ def _stall_line(axes: Axes, highest_ms: float) -> None:
     if highest_ms > limit:
         axes.axhline(limit, color=INK, lw=1, ls=(0, (4, 2)))
         axes.annotate(
-            f"a stall: above {limit:g} ms and 5 of the answer's medians ", (1, limit), (0, 3), size=7.5, color=INK,
+            f"stall: above {limit:g} ms and 5 x the answer's median gap ", (1, limit), (0, 3), size=7.5, color=INK,
             xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", va="bottom",
         )  # fmt: skip
 
@@ -263,8 +263,8 @@ def raster(canvas: Canvas, run: Run, summary: Summary) -> None:
     axes.grid(visible=False)
     _tell_answers(canvas, axes, found, chosen.size, scale)
     canvas.alt = (
-        f"{found.at_s.size:,} chunks of {chosen.size:,} answers, each at its time since the schedule; first chunks at "
-        f"{ms(float(np.median(found.at_s[found.is_first])))} in the median, the last of all at {ms(last)}."
+        f"{found.at_s.size:,} chunks of {chosen.size:,} answers, by their time since the schedule; median first chunk "
+        f"at {ms(float(np.median(found.at_s[found.is_first])))}, last chunk at {ms(last)}."
     )
 
 

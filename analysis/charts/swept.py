@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MARKS: Final[dict[Standing, str]] = {"unstable": "o", "failed": "D", "quota": "s", "client": "^", "invalid": "v"}
 GLYPHS: Final[dict[Standing, str]] = {"unstable": "○", "failed": "◇", "quota": "□", "client": "△", "invalid": "▽"}
-LOADS: Final[dict[Mode, str]] = {"rate": "offered load (requests/s", "concurrency": "users (requests in flight at most"}
+LOADS: Final[dict[Mode, str]] = {"rate": "offered load (requests/s", "concurrency": "users (maximum requests in flight"}
 MODELS: Final[dict[Mode, str]] = {"rate": "open loop", "concurrency": "closed loop"}
 APART: Final = 0.055
 """Of the axis' width: how far ticks have to be apart."""

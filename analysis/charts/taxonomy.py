@@ -25,7 +25,7 @@ LEAST_LABEL: Final = 0.09
 
 def draw(canvas: Canvas, seen: Sequence[Seen]) -> None:
     """Chart 16: of each side the share of requests that failed, by whose doing it was."""
-    title = "What failed, and how"
+    title = "Failed requests by cause"
     styles = styled([one.name for one in seen])
     shown = [one for one in seen if one.name in styles and one.went]
     if not any(one.failures for one in shown):
@@ -49,7 +49,7 @@ def draw(canvas: Canvas, seen: Sequence[Seen]) -> None:
         (one.name, kind, FAMILY_OF.get(kind, "other"), f"{n:,}", f"{digits(100 * n / one.went)} %")
         for one in seen for kind, n in one.failures.most_common()
     ]  # fmt: skip
-    canvas.tabulate(("side", "kind", "whose", "requests", "share"), rows)
+    canvas.tabulate(("side", "kind", "cause", "requests", "share"), rows)
     told = (f"{one.name} {digits(100 * one.failures.total() / one.went)} % of {one.went:,}" for one in shown)
     canvas.alt = f"Failed requests: {'; '.join(told)}."
 

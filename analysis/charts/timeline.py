@@ -47,7 +47,7 @@ def timeline(canvas: Canvas, run: Run, summary: Summary) -> None:
         canvas.say("The run over time", "No request was recorded.")
         return
     if np.isnan(scheduled).all():
-        canvas.say("The run over time", "The imported file does not tell when its requests went out.")
+        canvas.say("The run over time", "The imported file does not say when its requests were sent.")
         return
     last = float(np.fmax(np.fmax.reduce(end), np.fmax.reduce(scheduled)))
     edges = bins(last)
@@ -69,7 +69,7 @@ def timeline(canvas: Canvas, run: Run, summary: Summary) -> None:
     failed = int(where(frame, "outcome", "error", "lost").sum())
     present = panels[1].lines[0][1].max()
     canvas.alt = (
-        f"{len(frame):,} arrivals over {last:.0f} s, at most {present:.0f} in flight on average of a bin, {failed:,} "
+        f"{len(frame):,} arrivals over {last:.0f} s, at most {present:.0f} in flight (bin average), {failed:,} "
         f"failed.{'' if served is None else of_server.alt(served)}"
     )
 

@@ -21,7 +21,7 @@ BIG: Final = 420.0
 SMALL: Final = 26.0
 BUBBLE: Final = 11.0
 """Points from the middle of a bubble to its edge, about."""
-NOBODY: Final = "No side has prices, an objective to be good by, and a p95."
+NOBODY: Final = "No side has prices, objectives and a p95."
 PLACES: Final = ((0.0, 18.0), (0.0, -18.0), (16.0, 0.0), (-16.0, 0.0), (12.0, 30.0), (12.0, -30.0))
 """Where a name may stand from its bubble, in points, the first that is free."""
 
@@ -58,7 +58,7 @@ def chart(sides: Sequence[Worth], names: Sequence[str], waits: str, prices: str,
 
 def draw(canvas: Canvas, sides: Sequence[Worth], names: Sequence[str], waits: str, prices: str) -> None:
     """Chart 17: a bubble a side, its area the goodput, a cross for the intervals over runs."""
-    title = "What 1,000 good requests cost, and how long they wait"
+    title = "Cost of 1,000 good requests against latency"
     styles = styled(names)
     free = [one.name for one in sides if one.cost.value <= 0]
     shown = [one for one in sides if one.name in styles and one.name not in free]

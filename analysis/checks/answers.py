@@ -53,7 +53,7 @@ def _top(worth: dict[float, float]) -> tuple[float, float | None]:
 
 
 def _answers(n: int, worth: float) -> str:
-    return f"{n:,} answers" + (f", which come in clusters and are worth {worth:,.0f}" if worth < 0.9 * n else "")
+    return f"{n:,} answers" + (f", clustered: worth {worth:,.0f} independent ones" if worth < 0.9 * n else "")
 
 
 def errors(seen: Evidence) -> Check:
@@ -78,7 +78,7 @@ NEAR: Final = 2.0
 
 def timeouts(seen: Evidence) -> Check:
     """15: waits that were cut short where the highest percentile known would have been."""
-    advice = "The longest waits were cut off by a timeout, so the tail is longer than it looks: give more time."
+    advice = "The longest waits were cut off by a timeout, so the tail is longer than it looks: raise the timeouts."
     sent = some(seen.rows, where(seen.rows, "outcome", "ok", "error", "lost"), *OF_TIMEOUTS)
     latency = numbers(sent[is_ok(sent)], "latency_s")
     p = stats.highest_supported(int((~np.isnan(latency)).sum()))
@@ -87,7 +87,7 @@ def timeouts(seen: Evidence) -> Check:
     check = rule.judge_share(n, len(sent), slack=0)
     if check.status != "doubtful" or any(_is_near(sent, kind, p) for kind in TIMEOUTS):
         return check
-    far = f"All gave up later than twice the {percentile(p)}, which they leave as it is."
+    far = f"All gave up later than twice the {percentile(p)}, so it is not affected."
     return rule.state(check.value, "ok", far)
 
 
@@ -147,7 +147,7 @@ def cached(seen: Evidence) -> Check:
         return rule.skip("prompts are meant to be cached")
     known = first[~np.isnan(numbers(first, "cached_tokens")) & (numbers(first, "input_tokens") > 0)]
     if known.empty:
-        return rule.skip("the provider doesn't tell")
+        return rule.skip("the provider doesn't report it")
     return rule.judge(100 * numbers(known, "cached_tokens").sum() / numbers(known, "input_tokens").sum())
 
 
@@ -162,10 +162,10 @@ def _warm(plan: dict[str, Any]) -> list[str]:
 
 def duplicates(seen: Evidence) -> Check:
     """18: prompts asked more than once in the run, which a cache may know."""
-    advice = "Prompts came again within the run, so a cache may answer them: use more of them, or a nonce."
+    advice = "Prompts were repeated within the run, so a cache may answer them: use more prompts, or a nonce."
     rule = Rule(18, "duplicate prompts", advice, 1.0, 20.0, " %")
     if str(seen.run.plan.get("arrivals") or "").startswith("trace:"):
-        return rule.skip("a trace's prompts may come again")
+        return rule.skip("a trace's prompts may repeat")
     asked = ~is_later_turn(seen.all) & ~where(seen.all, "outcome", "unsent")
     new = asked & ~where(seen.all, "workload", *_warm(seen.run.plan))
     if asked.any() and not new.any():
@@ -175,7 +175,7 @@ def duplicates(seen: Evidence) -> Check:
     hashes = numbers(known, "prompt_hash")
     check = rule.judge_share(_again(hashes[~files]), len(known))
     if n := _again(hashes[files]):
-        note = f"{n:,} prompts of a dataset came again, each behind a nonce of its own: no cache knows them"
+        note = f"{n:,} prompts of a dataset were repeated, each behind its own nonce: no cache knows them"
         return replace(check, why=f"{check.why} {note}".strip())
     return check
 
@@ -200,9 +200,9 @@ def usage(seen: Evidence) -> Check:
         value = f"100 % ({missing} of {missing})"
         if where(ok, "tokens_from", "tokenizer").all():
             name = sources.tokenizer(seen.run)
-            return rule.state(value, "ok", f"The provider sends no usage: the tokenizer {name} counts what came.")
+            return rule.state(value, "ok", f"The provider sends no usage: the tokenizer {name} counts the answers.")
         if whose := imported_from(seen.run):
-            return rule.state(value, "ok", f"Imported from {whose}, whose file does not tell who counted.")
+            return rule.state(value, "ok", f"Imported from {whose}, whose file does not say who counted the tokens.")
         why = "The provider sends no usage: output tokens are estimates, and so are TPOT and tokens/s."
         return rule.state(value, "doubtful", why)
     return rule.judge_share(missing, len(ok))
@@ -211,8 +211,8 @@ def usage(seen: Evidence) -> Check:
 def counted(seen: Evidence) -> Check:
     """31: the provider's token counts against those of the run's own tokenizer."""
     advice = (
-        "The provider counts other tokens than those of the text that came: reasoning that is billed and not shown, "
-        "another model's tokenizer here, or an answer out of a cache."
+        "The provider counts tokens other than those of the text received: reasoning billed but not shown, "
+        "another model's tokenizer here, or a cached answer."
     )
     rule = Rule(31, "token counts, tokenizer off usage by", advice, 30.0, None, " %")
     if not seen.run.plan.get("tokenizer"):
@@ -225,7 +225,7 @@ def counted(seen: Evidence) -> Check:
     if n < LEAST_COUNTED:
         return rule.skip(f"{n} answers with both counts, need ≥ {LEAST_COUNTED}")
     mine, said = float(ours[both].sum()), float(theirs[both].sum())
-    return rule.judge(100 * abs(mine / said - 1), f"{mine:,.0f} counted, {said:,.0f} told, over {n:,} answers")
+    return rule.judge(100 * abs(mine / said - 1), f"{mine:,.0f} counted, {said:,.0f} reported, over {n:,} answers")
 
 
 def throttled(seen: Evidence) -> Check:
@@ -238,7 +238,7 @@ def throttled(seen: Evidence) -> Check:
 
 def buffered(seen: Evidence) -> Check:
     """29: streams that came in one piece."""
-    advice = "Something between gathers the stream: TTFT is the whole answer's. Look for a buffering proxy."
+    advice = "Something on the way buffers the stream, so TTFT is the whole answer's: look for a buffering proxy."
     rule = Rule(29, "buffered streams", advice, 5.0, 50.0, " %")
     if (seen.run.manifest.get("profile") or {}).get("bursts"):
         return rule.skip("this provider is known to send whole streams in one piece")

@@ -42,15 +42,15 @@ HUB_MS: Final = (5.0, 20.0)
 
 def late_sends(seen: Evidence) -> Check:
     """1: the send lag against TTFT."""
-    advice = f"The client sends late: {relief(seen.run)}, a machine of its own, or a lower rate."
+    advice = f"The client sends late: use {relief(seen.run)}, a machine of its own, or a lower rate."
     rule = Rule(1, "send lag", advice, *late_above_ms(seen.rows), " ms")
     if why := unscheduled(seen.run):
         return rule.skip(why)
     lag_ms = 1e3 * send_lag(seen.rows)
     if np.all(np.isnan(lag_ms)):
-        return rule.skip("nothing was sent outside of a burst and without waiting for --max-in-flight")
+        return rule.skip("nothing was sent outside a burst without waiting for --max-in-flight")
     found = supported_quantile(lag_ms)
-    note = f"{found.name}; on new connections counted to the pick-up, without the handshake"
+    note = f"{found.name}; on new connections up to the pick-up, without the handshake"
     of_worker = workers.each(lag_ms, numbers(seen.rows, "worker"), _quantile(found.p))
     return workers.located(rule.judge(max(found.value, 0.0), note), rule, seen.run, of_worker)
 
@@ -67,12 +67,12 @@ def missed_slots(seen: Evidence) -> Check:
     """2: sends so late that they fall into another arrival's place."""
     length, n = seen.window.length_s, len(seen.rows)
     limit_s = max(min(length / n, 0.05), 0.01) if n else 0.05
-    advice = f"The arrivals were not the planned process any more: {relief(seen.run)}, or a lower rate."
+    advice = f"The arrivals no longer followed the plan: use {relief(seen.run)}, or a lower rate."
     rule = Rule(2, f"sent more than {1e3 * limit_s:.3g} ms late", advice, 0.1, 1.0, " %")
     if not seen.run.is_open:
         return rule.skip("closed loop: there is no schedule to miss")
     if is_burst(seen.run.plan):
-        return rule.skip("a burst: all are meant for one instant")
+        return rule.skip("a burst: all are due at one instant")
     if why := unscheduled(seen.run):
         return rule.skip(why)
     lag = send_lag(seen.rows)
@@ -84,16 +84,16 @@ def missed_slots(seen: Evidence) -> Check:
 def wake_lag(seen: Evidence) -> Check:
     """5: from the kernel's stamp to the reader."""
     kernel = _clock(seen) == "kernel"
-    advice = f"Reads queue up in the client: {relief(seen.run)}."
+    advice = f"Reads queue up in the client: use {relief(seen.run)}."
     rule = Rule(5, "wake lag", advice, WAKE_MS[0], None if kernel else WAKE_MS[1], " ms")
-    return _of_seconds(rule, seen, "wake_lag_p99_us", "p99 within a second")
+    return _of_seconds(rule, seen, "wake_lag_p99_us", "p99 of each second")
 
 
 def hub_lag(seen: Evidence) -> Check:
     """6: how late the event loop's own timers are."""
-    advice = f"The event loop is held up: {relief(seen.run)}, or a machine with nothing else on it."
+    advice = f"The event loop is held up: use {relief(seen.run)}, or a machine with nothing else on it."
     rule = Rule(6, "event loop lag", advice, *HUB_MS, " ms")
-    return _of_seconds(rule, seen, "hub_lag_us", "worst of a second")
+    return _of_seconds(rule, seen, "hub_lag_us", "worst of each second")
 
 
 def _no_client(rule: Rule, run: Run) -> Check:
@@ -104,7 +104,7 @@ def _no_client(rule: Rule, run: Run) -> Check:
         )
         return rule.state("not sampled", "doubtful", f"{notes}.")
     return rule.state(
-        "not sampled", "doubtful", f"{NO_CLIENT}, so nobody knows whether the load generator was in the way."
+        "not sampled", "doubtful", f"{NO_CLIENT}, so whether the load generator was in the way is unknown."
     )
 
 
@@ -133,7 +133,7 @@ def _quantile(p: float) -> Callable[[NDArray[np.float64]], float]:
 def cpu(seen: Evidence) -> Check:
     """7: the busiest load-making process."""
     rule = Rule(
-        7, "CPU of a worker", f"A worker's core is full: {relief(seen.run)}, or a lower rate.", 80.0, 95.0, " %"
+        7, "CPU of a worker", f"A worker's core is full: use {relief(seen.run)}, or a lower rate.", 80.0, 95.0, " %"
     )
     if seen.client is None:
         return _no_client(rule, seen.run)
@@ -147,14 +147,14 @@ def cpu(seen: Evidence) -> Check:
 
 def shared_reads(seen: Evidence) -> Check:
     """9: token events whose stamp is an upper bound because their reader came late."""
-    late_client = "Reads merged in a client that was late: TTFT and gaps of these are upper bounds"
-    advice = f"{late_client}. It takes {relief(seen.run)}."
+    late_client = "Reads merged as the client was late, so their TTFT and gaps are upper bounds"
+    advice = f"{late_client}: use {relief(seen.run)}."
     rule = Rule(9, "streams with merged reads", advice, 5.0, None, " %")
     came = is_stream(seen.rows) & ~np.isnan(seconds(seen.rows, "first_token_ns"))
     streams = some(seen.rows, came, "wake_lag_max_us", "shared_reads", "worker")
     late = numbers(streams, "wake_lag_max_us")
     if len(streams) and np.all(np.isnan(late)):
-        return rule.skip("user clock: who merged them cannot be told; the event loop's lag says if the client was late")
+        return rule.skip("user clock: cannot tell who merged them; event loop lag shows whether the client was late")
     merged = (numbers(streams, "shared_reads") > 0) & ~(late <= 1000)
     note = "Counted only where the reader was over 1 ms late: events that the server sent in one piece are exact"
     check = rule.judge_share(int(merged.sum()), len(streams), note=note)
@@ -195,7 +195,7 @@ def headroom(seen: Evidence) -> Check:
     stamped = seen.run.manifest.get("headroom")
     found: dict[str, Any] = stamped if isinstance(stamped, dict) else {}
     used, limit, below = found.get("used"), found.get(f"limit_{found.get('by')}_per_s"), found.get("below")
-    advice = f"The client was near or beyond what it can do: {relief(seen.run)}, or a lower rate."
+    advice = f"The client was near or beyond its limit: use {relief(seen.run)}, or a lower rate."
     rule = Rule(24, "client's calibrated limit", advice, 60.0, _certainly_beyond(found, limit, below), " %")
     if whose := imported_from(seen.run):
         return rule.skip(f"the client was {whose}")

@@ -27,10 +27,10 @@ def complete(seen: Evidence) -> Check:
         return rule.state(value, *_empty(seen.run, recorded))
     if isinstance(planned, int) and recorded < planned and manifest.get("ended", True):
         return rule.state(
-            value, "invalid", "Rows are missing without a reason: a flaw of firsttoken, please report it."
+            value, "invalid", "Rows are missing for no known reason: a bug in firsttoken, please report it."
         )
     if again := manifest.get("duplicates"):
-        why = f"{again:,} requests were recorded more than once: a flaw of firsttoken, please report it."
+        why = f"{again:,} requests were recorded more than once: a bug in firsttoken, please report it."
         return rule.state(value, "invalid", why)
     missing = " ".join([*_lost(seen.run), *_early_end(seen.run)])
     return rule.state(value, "doubtful" if missing else "ok", missing)
@@ -52,11 +52,11 @@ def _lost(run: Run) -> Iterator[str]:
         whose = [int(number) for number in np.unique(numbers(run.requests, "worker")[rows]) if not np.isnan(number)]
         who = workers.names(run, whose) if whose and workers.count(run) > 1 else "a worker"
         was = "were" if len(whose) > 1 and workers.count(run) > 1 else "was"
-        told = f"{who} {was} lost with {n:,} requests in hand; nobody knows what became of them."
+        told = f"{who} {was} lost with {n:,} requests in hand; what became of them is unknown."
         yield told[0].upper() + told[1:]
     for one in workers.told(run):
         if one.get("lost_ns") is not None:
-            why = one.get("why") or "it said nothing any more"
+            why = one.get("why") or "it went silent"
             yield f"Lost on the way: {workers.name(run, int(one.get('number', -1)))}, {why}."
 
 
@@ -64,9 +64,9 @@ def _early_end(run: Run) -> Iterator[str]:
     """Why the run is not whole."""
     stop = run.manifest.get("stop")
     if _is_on(run):
-        yield "Requests under way are not in it, so of the latest ones only the quick answers are."
+        yield "Requests in flight are left out, so of the latest ones only the quick answers are in."
     elif run.unfinished or not run.manifest.get("ended", True):
-        yield "The run did not come to its end; these are the rows it had written."
+        yield "The run did not finish; these are the rows written until then."
     elif stop:
         yield f"The run was stopped early: {_reason(stop)}."
 
@@ -96,8 +96,8 @@ def machines(seen: Evidence) -> Check:
     value = f"± {errors[worst] / 1e6:.3g} ms"
     if errors[worst] <= APART_NS:
         return rule.state(value, "ok")
-    why = f"Moments of different workers agree to {value}, by {workers.name(seen.run, worst)}"
-    return rule.state(value, "ok", f"{why}; latencies within a request are not concerned.")
+    why = f"Times of different workers agree to {value}, by {workers.name(seen.run, worst)}"
+    return rule.state(value, "ok", f"{why}; latencies within a request are not affected.")
 
 
 CHECKS: Final[tuple[Callable[[Evidence], Check], ...]] = (complete, machines)

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 SLACK: Final = 5
 """Segments sent again, or connections reset, that any network may have in a short run."""
-NOT_TOLD: Final = "not told: an old run, or a kernel that doesn't say"
+NOT_TOLD: Final = "not recorded: an old run, or a kernel that doesn't report it"
 
 
 def withheld(seen: Evidence) -> Check:
     """8: CPU time that the machine's host gave to others, or that a quota withheld."""
     advice = (
         "The load generator did not get the CPU time it asked for: raise its CPU quota, "
-        "or take a machine that is not shared."
+        "or use a machine that is not shared."
     )
     rule = Rule(8, "CPU time stolen or withheld", advice, 0.5, 5.0, " %")
     if seen.client is None:
@@ -52,7 +52,7 @@ def _usual(seconds_of: NDArray[np.float64]) -> float:
 
 def network(seen: Evidence) -> Check:
     """22: TCP segments sent again and connections reset, of the machine, over all segments."""
-    advice = "The network loses or refuses what is sent, which shows as waits of the server: look at the way there."
+    advice = "The network loses or refuses what is sent, which looks like a slow server: check the path to it."
     rule = Rule(22, "TCP segments sent again, and resets", advice, 0.1, 1.0, " %")
     if seen.client is None:
         return rule.skip(NO_CLIENT)

@@ -26,18 +26,18 @@ HANDSHAKE: Final = 0.01
 
 def unsent(seen: Evidence) -> Check:
     """3: arrivals that never went out; turns behind one that failed or was given up are none."""
-    advice = "The load was less than planned: the provider asked for a pause, a budget held, or the run was stopped."
+    advice = "The load was less than planned: the provider asked for a pause, a budget ran out, or the run was stopped."
     rule = Rule(3, "unsent arrivals", advice, 0.0, 0.1, " %")
     behind = flagged(seen.all, "turn_failed")
     meant = some(seen.all, ~held_back_by_stop(seen.run, seen.all) & ~behind, "outcome")
     n = int(behind.sum())
-    note = f"Left out: {n:,} turn{'s' if n > 1 else ''} behind one that failed or was given up." if n else ""
+    note = f"Left out: {n:,} turn{'s' if n > 1 else ''} after one that failed or was given up." if n else ""
     return rule.judge_share(int(where(meant, "outcome", "unsent").sum()), len(meant), slack=0, note=note)
 
 
 def rate(seen: Evidence) -> Check:
     """4: the rate that went out against the schedule's."""
-    advice = f"The client did not keep the rate: {relief(seen.run)}, or a lower rate."
+    advice = f"The client did not keep the rate: use {relief(seen.run)}, or a lower rate."
     rule = Rule(4, "rate sent, off the plan by", advice, 1.0, 3.0, " %")
     if not seen.run.is_open:
         return rule.skip("closed loop: the answers set the rate")
@@ -46,7 +46,7 @@ def rate(seen: Evidence) -> Check:
     columns = ("flags", "scheduled_ns", "started_ns", "sent_ns")
     meant = some(seen.all, ~held_back_by_stop(seen.run, seen.all) & ~is_later_turn(seen.all), *columns)
     if flagged(meant, CAPPED).any():
-        return rule.skip("--max-in-flight had arrivals wait, see there")
+        return rule.skip("arrivals waited for --max-in-flight: see there")
     scheduled, sent = seconds(meant, "scheduled_ns"), seconds(meant, "sent_ns")
     # A request that could get no connection was still offered, at its moment.
     tried = seconds(meant, "started_ns")
@@ -55,7 +55,7 @@ def rate(seen: Evidence) -> Check:
     if went.size < stats.least_count(0.9):
         return rule.skip(f"{went.size} requests, need ≥ {stats.least_count(0.9)}")
     if np.ptp(scheduled) == 0:
-        return rule.skip("a burst: all are meant for one instant")
+        return rule.skip("a burst: all are due at one instant")
     planned = len(meant) / max(np.ptp(scheduled), 1e-9)
     achieved = went.size / max(np.ptp(went), 1e-9)
     return rule.judge(100 * abs(achieved / planned - 1), f"{digits(achieved)}/s of {digits(planned)}/s")
@@ -82,11 +82,11 @@ def _stillness(seen: Evidence, found: tuple[steady.Drift, ...]) -> tuple[Status,
     """What the trends and the search for a start-up come to."""
     lost, grows = seen.window.steady is False, [one.grows for one in found]
     if (len(found) > 1 and all(grows)) or (lost and any(grows)):
-        advice = "every latency depends on how long the run was: offer a lower rate."
-        return "invalid", f"The queue grew all the while, more was offered than served, so {advice}"
+        advice = "every latency depends on the length of the run: offer a lower rate."
+        return "invalid", f"The queue kept growing: more was offered than served, so {advice}"
     moved = " and ".join(one.name for one in found if one.certain)
     if moved:
-        return "doubtful", f"No steady state: {moved} went on changing. Run longer, with --warmup, or at a lower rate."
+        return "doubtful", f"No steady state: {moved} kept changing. Run longer, with --warmup, or at a lower rate."
     if lost:
         reason = seen.window.reason.partition(";")[0]
         return "doubtful", f"{reason[0].upper()}{reason[1:]}. Run longer, or at a lower rate."
@@ -103,7 +103,7 @@ def _signed(change: float) -> str:
 
 def little(seen: Evidence) -> Check:
     """12: requests in flight = rate x time in the system, over a steady window."""
-    advice = "The window is not steady, or rows are missing: a longer run, or a lower rate."
+    advice = "The window is not steady, or rows are missing: run longer, or at a lower rate."
     rule = Rule(12, "Little's law gap", advice, 2.0, 5.0, " %")
     start, length = seen.window.start_s, seen.window.length_s
     if changes(seen.run.plan):
@@ -116,7 +116,7 @@ def little(seen: Evidence) -> Check:
         return rule.skip("nothing was sent in the window")
     stay = float(np.mean(end[inside] - sent[inside]))
     if length < 20 * stay:
-        return rule.skip(f"needs a window of 20 mean stays, {digits(20 * stay)} s")
+        return rule.skip(f"needs a window of 20 mean times in the system, {digits(20 * stay)} s")
     seen_in_flight = float(series.in_flight(seen.run.requests, np.array([start, seen.window.end_s]))[0])
     expected = inside.sum() / length * stay
     return rule.judge(100 * abs(seen_in_flight - expected) / max(seen_in_flight, 1e-9))
@@ -127,7 +127,7 @@ def caps(seen: Evidence) -> Check:
     kept, waited = flagged(seen.all, "budget") & ~held_back_by_stop(seen.run, seen.all), flagged(seen.all, CAPPED)
     advice = "The load's peaks were cut, so the tail looks better than it is."
     if waited.any():
-        advice = "--max-in-flight was reached: latency from the schedule holds the wait, latency from send does not."
+        advice = "--max-in-flight was reached: latency from the schedule includes the wait, latency from send does not."
     # A cap that was asked for and is told of spoils nothing: the wait is in the figures. A budget takes arrivals away.
     rule = Rule(25, "held back by a cap", advice, 0.0, 1.0 if kept.any() else None, " %")
     return rule.judge_share(int((kept | waited).sum()), len(seen.all), slack=0)
@@ -140,7 +140,9 @@ OF_CONNECTIONS: Final = ("worker", "started_ns", "end_ns", "conn_reused", "flags
 
 def new_connections(seen: Evidence) -> Check:
     """21: connections opened beyond those the load needs at once."""
-    advice = "Connections don't last: TTFT holds handshakes. Ask why the server closes them, or say --new-connections."
+    advice = (
+        "Connections don't last, so TTFT includes handshakes: see why the server closes them, or set --new-connections."
+    )
     rule = Rule(21, "connections opened beyond the peak in flight", advice, 1.0, 20.0, " %")
     if seen.run.plan.get("new_connections"):
         return rule.skip("--new-connections asks for them")
@@ -151,7 +153,7 @@ def new_connections(seen: Evidence) -> Check:
     surplus = sum(_surplus(sent[whose == number] if each.size > 1 else sent) for number in each)
     share = _handshake_share(sent)
     if share <= HANDSHAKE:
-        small = f"a handshake takes {digits(100 * share)} % of the median wait, which is nothing"
+        small = f"a handshake takes {digits(100 * share)} % of the median wait, which is negligible"
         return rule.state(f"{surplus} of {len(sent)}", "ok", small if surplus else "")
     return rule.judge_share(surplus, len(sent), slack=2, note="the pool of each worker has to fill once")
 

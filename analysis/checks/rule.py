@@ -116,7 +116,7 @@ def relief(run: Run) -> str:
     served_here = profile.get("embedded") or LOOPBACK.match(str(profile.get("base_url", "")))
     taken = int(run.plan.get("workers") or 1) + bool(served_here)
     if isinstance(cores, int) and cores <= taken:
-        return f"a machine with more than these {cores} cores"
+        return f"a machine with more than {cores} cores"
     return "more --workers"
 
 

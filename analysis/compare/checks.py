@@ -65,9 +65,9 @@ def cached(a: Sequence[Digest], b: Sequence[Digest], across: Collection[str]) ->
     rule = Rule(17, "cached prompt tokens of the sides", "", 2.0, 2.0, " points")
     gap = _gap(a, b, "cached_share")
     if gap is None:
-        return rule.skip("a side's provider doesn't tell")
+        return rule.skip("one side's provider doesn't report it")
     points, value = 100 * abs(gap.b - gap.a), f"{_percent(gap.a)} against {_percent(gap.b)}"
-    advice = "One side's prompts were in a cache, so its TTFT says nothing of the other's: cold prompts for both."
+    advice = "One side's prompts were cached, so its TTFT says nothing about the other's: use cold prompts for both."
     check = rule.state(value, "invalid", advice) if gap.beyond and points > 2 else rule.state(value, "ok")
     return _unless_meant(check, "cache", across)
 
@@ -84,7 +84,7 @@ def lengths(a: Sequence[Digest], b: Sequence[Digest], across: Collection[str]) -
         worst = max(worst, 100 * abs(cut.b - cut.a) if cut.beyond else 0.0)
         parts.append(f"{_percent(cut.a)} against {_percent(cut.b)} cut at the cap")
     if not parts:
-        return rule.skip("no token counts of one source on both sides, nor why answers ended")
+        return rule.skip("no token counts from one source on both sides, nor finish reasons")
     advice = (
         "The sides did not answer alike: latency and tokens/s compare different work. Give both the same cap "
         "(--output-tokens), or compare TTFT and TPOT alone."
@@ -99,8 +99,8 @@ def _unless_meant(check: Check, word: str, across: Collection[str]) -> Check:
     if check.status == "ok":
         return check
     if word in across:
-        return replace(check, status="ok", why=f"They differ, as meant (--across {word}).")
-    return replace(check, why=f"{check.why} --across {word} if that is meant.")
+        return replace(check, status="ok", why=f"They differ, as intended (--across {word}).")
+    return replace(check, why=f"{check.why} Add --across {word} if that is intended.")
 
 
 def _gap(a: Sequence[Digest], b: Sequence[Digest], metric: str) -> Gap | None:
@@ -152,15 +152,13 @@ def makers(a: Sequence[Digest], b: Sequence[Digest]) -> Check:
     left, right = (sorted({_version(one) for one in side}) for side in (a, b))
     if left != right:
         told = [", ".join(word or "unknown" for word in side) for side in (left, right)]
-        why = (
-            "Another version may measure otherwise, and its embedded provider may answer otherwise: run both with one."
-        )
+        why = "Another version may measure differently, and its embedded provider may answer differently: use one."
         return rule.state(" against ".join(told), "doubtful", why)
     if other := _other_answers(a, b):
         return rule.state(
-            other, "doubtful", "The same model was asked for, and others answered: a new build or an alias."
+            other, "doubtful", "The same model was asked for, but different ones answered: a new build or an alias."
         )
-    return rule.skip("the runs don't tell") if left == [""] else rule.state(left[0], "ok")
+    return rule.skip("the runs don't say") if left == [""] else rule.state(left[0], "ok")
 
 
 def _other_answers(a: Sequence[Digest], b: Sequence[Digest]) -> str:
@@ -190,7 +188,8 @@ def enough(a: Sequence[Digest], b: Sequence[Digest]) -> Check:
     if n >= LEAST_RUNS:
         return rule.state(value, "ok")
     more = LEAST_RUNS - n
-    why = f"Under {LEAST_RUNS} a side nothing can fail: {more} more a side (firsttoken run --repeats {LEAST_RUNS})."
+    fix = f"make {more} more a side (firsttoken run --repeats {LEAST_RUNS})"
+    why = f"With fewer than {LEAST_RUNS} a side nothing can fail; {fix}."
     return rule.state(value, "doubtful", why)
 
 
@@ -201,14 +200,14 @@ def order(a: Sequence[Digest], b: Sequence[Digest]) -> Check:
         return rule.state("interleaved", "ok")
     left, right = ([one.started_unix_ns for one in side] for side in (a, b))
     if not all((*left, *right)):
-        return rule.skip("the runs don't tell when they began")
+        return rule.skip("the runs don't say when they began")
     if max(left) > min(right) and max(right) > min(left):
         return rule.state("mixed", "ok")
     first = "A before B" if max(left) <= min(right) else "B before A"
     drifting = _drifting(a, b)
     if not drifting:
-        return rule.state(first, "ok", "What changed with the hour shows as a difference: let the sides take turns.")
-    why = f"{', '.join(drifting)} drifted from run to run, so the hour may be the difference: let the sides take turns."
+        return rule.state(first, "ok", "What changed over time shows as a difference: let the sides take turns.")
+    why = f"{', '.join(drifting)} drifted from run to run, which may be the difference: let the sides take turns."
     return rule.state(first, "doubtful", why)
 
 

@@ -26,10 +26,10 @@ class Left(NamedTuple):
 
 def left_out(ranking: Ranking) -> list[Left]:
     """Whatever was not compared, each once with the reason: sides, pairs, orders, numbers."""
-    found = [Left(name, f"in no order: {why}") for name, why in ranking.unranked.items()]
+    found = [Left(name, f"not ranked: {why}") for name, why in ranking.unranked.items()]
     refused = [Left(f"{a} and {b}", why) for (a, b), why in ranking.refused.items()]
     if len(refused) > MOST:
-        refused[MOST:] = [Left(f"{len(refused) - MOST:,} more pairs", "for reasons of the same kind")]
+        refused[MOST:] = [Left(f"{len(refused) - MOST:,} more pairs", "for similar reasons")]
     found += refused
     return [*found, *_orders(ranking), *_numbers(ranking)]
 

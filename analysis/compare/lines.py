@@ -54,12 +54,28 @@ def lines_of(sides: Sides) -> list[Line]:
 
 def _places(sides: Sides) -> Iterable[tuple[Place | None, Place | None, bool]]:
     """The numbers that stand together, and which of them are primary."""
-    pairs = [pair for pair in pairing.together(sides.design.a, sides.design.b) if _either(*pair).what in PS]
+    together = [pair for pair in pairing.together(sides.design.a, sides.design.b) if _either(*pair).what in PS]
+    pairs = [(left or _in_runs(sides.a, right), right or _in_runs(sides.b, left)) for left, right in together]
     chosen = _chosen([_either(*pair) for pair in pairs], sides.rules)
     for left, right in pairs:
         is_primary = _either(left, right) in chosen
         if is_primary or not sides.rules.only_primary:
             yield left, right, is_primary
+    yield from ((left, right, True) for left, right in _unpaired(sides, {bare(place) for place in chosen}))
+
+
+def _in_runs(side: Sequence[Digest], place: Place | None) -> Place | None:
+    """A place that no replicate of a side has, where its runs have it all the same."""
+    return place if any(place in one.numbers for one in side) else None
+
+
+def _unpaired(sides: Sides, known: set[str]) -> Iterable[tuple[Place | None, Place | None]]:
+    """The primary numbers that runs have and no replicate: a block may have too few requests for them."""
+    every = [dict.fromkeys(place for one in side for place in one.numbers) for side in (sides.a, sides.b)]
+    for words in sides.rules.primary:
+        left, right = (_meant(places, words) for places in every)
+        if words not in known and (left or right) and _either(left, right).what in PS:
+            yield left, right
 
 
 def _either(left: Place | None, right: Place | None) -> Place:
@@ -69,13 +85,15 @@ def _either(left: Place | None, right: Place | None) -> Place:
 
 
 def _chosen(places: Sequence[Place], rules: Rules) -> set[Place]:
-    """Of each primary number the place it means: streams before whole answers, counts of the provider before others."""
-    chosen = set()
-    for words in rules.primary:
-        mine = [place for place in places if place.by is None and bare(place) == words]
-        mine.sort(key=lambda place: (("stream", "all", RUN, "whole").index(place.group), place.tokens != "usage"))
-        chosen |= set(mine[:1])
-    return chosen
+    """Of each primary number the place it means."""
+    return {place for words in rules.primary if (place := _meant(places, words)) is not None}
+
+
+def _meant(places: Iterable[Place], words: str) -> Place | None:
+    """The place that a number's words mean: streams before whole answers, counts of the provider before others."""
+    mine = [place for place in places if place.by is None and bare(place) == words]
+    mine.sort(key=lambda place: (("stream", "all", RUN, "whole").index(place.group), place.tokens != "usage"))
+    return mine[0] if mine else None
 
 
 def _line(sides: Sides, left: Place | None, right: Place | None, primary: bool) -> Line:
@@ -83,12 +101,13 @@ def _line(sides: Sides, left: Place | None, right: Place | None, primary: bool) 
     metric = BY_NAME[place.metric]
     scale: Any = "difference" if is_share(place) else "ratio"
     values = _values(sides, left, right)
+    means = (_mean(values[0], scale, sides.a, left), _mean(values[1], scale, sides.b, right))
     blank = Line(
-        place, metric.label, metric.unit, primary, scale, _mean(values[0], scale), _mean(values[1], scale),
+        place, metric.label, metric.unit, primary, scale, *means,
         values[0].size, values[1].size, _requests(sides.a, left), _requests(sides.b, right), "not_compared",
         margin=sides.rules.margin(place), tokens_b=None if right is None else right.tokens,
     )  # fmt: skip
-    if reason := _not_compared(sides, left):
+    if reason := _not_compared(sides, left, right):
         return replace(blank, reason=reason)
     if _is_gone(sides, place, values):
         return replace(blank, effect=0.0, reason="nothing is left of it", verdict="regression", worse=True)
@@ -122,19 +141,25 @@ def _requests(side: Sequence[Digest], place: Place | None) -> int:
     return sum(one.numbers[place].n for one in side if place and place in one.numbers)
 
 
-def _mean(values: NDArray[np.float64], scale: str) -> float | None:
+def _mean(values: NDArray[np.float64], scale: str, side: Sequence[Digest], place: Place | None) -> float | None:
+    """Of a side's values; of a number that no replicate has, over its runs, unless it is one run's of too few."""
+    if not values.size:
+        known = [one.numbers[place] for one in side if place and place in one.numbers]
+        values = np.array([number.value for number in known if number.supported or len(known) > 1])
     if not values.size:
         return None
     logs = scale == "ratio" and bool(np.all(values > 0))
     return float(np.exp(np.log(values).mean())) if logs else float(values.mean())
 
 
-def _not_compared(sides: Sides, left: Place | None) -> str:
+def _not_compared(sides: Sides, left: Place | None, right: Place | None) -> str:
     """Why there is nothing to hold B against, or nothing of its kind; empty where there is."""
     if left is None:
         return "A has none"
     if left.metric in PROMISED and {one.objectives for one in sides.a} != {one.objectives for one in sides.b}:
         return "the objectives differ"
+    if right is not None and not _column(sides.design.a, left).size:
+        return f"no pair of {sides.design.of} has it"
     return ""
 
 
@@ -155,10 +180,17 @@ def _not_known(
     if left.tokens != right.tokens:
         return f"tokens of A by {left.tokens}, of B by {right.tokens}"
     if not values[0].size or not values[1].size:
-        return f"no {sides.design.of} in which both have it"
-    if scale == "ratio" and not (np.all(values[0] > 0) and np.all(values[1] > 0)):
-        return "0 in one of them"
-    return ""
+        return f"no pair of {sides.design.of} has it"
+    return _zeros(sides, values) if scale == "ratio" else ""
+
+
+def _zeros(sides: Sides, values: tuple[NDArray[np.float64], ...]) -> str:
+    """Which side is 0, or in how many of its replicates; empty where neither is."""
+    unit, told = sides.design.of if sides.design.is_paired else "runs", []
+    for name, side in zip("AB", values, strict=True):
+        if n := int((side <= 0).sum()):
+            told.append(name if n == side.size else f"{n} of {side.size} {unit} of {name}")
+    return f"0 in {' and '.join(told)}" if told else ""
 
 
 def _found(sides: Sides, place: Place, values: tuple[NDArray[np.float64], ...], scale: str) -> Found:

@@ -2,8 +2,8 @@
 Several sides in order, as far as there is one: of each metric between which places a side stands.
 
 A side stands before another only where the difference is certain among all pairs of that metric, is large enough to
-matter, and rests on as many runs as a verdict does. Sides that are not told apart share places, and nothing breaks the
-tie.
+matter, and rests on as many runs as a verdict does. Sides that are not distinguishable share places, and nothing
+breaks the tie.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _unranked(
             many = f"{len(broken)} of {len(side)} runs" if len(side) > 1 else "the run"
             yield name, f"{many} {'is' if len(broken) == 1 else 'are'} invalid ({', '.join(faults)})"
         elif len(sides) > 1 and not any(name in pair for pair in compared):
-            yield name, "it may stand beside no other side"
+            yield name, "it is comparable with no other side"
 
 
 # One metric.
@@ -116,7 +116,7 @@ def _orders(
         told = [] if without else _certain(_pairs(words, inside, compared, rules), rules)
         found = _order(places, inside, told)
         if without:
-            found = replace(found, reason=f"no cost is known of {', '.join(without)}")
+            found = replace(found, reason=f"no known cost for {', '.join(without)}")
         beside = (_standing(name, sides[name], places, (0, 0)) for name in places if name in unranked)
         yield replace(found, outside=tuple(beside))
 
@@ -140,7 +140,7 @@ def _why_none(pairs: Sequence[Pair]) -> str:
     """Why none of them is ranked, each reason once."""
     reasons = list(dict.fromkeys(pair.reason for pair in pairs))
     more = len(reasons) - REASONS
-    return "; ".join(reasons[:REASONS]) + (f"; and {more:,} more reasons" if more > 0 else "")
+    return "; ".join(reasons[:REASONS]) + (f"; and {more:,} more" if more > 0 else "")
 
 
 def _pairs(
@@ -181,12 +181,12 @@ def _barred(line: Line, comparison: Comparison, own: tuple[Place | None, Place |
     if line.effect is None:
         return _not_comparable(line, comparison, own), ""
     if comparison.design == "one run":
-        return "one run a side says nothing of the next one", f"From {LEAST_RUNS} runs a side on they can be ranked."
+        return "one run a side says nothing about the next one", f"Ranking needs {LEAST_RUNS} runs a side or more."
     n, of = min(line.runs_a, line.runs_b), "block" if comparison.design == "blocks" else "run"
     if n >= LEAST_RUNS:
         return "", ""
     few = f"{n} {of}{'' if n == 1 else 's'} {'a side' if line.runs_a == line.runs_b else 'of one side'}"
-    return few, f"From {LEAST_RUNS} on they can be ranked."
+    return few, f"Ranking needs {LEAST_RUNS} or more."
 
 
 def _not_comparable(line: Line, comparison: Comparison, own: tuple[Place | None, Place | None]) -> str:
@@ -195,7 +195,7 @@ def _not_comparable(line: Line, comparison: Comparison, own: tuple[Place | None,
     assert a is not None
     assert b is not None
     if a.group != b.group:
-        return f"A has it of {ANSWERS.get(a.group, a.group)}, B of {ANSWERS.get(b.group, b.group)}"
+        return f"A has it for {ANSWERS.get(a.group, a.group)}, B for {ANSWERS.get(b.group, b.group)}"
     if a.tokens != b.tokens:
         return f"tokens of A by {a.tokens}, of B by {b.tokens}"
     if line.reason == NOTHING:

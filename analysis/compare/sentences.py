@@ -1,4 +1,4 @@
-"""A ranking in words: who leads and by how much, and who is not told apart."""
+"""A ranking in words: who leads and by how much, and which sides share places."""
 
 from __future__ import annotations
 
@@ -17,21 +17,19 @@ if TYPE_CHECKING:
 EVERY: Final = 3
 """Sides up to which every two of them get a sentence; of more the neighbours do, and the first and the last."""
 FACTOR: Final = 2.0
-"""Ratio from which on it is told as so many times."""
+"""Ratio from which on it is given as a multiple."""
 
 
 def places(order: Order) -> str:
     """The order in one line: `fast first; slow and near share places 2 to 3`."""
     if order.reason:
-        return f"no order ({order.reason})"
+        return f"no ranking ({order.reason})"
     if len(order.standings) < 2:
-        return "no two sides to put in order"
+        return "fewer than two sides to rank"
     told = []
     for (first, last), some in groupby(order.standings, key=lambda one: (one.first, one.last)):
         names = [one.name for one in some]
         told.append(_place(names, first, last))
-    if len(told) == 1:
-        return f"{listed([one.name for one in order.standings])} are not told apart"
     return "; ".join(told)
 
 
@@ -39,7 +37,7 @@ def _place(names: Sequence[str], first: int, last: int) -> str:
     if first == last:
         return f"{listed(names)} {_nth(first)}"
     if len(names) == 1:
-        return f"{names[0]} somewhere from {_nth(first)} to {_nth(last)}"
+        return f"{names[0]} between {_nth(first)} and {_nth(last)}"
     return f"{listed(names)} share places {first} to {last}"
 
 
@@ -56,8 +54,8 @@ def leaders(orders: Sequence[Order]) -> list[str]:
             unled.setdefault(order.reason, []).append(order.label)
     told = [f"{name} leads in {listed(labels)}{within}." for (name, within), labels in led.items()]
     for reason, labels in unled.items():
-        why = f"No order of sides by {listed(labels)}: {reason}."
-        told.append(why if reason else f"Nobody surely leads in {listed(labels)}.")
+        why = f"No ranking by {listed(labels)}: {reason}."
+        told.append(why if reason else f"No clear leader in {listed(labels)}.")
     return told
 
 
@@ -88,12 +86,12 @@ def of_pair(pair: Pair, label: str) -> str:
         return _apart(pair, label)
     line = pair.line
     if pair.relation == "alike":
-        return f"{pair.a} and {pair.b}: {label} alike within {_margin(line)} {_bounds(pair)}"
+        return f"{pair.a} and {pair.b}: {label} within {_margin(line)} of each other {_bounds(pair)}"
     n, of = min(line.runs_a, line.runs_b), pair.design if pair.design == "blocks" else "runs"
     more = ""
     if line.runs_needed is not None and line.runs_needed > n:
-        more = f" (about {line.runs_needed:,} would tell {_margin(line)})"
-    return f"{pair.a} and {pair.b}: {label} not told apart at {n} {of} a side{more}"
+        more = f" (about {line.runs_needed:,} would detect {_margin(line)})"
+    return f"{pair.a} and {pair.b}: {label} not distinguishable with {n} {of} a side{more}"
 
 
 def _apart(pair: Pair, label: str) -> str:
@@ -102,11 +100,11 @@ def _apart(pair: Pair, label: str) -> str:
     assert line.effect is not None
     within = ", within one run" if pair.design == "blocks" else ""
     if line.scale == "ratio" and line.effect == 0:
-        return f"{pair.b} has no {label} left, {pair.a} has"
+        return f"{pair.b} has no {label} left, {pair.a} does"
     b_first = (harm_of(line, line.effect) or 0) < 0
     first, second = (pair.b, pair.a) if b_first else (pair.a, pair.b)
     size = _size(line, b_first=b_first)
-    small = ": too little to matter" if pair.relation == "slight" else ""
+    small = ": too small to matter" if pair.relation == "slight" else ""
     return f"{first}'s {label} is {size.format(second)}{_p(pair.p)}{within}{small}"
 
 

@@ -48,7 +48,7 @@ class Pair:
     Attributes:
         line: B against A.
         relation: Of A to B: surely `better` or `worse`; `alike`: surely within the margin; `slight`: certain, but too
-            small to matter; `open`: not told apart; `none`: not to be ranked, for the `reason`.
+            small to matter; `open`: not distinguishable; `none`: not to be ranked, for the `reason`.
         p: Adjusted by Holm over all pairs of the metric; None where there was no test.
         reason: With both sides by their names.
         advice: What to do about the reason.

@@ -84,11 +84,12 @@ def _why(comparison: Comparison) -> str:
     """The verdict in a few words."""
     if comparison.verdict == "invalid":
         broken = [name for name, side in (("A", comparison.a), ("B", comparison.b)) if side.verdict == "invalid"]
-        return f"runs of {' and '.join(broken)} are not valid" if broken else "the sides do not compare, see below"
+        return f"runs of {' and '.join(broken)} are not valid" if broken else "the sides cannot be compared, see below"
     of = [line.place.words for line in comparison.primary if line.verdict == comparison.verdict]
     if comparison.verdict == "pass":
         better = [line.place.words for line in comparison.primary if line.better]
-        return "no primary metric is worse by its margin" + (f"; better: {', '.join(better)}" if better else "")
+        found = "no primary metric is worse by more than its margin"
+        return found + (f"; better: {', '.join(better)}" if better else "")
     return ", ".join(of) or "no primary metric could be compared"
 
 
@@ -151,5 +152,5 @@ def _verdict(line: Line) -> Text:
     told = f" {line.reason}" if line.reason and line.effect is not None else ""
     if line.detectable is not None and line.verdict == "inconclusive":
         least = abs(line.detectable - 1) if line.scale == "ratio" else abs(line.detectable)
-        told += f"; these find {digits(100 * least)} {'%' if line.scale == 'ratio' else 'points'}"
+        told += f"; detectable: {digits(100 * least)} {'%' if line.scale == 'ratio' else 'points'}"
     return Text.assemble((word, VERDICTS[line.verdict]), (told, "dim"))

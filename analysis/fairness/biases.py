@@ -27,7 +27,7 @@ POINTS: Final = 0.10
 CACHE: Final = 0.02
 """Difference in the share of cached prompt tokens; check 17 of a comparison."""
 FAR_S: Final = 0.005
-"""Difference in the round trip from which on the distance is told."""
+"""Difference in the round trip from which on the distance is reported."""
 
 
 def biases(sheets: Sides) -> list[str]:
@@ -53,7 +53,7 @@ def _lengths(sheets: Sides) -> Iterator[str]:
     if ends and ends[3] > LONGER * ends[1] > 0:
         few, less, many, more = ends
         yield (
-            f"Output lengths differ: {digits(less)} tokens an answer of {few}, {digits(more)} of {many}. Latency, "
+            f"Output lengths differ: {digits(less)} tokens an answer from {few}, {digits(more)} from {many}. Latency, "
             "goodput and cost compare different work; TTFT and TPOT do not depend on it."
         )
     cut = _ends(sheets, lambda one: one.cut_share)
@@ -64,10 +64,10 @@ def _lengths(sheets: Sides) -> Iterator[str]:
 def _reasoning(sheets: Sides) -> Iterator[str]:
     ends = _ends(sheets, lambda one: one.share(one.reasoning_tokens, one.output_tokens) or 0.0)
     if ends and ends[3] - ends[1] > POINTS:
-        least = _percent(ends[1]) if sheets[ends[0]].output_tokens else "tells of none"
+        least = _percent(ends[1]) if sheets[ends[0]].output_tokens else "reports none"
         yield (
-            f"{ends[2]} spends {_percent(ends[3])} of its output on reasoning, {ends[0]} {least}: the first one's "
-            "TTFT is that of the reasoning, not of the answer."
+            f"{ends[2]} spends {_percent(ends[3])} of its output on reasoning, {ends[0]} {least}: TTFT of {ends[2]} is "
+            "to the first token of its reasoning, not of its answer."
         )
 
 
@@ -84,14 +84,14 @@ def _tokens(sheets: Sides) -> Iterator[str]:
     sources = {name: set(one.counted) for name, one in sheets.items() if one.counted}
     if len({frozenset(words) for words in sources.values()}) > 1:
         told = "; ".join(f"{name} by {' and '.join(sorted(words))}" for name, words in sources.items())
-        yield f"Tokens are not counted by the same source ({told}): numbers of tokens do not compare, characters/s do."
+        yield f"Tokens are counted by different sources ({told}): token counts are not comparable, characters/s are."
     ends = _ends(sheets, lambda one: _median(one.fresh))
     if ends and not _same_prompts(sheets[ends[0]], sheets[ends[2]]):
         return
     if ends and ends[3] > COUNTS * ends[1] > 0:
         yield (
-            f"Of the same prompts {ends[2]} counts {_percent(ends[3] / ends[1] - 1)} more tokens than {ends[0]}: a "
-            "token is not the same unit on both sides, so tokens/s and prices per token do not compare."
+            f"For the same prompts {ends[2]} counts {_percent(ends[3] / ends[1] - 1)} more tokens than {ends[0]}: a "
+            "token is not the same unit on both sides, so tokens/s and prices per token are not comparable."
         )
 
 
@@ -115,8 +115,8 @@ def _distance(sheets: Sides) -> Iterator[str]:
     if ends and ends[3] - ends[1] > FAR_S:
         near, short, far, long = ends
         yield (
-            f"A round trip to {far} takes {digits(1000 * long)} ms, to {near} {digits(1000 * short)} ms: of "
-            f"{far}'s TTFT one round trip at the least is distance from where it was measured."
+            f"A round trip to {far} takes {digits(1000 * long)} ms, to {near} {digits(1000 * short)} ms: at least one "
+            f"round trip of {far}'s TTFT is the distance from where it was measured."
         )
 
 
@@ -124,13 +124,13 @@ def _connections(sheets: Sides) -> Iterator[str]:
     ends = _ends(sheets, lambda one: one.share(one.reused, one.placed))
     if ends and ends[3] - ends[1] > 0.5:
         yield (
-            f"{ends[2]} was asked on reused connections ({_percent(ends[3])}), {ends[0]} mostly on new ones "
-            f"({_percent(ends[1])} reused): opening them counts into its TTFT."
+            f"{ends[2]} was called over reused connections ({_percent(ends[3])}), {ends[0]} mostly over new ones "
+            f"({_percent(ends[1])} reused): opening them counts towards its TTFT."
         )
     secure = [name for name, one in sheets.items() if one.over_tls]
     plain = [name for name, one in sheets.items() if any(one.schemes) and name not in secure]
     if secure and plain:
-        yield f"TLS was spoken to {', '.join(secure)}, not to {', '.join(plain)}: connections cost a handshake more."
+        yield f"TLS was used for {', '.join(secure)}, not for {', '.join(plain)}: it costs a handshake per connection."
     kinds: dict[str, Callable[[Sheet], Counter[str]]] = {"HTTP": lambda one: one.http, "TLS": lambda one: one.tls}
     for what, words in kinds.items():
         spoken = {name: words(one).most_common(1)[0][0] for name, one in sheets.items() if words(one)}
@@ -142,17 +142,17 @@ def _clocks(sheets: Sides) -> Iterator[str]:
     told = {name: one.clocks.most_common(1)[0][0] for name, one in sheets.items() if one.clocks}
     if len(set(told.values())) > 1:
         words = ", ".join(f"{name}: {word}" for name, word in told.items())
-        yield f"The clocks differ ({words}): stamps of the user clock have the client's own delay in them."
+        yield f"The clocks differ ({words}): timestamps of the user clock include the client's own delay."
 
 
 def _limits(sheets: Sides) -> Iterator[str]:
     hit = [name for name, one in sheets.items() if one.throttled]
     if hit:
         told = ", ".join(f"{name} {sheets[name].throttled:,} of {sheets[name].sent:,}" for name in hit)
-        yield f"Answered 429: {told}. Such a side's numbers are partly those of its rate limiter."
+        yield f"Answered 429: {told}. Such a side's numbers partly describe its rate limiter."
     cold = [f"{name} {one.cold:,}" for name, one in sheets.items() if one.cold]
     if cold:
-        yield f"Cold sessions: {', '.join(cold)}. Their start counts into TTFT."
+        yield f"Cold sessions: {', '.join(cold)}. Their start counts towards TTFT."
 
 
 # When, and for how much.
@@ -165,17 +165,17 @@ def _hours(sheets: Sides) -> Iterator[str]:
         later = [name for name, at in known.items() if mine[-1] < at[0] and len(mine) + len(at) > 2]
         if later:
             then = ", ".join(later)
-            yield f"All runs of {first} began before the first of {then}: what changed with the hour is in it."
+            yield f"All runs of {first} began before the first of {then}: changes over time are part of the difference."
 
 
 def _prices(sheets: Sides) -> Iterator[str]:
     priced = [name for name, one in sheets.items() if set(one.prices) - {""}]
     if priced and len(priced) < len(sheets):
         missing = [name for name in sheets if name not in priced]
-        yield f"No prices are known of {', '.join(missing)}: cost is not compared."
+        yield f"No known prices for {', '.join(missing)}: cost is not compared."
     other = [f"{name} {', '.join(one.currencies)}" for name, one in sheets.items() if set(one.currencies) - {"USD"}]
     if other:
-        yield f"Prices are not in USD ({'; '.join(other)}) and are not converted: cost is told of prices in USD alone."
+        yield f"Prices are not in USD ({'; '.join(other)}) and are not converted: cost is given for prices in USD only."
     mixed = [name for name, one in sheets.items() if len(one.prices) > 1]
     if mixed:
         yield f"Runs of {', '.join(mixed)} were charged by different price lists."

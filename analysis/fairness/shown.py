@@ -45,7 +45,7 @@ def _round_trip(one: Sheet) -> str:
     x = 1000 * one.connect_s
     if not x.size:
         return NONE
-    return f"{digits(float(np.median(x)))} ms, least {digits(float(x[0]))} (n {one.connects:,})"
+    return f"{digits(float(np.median(x)))} ms, min {digits(float(x[0]))} (n {one.connects:,})"
 
 
 def _tls(one: Sheet) -> str:
@@ -140,17 +140,17 @@ _LINES: dict[str, Callable[[Sheet], str]] = {
     "round trip (TCP connect), p50": _round_trip,
     "TLS": _tls,
     "HTTP version": lambda one: _mix(one.http),
-    "requests on a reused connection": _reused,
-    "model asked for": _models,
-    "model that answered": _answered,
-    "input tokens of a prompt, as counted": _fresh,
+    "requests on reused connections": _reused,
+    "model requested": _models,
+    "model in answers": _answered,
+    "input tokens per prompt, as counted": _fresh,
     "cached prompt tokens": _cached,
-    "output tokens of an answer": _lengths,
+    "output tokens per answer": _lengths,
     "answers cut at the cap": _cut,
     "finish reasons": _ended,
     "reasoning tokens": _reasoning,
-    "whose token counts": lambda one: _mix(one.counted),
-    "characters/s of a stream (no tokenizer's unit)": _speed,
+    "source of token counts": lambda one: _mix(one.counted),
+    "characters/s of a stream (independent of tokenizers)": _speed,
     "failed": _failed,
     "throttled (429)": _throttled,
     "cold sessions": _cold,

@@ -53,4 +53,4 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _no_rows(path: Path) -> str:
-    return f"{path}: objectives are held against a run's rows, which are not here; name the run's directory"
+    return f"{path}: objectives need a run's rows, which are not here; name the run's directory"

@@ -21,7 +21,7 @@ class Interrupted(NamedTuple):
     @property
     def text(self) -> str:
         """As a sentence."""
-        return f"{self.side}: {self.played} of {self.planned} planned runs were played"
+        return f"{self.side}: {self.played} of {self.planned} planned runs were made"
 
 
 def interrupted(side: str, paths: Iterable[Path], arm: str | None) -> list[Interrupted]:

@@ -81,7 +81,7 @@ def _head(verdict: Verdict) -> str:
     if verdict.taken_as:
         lines += ["", f"Taken as {verdict.taken_as}: `--on-inconclusive {verdict.taken_as}`."]
     elif verdict.verdict == "inconclusive" and verdict.on_inconclusive:
-        lines += ["", "Not taken as pass: what was to decide is missing, and that is no noise."]
+        lines += ["", "Not taken as pass: what was to decide is missing, and that is not noise."]
     return "\n".join(lines)
 
 
@@ -91,7 +91,7 @@ def _primary(verdict: Verdict) -> list[str]:
         return [f"candidate: {_side(verdict.candidate)}"]
     sides = f"baseline: {_side(verdict.baseline)}  \ncandidate: {_side(verdict.candidate)}"
     alpha = f"{100 * comparison.alpha:g} % over the family"
-    told = f"Compared by {escape(words.design(comparison))}; p after Holm's correction, false alarms {alpha}."
+    told = f"Design: {escape(words.design(comparison))}; p after Holm's correction, false alarms {alpha}."
     table = _table(COLUMNS, [_row(line) for line in comparison.primary], OF_TABLE)
     notes = fitted([f"- {escape(note, 2 * CELL)}" for note in comparison.notes], OF_LIST)
     return [sides, table, told, *(["\n".join(notes)] if notes else [])]

@@ -47,7 +47,7 @@ def _worse(verdict: Verdict) -> Iterator[str]:
     promised = [one for one in verdict.objectives if verdict.counts(one.metric)]
     yield from (words.promise(one) for one in promised if one.verdict == "missed")
     if verdict.is_failing:
-        yield "candidate: its runs are not valid since so many requests failed; that is the regression"
+        yield "candidate: its runs are not valid because so many requests failed; that is the regression"
 
 
 def _only_of_candidate(verdict: Verdict, lacking: Sequence[str]) -> Iterator[str]:
@@ -61,7 +61,7 @@ def _passed(verdict: Verdict) -> Iterator[str]:
     lines = _primary(verdict)
     if verdict.comparison is not None:
         judged = sum(line.verdict == "pass" for line in lines)
-        yield f"no primary metric is worse than its margin ({judged} judged)"
+        yield f"no primary metric is worse by more than its margin ({judged} judged)"
     yield from (
         f"not compared: {words.title(line)} ({line.reason})" for line in lines if line.verdict == "not_compared"
     )
@@ -78,12 +78,12 @@ def next_step(verdict: Verdict, lacking: Sequence[str]) -> str:
     if verdict.verdict == "pass":
         return ""
     if verdict.verdict == "invalid":
-        again = "mend what the checks name and play these runs again"
+        again = "fix what the checks name and make these runs again"
         return again if failing.has_failed([*verdict.baseline, *verdict.candidate]) else f"{again}, or leave them out"
     if verdict.is_failing:
         return "see the errors by kind in the candidate's reports; latencies of what was still answered decide nothing"
     if verdict.verdict == "regression":
-        return "look at the candidate's reports; where the change is meant, make its runs the baseline"
+        return "look at the candidate's reports; if the change is intended, make its runs the baseline"
     return _to_decide(verdict, lacking)
 
 
@@ -91,19 +91,18 @@ def _to_decide(verdict: Verdict, lacking: Sequence[str]) -> str:
     """What would decide what is not decided; more runs only where these tell something."""
     undecided = [line for line in _primary(verdict) if line.verdict == "inconclusive"]
     if noisy := [line for line in undecided if line.effect is not None]:
-        return f"play {_runs_needed(noisy)} runs a side (`firsttoken run --repeats N`)"
+        return f"make {_runs_needed(noisy)} runs a side (`firsttoken run --repeats N`)"
     if undecided:
-        return f"see why {words.title(undecided[0])} cannot be compared ({undecided[0].reason}); more runs do not tell"
+        first = undecided[0]
+        return f"see why {words.title(first)} cannot be compared ({first.reason}); more runs will not help"
     if lacking:
-        return "name numbers that both sides have"
+        return "name metrics that both sides have"
     if verdict.lost:
-        return (
-            "make runs the baseline that have the primary metrics, or name numbers that both sides have with --metric"
-        )
+        return "use a baseline whose runs have the primary metrics, or name metrics that both sides have with --metric"
     if all(one.verdict == "met" for one in verdict.objectives):
-        return "play the runs that are still planned"
+        return "make the runs that are still planned"
     blank = [one.text for one in verdict.objectives if one.verdict == "undecided" and _is_blank(one)]
-    return f"leave {', '.join(blank)} out: these runs do not have it" if blank else "play longer runs, or more of them"
+    return f"leave {', '.join(blank)} out: these runs do not have it" if blank else "make longer runs, or more of them"
 
 
 def _is_blank(objective: Attained) -> bool:
@@ -142,5 +141,5 @@ def _of_runs(side: str, runs: Sequence[Played], status: Status) -> Iterator[str]
     for place, (run, check) in enumerate(found):
         if check.name in names[:place]:
             continue
-        many = f" (so in {names.count(check.name)} of {len(runs)} runs)" if len(runs) > 1 else ""
+        many = f" (in {names.count(check.name)} of {len(runs)} runs)" if len(runs) > 1 else ""
         yield f"{side} {run}: {sentence(check)}{many}"

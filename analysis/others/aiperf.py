@@ -158,7 +158,7 @@ def _duration(told: Answers, latency: Array) -> float | None:
 
 def _notes(judged: Judged, told: Answers, ttft: Array, itl: Array) -> list[str]:
     notes = [
-        "TTFT and request latency are from the pick-up, not from the schedule: TTFT "
+        "TTFT and request latency count from the pick-up, not the schedule: TTFT "
         + against(ttft, told.number("ttft_s")),
         "Inter Token Latency is our TPOT, a mean of each answer, but divides by all tokens but one, however many the "
         "first chunk had: " + against(itl, told.number("tpot_s")),

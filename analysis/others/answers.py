@@ -121,10 +121,10 @@ def _counted_otherwise(frame: pd.DataFrame, unnoticed: NDArray[np.bool_], ok: ND
     """Whatever of the requests it sent would have ended otherwise in its hands."""
     kinds = frame["error_kind"][unnoticed].value_counts()
     told = ", ".join(f"{kind} {count:,}" for kind, count in kinds.items() if count)
-    notes = [f"counted as answered, though failed by ours: {told}"] if told else []
+    notes = [f"counted as answered, though we count them as failed: {told}"] if told else []
     whole = int((where(frame, "outcome", "ok") & ~ok).sum())
     if whole:
-        notes.append(f"counted as failed, though answered by ours: {whole:,} not streamed as asked")
+        notes.append(f"counted as failed, though we count them as answered: {whole:,} not streamed as asked")
     timeouts = ("timeout_connect", "timeout_first_byte", "timeout_silence", "timeout_total")
     unsure = {
         "cut short, which it notices only where the connection broke": where(frame, "error_kind", "truncated"),
@@ -132,7 +132,7 @@ def _counted_otherwise(frame: pd.DataFrame, unnoticed: NDArray[np.bool_], ok: ND
         "ended by us at the cap on output": flagged(frame, "cut_at_cap"),
     }
     counts = [f"{int(mask.sum()):,} {why}" for why, mask in unsure.items() if mask.any()]
-    notes += [f"the rows cannot tell what became of these in its hands: {'; '.join(counts)}"] if counts else []
+    notes += [f"the rows cannot tell how it would have counted these: {'; '.join(counts)}"] if counts else []
     estimated = int((~unnoticed & ok & ~where(frame, "tokens_from", "usage", "usage_alt")).sum())
     if estimated:
         notes.append(f"{estimated:,} answers without the server's count of tokens; it would use the model's tokenizer")

@@ -117,7 +117,7 @@ def _totals(told: Answers) -> list[RetoldLine]:
 
 def _notes(judged: Judged, told: Answers, ttft: Array, tpot: Array) -> list[str]:
     notes = [
-        "ttft is from the pick-up, its new connection included, not from the schedule: "
+        "ttft counts from the pick-up, its new connection included, not from the schedule: "
         + against(ttft, told.number("ttft_s")),
         "tpot runs to the end of the stream and divides by all tokens but one, however many the first chunk had: "
         + against(tpot, told.number("tpot_s")),
@@ -130,10 +130,10 @@ def _notes(judged: Judged, told: Answers, ttft: Array, tpot: Array) -> list[str]
             "token (median)"
         )
     notes += answers.pace(judged, told, told.whole_s)
-    notes.append("its own runs end on a whole second, and what is in flight then is dropped")
+    notes.append("its own runs end on a whole second and drop what is in flight then")
     if told.failed:
         notes.append(
-            "error_rate is worked out before the requests are counted, so that it says 0 whatever failed; "
+            "error_rate is computed before the requests are counted, so it is 0 whatever failed; "
             f"{digits(100 * told.failed / len(told.offered))} % of these did"
         )
     if vanished := _vanished(told):

@@ -113,7 +113,7 @@ def _statistic(known: NDArray[np.float64], what: str | float) -> float | None:
 def against(theirs: NDArray[np.float64], ours: NDArray[np.float64], unit: str = "ms", scale: float = 1000.0) -> str:
     """How much a definition matters: the medians by both, over the same requests; infinite speeds are no numbers."""
     told = [_median(values, scale) for values in (theirs, ours)]
-    return f"median {told[0]} {unit}, by ours {told[1]} {unit}"
+    return f"median {told[0]} {unit}, ours {told[1]} {unit}"
 
 
 def _median(values: NDArray[np.float64], scale: float) -> str:

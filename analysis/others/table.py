@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def render(told: Retold, console: Console) -> None:
     """Print it; two decimals, as the tools do."""
     console.print(
-        Text.assemble((told.verdict.upper(), COLOURS[told.verdict]), f"  {told.run} as {told.tool} would say it")
+        Text.assemble((told.verdict.upper(), COLOURS[told.verdict]), f"  {told.run} as {told.tool} would report it")
     )
     for is_single, group in groupby(told.lines, key=lambda line: line.is_single):
         lines = list(group)
@@ -33,7 +33,7 @@ def render(told: Retold, console: Console) -> None:
     for note in told.notes:
         console.print(Text(f"- {note}", style="dim"))
     console.print(
-        Text("- times are a client's without delays of its own, which that tool adds under load", style="dim")
+        Text("- times are those of a client that adds no delay; under load that tool adds its own", style="dim")
     )
 
 

@@ -112,14 +112,14 @@ def peak_in_flight(told: Answers) -> float | None:
 
 def _notes(judged: Judged, told: Answers, ttft: Array, tpot: Array) -> list[str]:
     notes = [
-        "TTFT is from the pick-up, not from the schedule, to the first event, a role alone included: "
+        "TTFT counts from the pick-up, not the schedule, to the first event, even a role alone: "
         + against(ttft, told.number("ttft_s")),
         "TPOT divides by all tokens but one, however many the first chunk had: " + against(tpot, told.number("tpot_s")),
     ]
     chunks, tokens = float(np.nansum(told.number("chunks"))), float(np.nansum(told.number("output_tokens")))
     if chunks:
         per = digits(tokens / chunks)
-        notes.append(f"ITL is between chunks, and the peak is of chunks, whatever they hold: here {per} tokens each")
+        notes.append(f"ITL is between chunks, and the peak counts chunks, whatever they hold: here {per} tokens each")
     closing = told.at("end") - told.at("last_token")
     if np.isfinite(closing).any():
         most = digits(1000 * float(np.nanmedian(closing)))

@@ -163,7 +163,7 @@ def _shown(gathered: Gathered, ranking: Ranking, title: str) -> dict[str, Any]:
 def _around(gathered: Gathered) -> str:
     """Where the intervals of the sides' numbers come from."""
     several = [len(side.digests) > 1 for side in gathered.sides]
-    of_one = "; of a side of one run, within that run" if not all(several) else ""
+    of_one = "; for a side with one run, within that run" if not all(several) else ""
     return f"over the runs{of_one}" if any(several) else "within the run"
 
 

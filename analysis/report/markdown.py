@@ -39,7 +39,7 @@ def _arm(arm: dict[str, Any], *, named: bool) -> list[str]:
     lines += [f"Window {s.window.start_s:.1f} to {s.window.end_s:.1f} s: {text(s.window.reason)}.", ""]
     rates = [(f"{one['label']}, {one['unit']}", one["n"], one["value"], one["note"]) for one in arm["rates"]]
     rates += [_failure(one) for one in s.failures]
-    lines += [*table(("of the run", "n", "value", "95 %"), rates), ""]
+    lines += [*table(("whole run", "n", "value", "95 %"), rates), ""]
     names = [f"p{100 * cell.p:g}" for cell in s.rows[0].cells] if s.rows else []
     rows = [
         (f"{row['label']}, {row['unit']}", row["n"], *(f"{cell['value']} ({cell['note']})" for cell in row["cells"]))
@@ -93,7 +93,7 @@ def of_loads(title: str, shown: dict[str, Any]) -> str:
     if shown["beside"]:
         lines += ["", "## Side by side", "", *table(shown["beside"]["columns"], shown["beside"]["rows"]), ""]
         lines += [f"- {text(one)}" for one in shown["beside"]["said"]]
-    lines += ["", "## What limits this statement", "", *(f"- {text(one)}" for one in shown["limits"])]
+    lines += ["", "## Limits of this result", "", *(f"- {text(one)}" for one in shown["limits"])]
     return "\n".join([*lines, "", "## How to reproduce", "", "```sh", shown["command"], "```", ""])
 
 

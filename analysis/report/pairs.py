@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 VERDICTS: Final = {
-    "regression": "worse", "pass": "not worse", "inconclusive": "not told apart", "not_compared": "not compared",
-    "invalid": "not valid",
+    "regression": "worse", "pass": "not worse", "inconclusive": "not distinguishable", "not_compared": "not compared",
+    "invalid": "invalid",
 }  # fmt: skip
 """A gate's words as those of sides that are no versions of one another."""
 
@@ -42,7 +42,7 @@ def _words(comparison: Comparison) -> str:
         return VERDICTS[comparison.verdict]
     n = min(min(line.runs_a, line.runs_b) for line in primary if line.better or line.worse)
     within = "within one run" if comparison.design == "blocks" else f"under {LEAST_RUNS} runs" if n < LEAST_RUNS else ""
-    broken = "not valid, " if comparison.verdict == "invalid" else ""
+    broken = "invalid, " if comparison.verdict == "invalid" else ""
     return broken + "; ".join(told) + (f" ({within})" if within else "")
 
 

@@ -24,9 +24,9 @@ def _head(page: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield from (text(sentence) for sentence in page["leaders"])
     if page["several"] and page["across"]:
-        yield from ("", f"Compared though they may differ in {text(', '.join(page['across']))}, as was asked for.")
+        yield from ("", f"Compared although they may differ in {text(', '.join(page['across']))}, as requested.")
     if page["good"]:
-        yield from ("", f"Good is what kept: {text(page['good'])}")
+        yield from ("", f"Good requests met: {text(page['good'])}")
 
 
 def _ranking(page: dict[str, Any]) -> Iterator[str]:
@@ -37,8 +37,8 @@ def _ranking(page: dict[str, Any]) -> Iterator[str]:
         cells = [order["cells"][side["name"]] for order in page["orders"]]
         rows.append([side["name"], *(_cell(cell) for cell in cells)])
     yield from table(names, rows)
-    places = "; # is the place, shared where two are not told apart" if page["several"] else ""
-    yield from ("", f"In brackets the 95 % interval {page['around']}{places}.", "")
+    places = "; # is the place, a range where sides share places" if page["several"] else ""
+    yield from ("", f"In brackets: the 95 % interval {page['around']}{places}.", "")
     for order in page["orders"] if page["several"] else ():
         yield f"- **{text(order['label'])}**: {text(order['words'])}"
         yield from (f"  - {text(sentence)}" for sentence in order["sentences"])

@@ -111,7 +111,7 @@ def _show(found: Calibration) -> None:
     console.print(
         Text(
             f"detectable: by {found.size} runs a side with power 0.8, alpha shared by the primary numbers. "
-            "Splits share runs: fresh runs would tell less surely than the interval of the rate says.",
+            "Splits share runs: fresh runs would give the rate less precisely than its interval says.",
             style="dim",
         )
     )

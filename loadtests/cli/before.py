@@ -29,7 +29,7 @@ def confirm(profiles: Sequence[Profile], plan: Plan, *, yes: bool, rounds: int =
         click.echo(line, err=True)
     more = beyond_defaults(profiles, plan)
     if rounds > 1:
-        more.append(f"{rounds} rounds of all that")
+        more.append(f"{rounds} rounds of that")
     if more and not yes:
         where = ", ".join(profile.base_url for profile in profiles if not is_local(profile))
         ask(f"{where} is remote, and this asks for {', '.join(more)}", "Send it?")
@@ -44,7 +44,7 @@ def ask(text: str, question: str) -> None:
         click.Abort: It is not.
     """
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{text}; add --yes if that is meant")
+        raise click.UsageError(f"{text}; add --yes if that is intended")
     click.echo(text, err=True)
     click.confirm(question, abort=True, err=True)
 
@@ -170,7 +170,7 @@ def objectives_of(values: tuple[str, ...]) -> tuple[str, ...]:
         )
     for term in found.idle:
         fix = f"add attainment>99%, or give it a share: {term.word}_p99{term.op}..."
-        click.echo(f"note: {term.text} says what a good request is and decides nothing by itself; {fix}", err=True)
+        click.echo(f"note: {term.text} defines a good request and decides nothing by itself; {fix}", err=True)
     return found.texts
 
 

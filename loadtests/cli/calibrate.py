@@ -41,7 +41,7 @@ COLUMNS: Final = (
     ("users", 5), ("offered", 7), ("read", 6), ("p50", 5), ("p99", 5), ("max", 6), ("gap", 5), ("p50", 5), ("p99", 6),
     ("max", 6), ("merged", 6), ("CPU", 5), ("wake", 6),
 )  # fmt: skip
-ENDS: Final = {"provider": "the provider gave out", "ladder": "the ladder ended there"}
+ENDS: Final = {"provider": "the provider reached its limit", "ladder": "the ladder ended there"}
 TITLES: Final = {"stream": "Streams of 100 chunks/s", "whole": "Whole answers after 50 ms"}
 
 
@@ -124,7 +124,7 @@ def _conclude(found: Calibration, keep: Callable[[], object], *, as_json: bool) 
     click.echo(f"limit of a load-making process: {_said(found.events, 'events')}, {_said(found.requests, 'requests')}",
                err=as_json)  # fmt: skip
     if found.events is None and found.requests is None:
-        return _fail("not even the lowest rung was clean: too busy a machine? Nothing was kept", 3)
+        return _fail("not even the lowest rung was clean: is the machine busy? Nothing was kept", 3)
     if why := _unkept(keep):
         return _fail(f"{why}; the limits were not kept", 3)
     click.echo(f"kept in {place()}", err=as_json)

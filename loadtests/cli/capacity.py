@@ -54,7 +54,7 @@ GOES_ON: Final = {
 """Options that may be given with --resume, beside those of sizing: all else stays as it was."""
 
 TELLS: Final = {"runs", "objectives", "as_json"}
-"""Options that may be given with campaigns that are there, beside those of sizing."""
+"""Options that may be given with existing campaigns, beside those of sizing."""
 
 RISING: Final = ("arrivals_per_s", "requests_per_s", "goodput_per_s", "tokens_per_s")
 """Numbers of a run that grow with its load."""
@@ -122,10 +122,10 @@ def capacity(ctx: click.Context, /, **given: Any) -> int:
 
     wanted = sized.asked(given)
     if given["runs"]:
-        refuse_changes(ctx, TELLS | set(sized.NAMES), "campaigns that are there")
+        refuse_changes(ctx, TELLS | set(sized.NAMES), "existing campaigns")
         return searching.tell(given["runs"], given["objectives"], wanted, as_json=given["as_json"])
     if given["resume"] is not None:
-        refuse_changes(ctx, GOES_ON | set(sized.NAMES), "a search that is there")
+        refuse_changes(ctx, GOES_ON | set(sized.NAMES), "an existing search")
         return _go_on(ctx, given, wanted)
     return _begin(given, wanted)
 
@@ -174,7 +174,7 @@ def _planned(given: dict[str, Any], kept: dict[str, Any]) -> Setup:
     from loadtests.cli.planned import setup_of
 
     if not given["objectives"]:
-        raise click.UsageError("no promise to search by; give one or more, like --objective 'ttft_p95<2s'")
+        raise click.UsageError("no objective to search by; give one or more, like --objective 'ttft_p95<2s'")
     law = (given["arrivals"] or "").partition(":")[0]
     if law in ("trace", "burst"):
         raise click.UsageError(f"--arrivals {law}: comes at rates of its own; use poisson, constant or gamma:CV")
@@ -202,6 +202,6 @@ def _check_objectives(texts: tuple[str, ...]) -> None:
     for term in terms:
         if term.metric in RISING:
             raise click.UsageError(
-                f"--objective {term.text}: grows with the load, so that no load is the highest; promise a latency, or"
+                f"--objective {term.text}: grows with the load, so no load is the highest; give a latency, or"
                 " attainment>95%"
             )

@@ -38,7 +38,7 @@ def is_drafted(run: Path, into: Path) -> bool:
         draft(run, into)
     except DiskFullError as error:
         fix = "make room, or name another place in $TMPDIR"
-        raise click.ClickException(f"{error.strerror}: {run} is unfinished and needs it to be judged: {fix}") from None
+        raise click.ClickException(f"{error.strerror}: {run} is unfinished; judging it needs space: {fix}") from None
     except (OSError, ValueError):
         if is_unfinished(run):
             raise

@@ -115,7 +115,7 @@ def _access(profile: Profile, environ: Mapping[str, str]) -> Iterator[tuple[str,
         yield "Accept", f"{accept.stream or '*/*'} for streams, {accept.plain or '*/*'} for whole answers"
     times = profile.timeouts
     yield (
-        "patience",
+        "timeouts",
         (
             f"{times.connect:g} s to connect, {times.first_byte:g} s to the first byte,"
             f" {times.silence:g} s between tokens, {times.total:g} s in all"
@@ -212,7 +212,7 @@ def _answer(profile: Profile) -> Iterator[tuple[str, str]]:
         for text, is_needed in (("finish_reason", profile.finish_required), ("[DONE]", profile.done_required))
         if is_needed
     ]
-    yield "its end", f"without {' or '.join(needed)} it is a failure" if needed else "anything counts as complete"
+    yield "ending", f"without {' or '.join(needed)} it is a failure" if needed else "anything counts as complete"
     if profile.strict_model:
         yield "model", "an answer by another model is a failure"
     if profile.empty_ok:

@@ -62,7 +62,7 @@ def export(run: Path, *, kind: str, out: str | None, columns: str | None, chunks
 
     if as_json and out == STDOUT:
         raise click.UsageError(
-            "--json tells the path, and --out - writes the rows there; name a file, or leave one away"
+            "--json prints the path, and --out - writes the rows there; name a file, or drop one of them"
         )
     names = _names(columns, chunks=chunks)
     target = _target(run, kind, out, piped=not as_json and not sys.stdout.isatty())

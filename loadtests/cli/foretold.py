@@ -87,7 +87,7 @@ def outlined(setup: Setup, entries: Sequence[Entry], rest_s: float, worst: Forec
     took = time_words(seconds(setup, entries, rest_s))
     return [
         *outline(setup.profiles, setup.plan, rounds, load=load, worst=worst),
-        f"time     {least} {took}, and as long as the last answers of each run take",
+        f"time     {least} {took}, plus what the last answers of each run take",
     ]
 
 
@@ -100,7 +100,7 @@ def rehearse(setup: Setup, entries: Sequence[Entry], rest_s: float, *, as_json: 
         dump(_plain(setup, entries, rest_s, worst))
         return
     if worst is None:
-        click.echo("nothing is left to be played (--dry-run)")
+        click.echo("no runs are left to make (--dry-run)")
         return
     for line in outlined(setup, entries, rest_s, worst):
         click.echo(line)

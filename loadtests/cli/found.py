@@ -1,4 +1,4 @@
-"""A sweep or a search that is there, told again: what `summary` prints of its folder, and the page of `report`."""
+"""A sweep or an existing search, told again: what `summary` prints of its folder, and the page of `report`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMITED: Final = {"client": 3, "quota": 4}
 
 
 def told_of(path: Path, objectives: Objectives | None = None) -> Told | None:
-    """The sweep or the search that lies there; None where none does, or none of its runs is over yet."""
+    """The sweep or the search that lies there; None where none does, or none of its runs has finished yet."""
     from analysis import campaign
     from analysis.capacity import told
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._]|-(?!-)){0,59}")
 COLOURS: Final = {"pass": "green", "regression": "red", "invalid": "red", "inconclusive": "yellow"}
-HINT: Final = "name the runs to hold it against with --baseline, or what it has to keep with --objectives 'ttft_p95<2s'"
+HINT: Final = "name runs to compare it with (--baseline), or what it has to meet (--objectives 'ttft_p95<2s')"
 
 EXAMPLES = """\b
 Examples:
@@ -58,7 +58,7 @@ class RunsArgument(click.ParamType[list[Path]]):
         places = map(Path, sorted(glob.glob(value)))  # noqa: PTH207 - a pattern may begin anywhere
         found = [path for path in places if path.is_dir() or path.suffix == ".parquet"]
         if not found:
-            self.fail(f'no run fits "{value}"; name a run, a campaign or a folder of them', param, ctx)
+            self.fail(f'no run matches "{value}"; name a run, a campaign or a folder of them', param, ctx)
         return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
 
 
@@ -207,7 +207,7 @@ def _check(given: dict[str, Any]) -> None:
     if not given["candidate"]:
         raise click.UsageError("--candidate is missing: name the runs to judge")
     if not given["baseline"] and not given["objectives"]:
-        raise click.UsageError(f"nothing to hold the candidate against: {HINT}")
+        raise click.UsageError(f"nothing to judge the candidate by: {HINT}")
     for option in ("baseline_arm", "margins", "metrics", "alpha", "across"):
         if given[option] and not given["baseline"]:
             word = {"margins": "margin", "metrics": "metric"}.get(option, option.replace("_", "-"))
@@ -226,7 +226,7 @@ def _judged(given: dict[str, Any]) -> Verdict:
     objectives = read(given["objectives"])
     held = [term for term in objectives.terms if term not in objectives.idle]
     if not held and not given["baseline"]:
-        raise click.UsageError(f"--objectives {' '.join(given['objectives'])}: nothing that decides in it; {HINT}")
+        raise click.UsageError(f"--objectives {' '.join(given['objectives'])}: holds nothing that decides; {HINT}")
     files = [Path(value) for value in given["objectives"] if is_file(value)]
     across = [word.strip() for words in given["across"] for word in words.split(",") if word.strip()]
     baseline, candidate = ([path for paths in given[side] for path in paths] for side in ("baseline", "candidate"))

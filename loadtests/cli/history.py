@@ -164,7 +164,7 @@ def _told(course: Course, step: Step) -> Text:
     unit = unit_of(course.place)
     word, colour = {True: ("worse", "red"), False: ("better", "green"), None: ("changed", "")}[step.worse]
     levels = f"{shown(step.before, unit)} → {shown(step.after, unit)} {SHOWN_UNIT[unit]}"
-    change, beside = _change(course, step), f"; with it {'; '.join(step.beside)}" if step.beside else ""
+    change, beside = _change(course, step), f"; together with {'; '.join(step.beside)}" if step.beside else ""
     return Text.assemble(
         "    ▲ at ", (step.label, "bold"), f": {levels}, {change}, p {step.p:.1g}, ", (word, colour), beside
     )

@@ -63,7 +63,7 @@ def import_(
     try:
         made = [(keep(told, file, out, stem(name or told.tool.lower()), kept, argv()), told) for file, told in found]
     except DiskFullError as error:
-        click.echo(f"firsttoken: {error.strerror}; what was imported before it is there", err=True)
+        click.echo(f"firsttoken: {error.strerror}; what was imported before it is kept", err=True)
         return 3
     if as_json:
         dump([_plain(path, told) for path, told in made])

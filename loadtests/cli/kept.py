@@ -116,7 +116,7 @@ def _guarded(path: Path, kind: str, read: Any) -> Kept:
         return replace(blank, why=f"{error.filename or path}: {error.strerror or error}")
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         named = str(error) if type(error).__module__.startswith(("loadtests", "analysis")) else ""
-        return replace(blank, why=named.removeprefix(f"{path}/") or "its files are not as firsttoken writes them")
+        return replace(blank, why=named.removeprefix(f"{path}/") or "its files are not in firsttoken's format")
     return kept
 
 
@@ -148,9 +148,7 @@ def _run(blank: Kept) -> Kept:
 
     path = blank.path
     if not (path / MANIFEST).is_file():
-        return replace(
-            blank, state=state.before(path), why=f"killed before it had begun, or has not begun: no {MANIFEST}"
-        )
+        return replace(blank, state=state.before(path), why=f"killed before it began, or not begun yet: no {MANIFEST}")
     about = manifest.read(path)
     arms = manifest.arms(about)
     its_state = state.of(path, about)

@@ -77,7 +77,7 @@ def labels_of(folder: Path) -> dict[str, str]:
     except OSError as error:
         raise manifest.ManifestError(f"{error.filename}: {error.strerror}; name the directory of a run") from None
     except (ValueError, AttributeError):
-        raise manifest.ManifestError(f"{folder}: its files are not as firsttoken writes them") from None
+        raise manifest.ManifestError(f"{folder}: its files are not in firsttoken's format") from None
 
 
 def is_campaign(folder: Path) -> bool:

@@ -136,7 +136,7 @@ def _given(metrics: tuple[str, ...], guess: Guess) -> tuple[list[Noise], tuple[f
     sd, spread, requests, dependence = guess
     if sd is None or spread is None or requests is None:
         fix = "name RUNs to learn from, or give --sd 3% --spread 0.5 --requests 1000"
-        raise click.UsageError(f"how far runs lie apart is not known: {fix}")
+        raise click.UsageError(f"how far runs differ is not known: {fix}")
     return noise.assumed(metrics, sd, spread, requests, dependence or 1.0), (float(requests), None)
 
 
@@ -152,7 +152,7 @@ def _effects(named: dict[str, float], noises: list[Noise]) -> dict[str, float]:
         (noise.name for noise in noises if not {noise.name, noise.name.partition(" (")[0]} & named.keys()), None
     )
     if "" not in named and bare is not None:
-        raise click.UsageError(f"--effect: none for {bare}; one without a name, like 5%, is for all that have no own")
+        raise click.UsageError(f"--effect: none for {bare}; one without a name, like 5%, covers all that have none")
     return {"": math.nan, **named}
 
 
@@ -224,20 +224,18 @@ def _choices(found: Plan) -> Table:
 def _advice(found: Plan) -> str:
     best: Choice | None = found.cheapest
     if best is None:
-        return (
-            "No length of these serves all numbers: ask for a greater effect, or leave out the noisiest with --metric."
-        )
+        return "None of these lengths serves all numbers: ask for a larger effect, or drop the noisiest with --metric."
     where = "on each side" if found.design.rho is None else "with both arms in one campaign"
     return f"Fewest requests: --repeats {best.most} {where}, about {best.requests:,} requests a run."
 
 
 def _notes(found: Plan) -> list[str]:
-    notes = ["5 runs a side are the least that can fail a gate; time is that of the runs alone, one after another."]
+    notes = ["Fewer than 5 runs a side cannot fail a gate; time is that of the runs alone, one after another."]
     if any(need.sd_upper is not None for need in found.needs):
         few = min(need.learned_from for need in found.needs)
         notes.append(
             f"up to: at the upper end of the sd's 80 % interval, learned from {few} runs; more runs narrow it."
         )
     if len(found.choices) == 1:
-        notes.append("Other lengths are not told: the intervals within these runs are open at this number of requests.")
+        notes.append("No other lengths are given: the intervals within these runs are open at this number of requests.")
     return notes

@@ -71,7 +71,7 @@ def placed(setup: Setup, out: Outlet) -> Setup:
     return replace(setup, out=out.path, name=setup.name + out.suffix)
 
 
-def refuse_changes(ctx: click.Context, goes_on: Collection[str], what: str = "a campaign that is there") -> None:
+def refuse_changes(ctx: click.Context, goes_on: Collection[str], what: str = "an existing campaign") -> None:
     """
     Refuse what cannot change in a campaign that is gone on with, or told again.
 

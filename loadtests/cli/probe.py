@@ -129,7 +129,7 @@ def _probe(profile: Profile, *, live: bool, given: dict[str, Any]) -> int:
 def _model(profile: Profile, model: str | None) -> str:
     if model or profile.default_model:
         return model or str(profile.default_model)
-    raise click.UsageError(f"profile {profile.name} has no default_model; say which with --model NAME")
+    raise click.UsageError(f"profile {profile.name} has no default_model; name one with --model NAME")
 
 
 def _writable(path: Path) -> Path:

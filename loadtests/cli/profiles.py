@@ -71,8 +71,8 @@ def _table(found: list[Profile], console: Console) -> None:
             text.stylize("bold")
         text.highlight_regex(r", \d+\?|unverified", "yellow")
         console.print(text, soft_wrap=True)
-    console.print("\nFACTS: what they rest on, and how many of them nobody has verified.", style="dim")
-    console.print("`firsttoken profiles show NAME` explains one; a file of your own does as well.", style="dim")
+    console.print("\nFACTS: where they come from, and how many nobody has verified.", style="dim")
+    console.print("`firsttoken profiles show NAME` explains one; a file of your own works too.", style="dim")
 
 
 def _line(profile: Profile) -> tuple[str, str, str, str, str]:

@@ -91,9 +91,9 @@ def _stays(kept: Kept) -> str:
         value = next(one.labels[KEEP] for one in (kept, *kept.runs) if KEEP in one.labels)
         return f"labelled {KEEP}={value}"
     if any(one.state == "on" for one in (kept, *kept.runs)):
-        return "it is on"
+        return "it is still running"
     if broken := next((one for one in (kept, *kept.runs) if one.state == "broken"), None):
-        return f"nobody can tell what it is ({broken.why}); delete it by hand"
+        return f"it cannot be identified ({broken.why}); delete it by hand"
     return ""
 
 
@@ -151,9 +151,9 @@ def delete(kept: Kept, *, rows_only: bool) -> str:
             _hold(kept, held)
             (_remove_rows if rows_only else _remove)(kept)
     except (RunError, RunIsOnError):
-        return "somebody else is at it"
+        return "another process is using it"
     except FileNotFoundError:
-        return "somebody else has deleted it, or moved it"
+        return "it was deleted or moved meanwhile"
     except OSError as error:
         return f"{error.strerror} ({error.filename}); what is left of it has to be deleted by hand"
     return ""

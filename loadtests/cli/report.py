@@ -160,7 +160,7 @@ def _refuse_rules(asked: Asked, path: Path) -> None:
     usual, told = Asked(), {"--margin": "margins", "--alpha": "alpha", "--across": "across"}
     if given := [option for option, name in told.items() if getattr(asked, name) != getattr(usual, name)]:
         fix = f"name several RUNs, or `firsttoken compare {path}` for the arms of one"
-        raise RunError(f"{path}: {given[0]} is for the report of a comparison, and this is none; {fix}")
+        raise RunError(f"{path}: {given[0]} is for the report of a comparison, and this is not one; {fix}")
 
 
 def _compared(paths: list[Path], asked: Asked, promised: Objectives | None, kept: dict[Path, Path]) -> Made:

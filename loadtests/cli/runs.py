@@ -231,7 +231,7 @@ def prune(
         raise click.UsageError("say what may go: --keep N, --older-than AGE, --invalid or --larger-than SIZE")
     _there(folder)
     if kept.of(folder.resolve()) is not None:
-        raise click.UsageError(f"{folder}: a run or a campaign, which goes as a whole; name the folder that it is in")
+        raise click.UsageError(f"{folder}: a run or a campaign, which is deleted as a whole; name the folder it is in")
     rules = pruning.Rules(clock.realtime_ns(), keep, older_s, invalid, larger)
     chosen = pruning.choose(kept.in_folder(folder), rules, rows_only=rows_only)
     done = _prune(folder, chosen, rows_only=rows_only, dry_run=dry_run, yes=yes, quiet=as_json)

@@ -53,7 +53,7 @@ def play(campaign: Campaign, wanted: Wanted, endpoint: Endpoint | None = None, *
                 break
             if why := gone_since(campaign.path / entry.folder):
                 campaign.done(entry, stopped=True)
-                code = fail(f"{why}; that says nothing of its load", 3)
+                code = fail(f"{why}; that says nothing about its load", 3)
                 break
             kept.append((entry, found[0]))
             _take(search, entry, found[0])
@@ -63,7 +63,7 @@ def play(campaign: Campaign, wanted: Wanted, endpoint: Endpoint | None = None, *
         return code or 3
     if code:
         click.echo(
-            f"firsttoken: the search is not over; `firsttoken capacity --resume {campaign.path}` goes on", err=True
+            f"firsttoken: the search is not over; continue: `firsttoken capacity --resume {campaign.path}`", err=True
         )
     meanings = meanings_of(told, wanted)
     _show([(told, meanings)], as_json=as_json)
@@ -210,7 +210,7 @@ def confirm(setup: Setup, options: Mapping[str, Any], *, yes: bool) -> None:
         return
     if not setup.plan.has_budget:
         raise click.UsageError(
-            f"{remote[0]} is remote, and nobody knows ahead how much a search sends; bound it with --budget-requests,"
+            f"{remote[0]} is remote, and how much a search sends is not known ahead; cap it with --budget-requests,"
             " --budget-tokens or --budget-cost"
         )
     for line in outlined(setup, options):

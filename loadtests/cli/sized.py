@@ -100,11 +100,11 @@ def asked(given: dict[str, Any]) -> Asked:
             raise click.UsageError(f"--{name.replace('_', '-')} {given[name]:g} isn't a finite number")
     several = [_option(name) for name in PEAKS if given[name] is not None]
     if len(several) > 1:
-        raise click.UsageError(f"{' and '.join(several)} both say how much the peak is; give one")
+        raise click.UsageError(f"{' and '.join(several)} both set the peak; give one")
     for name, others in NEEDS.items():
         if given[name] is not None and all(given[other] is None for other in others):
             fix = " or ".join(map(_option, others))
-            raise click.UsageError(f"{_option(name)} says nothing by itself; give {fix} too")
+            raise click.UsageError(f"{_option(name)} does nothing by itself; give {fix} too")
     chosen = {
         "growth": given["growth"], "headroom": given["headroom"], "replicas": given["replicas"],
     }  # fmt: skip

@@ -53,7 +53,7 @@ def summary(
     from analysis.objectives import read
 
     if tool is not None and (by or whole):
-        raise click.UsageError("--as prints the other tool's own table; leave --by and --all away")
+        raise click.UsageError("--as prints the other tool's own table; leave --by and --all out")
     promised, paths = read(objectives) if objectives else None, each_of(runs or (Path("results/latest"),))
     if tool is not None:
         judged = [one for path in paths for one in judged_of(path, chunks=True, objectives=promised)]

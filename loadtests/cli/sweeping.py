@@ -54,7 +54,8 @@ def play(campaign: Campaign, endpoint: Endpoint | None = None, *, report: bool, 
         every = [one for entry in done for one in points.get(entry.folder) or _read(campaign, entry)]
         _show(campaign, every, report=report, as_json=as_json)
     if code:
-        click.echo(f"firsttoken: the sweep is not over; `firsttoken sweep --resume {campaign.path}` goes on", err=True)
+        go_on = f"`firsttoken sweep --resume {campaign.path}`"
+        click.echo(f"firsttoken: the sweep is not over; continue: {go_on}", err=True)
     return code or swept_code(every)
 
 

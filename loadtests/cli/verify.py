@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 20
 """Differences that are told one by one."""
+NAMED: Final = 3
+"""Runs without rows that are told by name."""
 
 
 @click.command(
@@ -108,14 +111,38 @@ def _judged(folder: Path) -> Iterator[Looked]:
 def _page(paths: list[Path], folder: Path) -> Iterator[Looked]:
     """The page of a campaign, a sweep or a search, or of several runs, that lies in a folder."""
     from analysis.rundir import RunError
-    from analysis.verify import report
-    from loadtests.cli.report import made_of
+    from analysis.verify.found import Looked
     from loadtests.record import REPORT
 
     if not (folder / REPORT).is_file():
         raise RunError(f"{folder}: no {REPORT} in it; name the directory that `firsttoken report` has written")
+    gone = _without_rows(paths)
+    looked = None
+    with suppress(RunError) if gone else nullcontext():
+        looked = list(_compared(paths, folder))
+    if looked is None or (gone and any(one.differences for one in looked)):
+        why = f"no rows any more in {gone}: the page cannot be made anew"
+        looked = [Looked(REPORT, note=why, missing=True)]
+    yield from looked
+
+
+def _compared(paths: list[Path], folder: Path) -> Iterator[Looked]:
+    from analysis.verify import report
+    from loadtests.cli.report import made_of
+
     made, _ = made_of(paths, _asked(folder), {})
     yield from report.check(folder, made)
+
+
+def _without_rows(paths: list[Path]) -> str:
+    """The runs that paths stand for whose rows were pruned, the first few by name; empty where there are none."""
+    from analysis.compare.sides import run_folders
+    from loadtests.record import REQUESTS
+
+    every = [run for path in paths for run in run_folders(path)]
+    gone = [f"{run.resolve().parent.name}/{run.resolve().name}" for run in every if not (run / REQUESTS).is_file()]
+    more = len(gone) - NAMED
+    return ", ".join(gone[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _asked(folder: Path) -> Asked:

@@ -82,7 +82,7 @@ SERVER_OPTIONS: Final = (
 
 CAST_OPTIONS: Final = (
     Option(
-        "--provider", "provider", str, "generic", "whose paths, rules, errors and manners are played", tuple(PROVIDERS)
+        "--provider", "provider", str, "generic", "whose paths, rules, errors and quirks are played", tuple(PROVIDERS)
     ),
     Option(
         "--scenario",
@@ -110,14 +110,14 @@ CONDITION_OPTIONS: Final = (
         "freezes",
         str,
         (),
-        "write nothing at all for FOR seconds from AT seconds after the first chat completion; what is due meanwhile "
-        "goes out at the end of it; repeatable",
+        "write nothing for FOR seconds, from AT seconds after the first chat completion; what is due meanwhile "
+        "goes out when they are over; repeatable",
         is_repeatable=True,
         metavar="AT:FOR",
     ),
-    Option("--drift", "drift", float, 0.0, "share by which all times grow in a minute", metavar="SHARE"),
+    Option("--drift", "drift", float, 0.0, "share by which all times grow per minute", metavar="SHARE"),
     Option(
-        "--drift-from", "drift_from_s", float, None, "unix time from which they do (the mock's start)", metavar="UNIX_S"
+        "--drift-from", "drift_from_s", float, None, "Unix time from which they do (the mock's start)", metavar="UNIX_S"
     ),
     Option("--slots", "slots", int, None, "requests served at a time, at most; others wait in order", metavar="N"),
     Option(
@@ -125,7 +125,7 @@ CONDITION_OPTIONS: Final = (
         "requests_per_minute",
         float,
         None,
-        "a quota: what comes beyond it is answered 429, and every answer says in x-ratelimit headers what is left",
+        "a quota: requests beyond it are answered 429, and x-ratelimit headers of every answer say what is left",
         metavar="N",
     ),
     Option(
@@ -133,7 +133,7 @@ CONDITION_OPTIONS: Final = (
         "tokens_per_minute",
         float,
         None,
-        "the same of tokens: the prompt's, and the cap or --output-tokens",
+        "the same for tokens: the prompt's, plus the cap or --output-tokens",
         metavar="N",
     ),
     Option(
@@ -195,7 +195,7 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
     if not 0 <= given["port"] <= 65535:
         raise ValueError(f"--port: {given['port']} isn't a number from 0 to 65535")
     if (given["tls_cert"] is None) != (given["tls_key"] is None):
-        raise ValueError("--tls-cert, --tls-key: only one of them is given; https needs both, http neither")
+        raise ValueError("--tls-cert, --tls-key: only one is given; https needs both, http neither")
     if values.get("faults") and not given["error_rate"]:
         raise ValueError("--fault: does nothing without --error-rate F, the share of requests that get one")
     if given["key"] is not None and not given["key"].strip():
@@ -228,11 +228,11 @@ def _cast(given: Mapping[str, Any]) -> Cast:
     """Who plays what, if it goes together."""
     provider, names, cold_s = PROVIDERS[given["provider"]], given["scenarios"], given["cold_session_s"]
     if unknown := [name for name in names if name not in SCENARIOS]:
-        raise ValueError(f"--scenario: {unknown[0]!r} is none{_nearest(unknown[0])}; --list has them all")
+        raise ValueError(f"--scenario: {unknown[0]!r} isn't one{_nearest(unknown[0])}; --list has them all")
     if not 0 <= given["scenario_share"] <= 1:
         raise ValueError(f"--scenario-share: {given['scenario_share']!r} isn't a share from 0 to 1")
     if given["scenario_share"] != 1 and not names:
-        raise ValueError("--scenario-share: there is no --scenario that could have a share")
+        raise ValueError("--scenario-share: does nothing without --scenario NAME")
     if cold_s is not None and not provider.has_sessions:
         raise ValueError(f"--cold-session: {provider.name} has no sessions; it needs --provider morpheus")
     if cold_s is not None and not 0 <= cold_s < float("inf"):
