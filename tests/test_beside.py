@@ -77,7 +77,7 @@ def test_only_sure_differences_are_ranked() -> None:
 
     assert [row.arm for row in found.rows] == ["a", "b", "slow"]
     assert found.ranking[0].startswith("a carries 2.0 times (")
-    assert found.ranking[1] == "a cannot be told apart from b."
+    assert found.ranking[1] == "a cannot be distinguished from b."
     assert found.ranking[2].startswith("b carries 2.0 times (")
     assert not found.notes
 
@@ -107,9 +107,9 @@ def test_other_work_other_promises_and_quotas_are_said() -> None:
     assert "b: this is the quota, not what the model could do." in found.notes
     assert "c: it carries at least that; the search ended before its limit." in found.notes
     assert any("100 against 300 tokens out" in note for note in found.notes)
-    assert any("different promises" in note for note in found.notes)
+    assert any("different objectives" in note for note in found.notes)
     # Of what carries at least 5/s nobody knows whether it carries less than 10/s.
-    assert "a cannot be told apart from b and c." in found.ranking
+    assert "a cannot be distinguished from b and c." in found.ranking
 
 
 def test_the_table_has_machines_and_money() -> None:

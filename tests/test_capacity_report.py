@@ -98,7 +98,7 @@ def test_the_runs_at_the_edge_are_drawn_with_what_their_server_said(searched: tu
 
     assert len(drawn) == 2
     assert text_of(page).count("The KV cache was full.") == 2
-    assert "the lowest load that broke the promise, the server (vLLM) says: the KV cache was full." in text_of(page)
+    assert "the lowest load that missed the objective, the server (vLLM) says: the KV cache was full." in text_of(page)
 
 
 def test_charts_are_whole_and_told_in_words(searched: tuple[Path, str]) -> None:

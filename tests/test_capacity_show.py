@@ -207,7 +207,7 @@ def test_what_ran_out_is_quoted_where_it_was_too_much(fast: Answer) -> None:
     assert own is not None
 
     assert own.sentences == (
-        f"At {tried.at(failed)}, the lowest load that broke the promise, the server (vLLM) says: {FULL.text}.",
+        f"At {tried.at(failed)}, the lowest load that missed the objective, the server (vLLM) says: {FULL.text}.",
     )
     assert paragraph(fast, {}) is None
 

@@ -304,7 +304,7 @@ def test_a_percentile_needs_the_arrivals_to_show_it(tmp_path: Path, n: int, verd
     found = only(seen(tmp_path / "r", "ttft_p99<1s", n=n, rate=40.0))
 
     assert (found.verdict, found.n, found.share, found.needed) == (verdict, n, 1.0, 0.99)
-    assert found.reason == ("" if verdict == "met" else "100 % of 298 kept it; about 299 requests would decide")
+    assert found.reason == ("" if verdict == "met" else "100 % of 298 met it; about 299 requests would decide")
     assert found.lo is not None
     assert 0.98 < found.lo < 0.99
 
@@ -326,7 +326,7 @@ def test_failed_requests_are_misses_and_a_burst_of_them_is_one_event(
     assert found.share == pytest.approx(1 - len(failed) / 300)
     assert found.value is None, "the p99 lies among those that never had a first token"
     if verdict == "missed":
-        assert found.reason == "96 % of 300 kept it, 99 % are needed; 12 never had an answer"
+        assert found.reason == "96 % of 300 met it, 99 % are needed; 12 never had an answer"
 
 
 def test_its_value_is_the_percentile_with_failures_beyond_all(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_what_is_promised_by_token_prices_has_their_day() -> None:
     text = " ".join(words.sentences(mean(answer(8.0, 7.5, 8.5, priced), Asked(mean_per_s=2.0))))
 
     assert "token prices (prices of 2026-11-01) a request costs 0.00147 USD" in text
-    assert "1.50 USD for 1,000 requests that keep the promise" in text
+    assert "1.50 USD for 1,000 requests that meet the objectives" in text
     assert "at the mean load: 7,726 USD" in text
 
 

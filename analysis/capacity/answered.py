@@ -144,7 +144,7 @@ def _mix(meaning: Meaning) -> dict[str, Any]:
         ("output speed of one user, median", _each(mix.user_tokens_per_s, " tokens/s", near)),
         ("in flight, mean", _each(mix.in_flight, "", near)),
         ("time of a request, mean", None if mix.response_s is None else f"{_time(mix.response_s)}, {near}"),
-        ("requests that kept every promise", None if mix.good is None else f"{tried.percent(mix.good)}, {near}"),
+        ("requests that met every objective", None if mix.good is None else f"{tried.percent(mix.good)}, {near}"),
     ])  # fmt: skip
 
 

@@ -111,7 +111,7 @@ def _ranked(one: Meaning, judged: Sequence[_Pair]) -> list[str]:
     sure = [f"{told(pair.ratio, ' times')} what {pair.b.arm} does" for pair in mine if pair.is_sure]
     unsure = [pair.b.arm for pair in mine if not pair.is_sure]
     said = [f"{one.arm} carries {_list(sure)}."] if sure else []
-    return said + ([f"{one.arm} cannot be told apart from {_list(unsure)}."] if unsure else [])
+    return said + ([f"{one.arm} cannot be distinguished from {_list(unsure)}."] if unsure else [])
 
 
 def _even(own: Meaning, other: Meaning) -> list[str]:
@@ -135,7 +135,7 @@ def _notes(known: Sequence[Meaning], none: Sequence[Meaning]) -> tuple[str, ...]
         notes.append("Some were searched by rate and some by users; only those searched alike are ranked.")
     if len({frozenset(one.answer.objectives) for one in known}) > 1:
         notes.append(
-            "They were held to different promises: "
+            "They had different objectives: "
             + "; ".join(f"{one.arm} to {', '.join(one.answer.objectives)}" for one in known)
             + "."
         )

@@ -45,7 +45,7 @@ def _ends(lo: float | None, hi: float | None) -> str:
 def _cost(cost: Cost, what: str) -> list[str]:
     parts = []
     if cost.per_1k_good is not None:
-        parts.append(f"{paid(cost.per_1k_good)} for 1,000 requests that keep the promise")
+        parts.append(f"{paid(cost.per_1k_good)} for 1,000 requests that meet the objectives")
     if cost.per_m_output is not None:
         parts.append(f"{paid(cost.per_m_output)} for a million tokens out, all else included")
     return [f"{what} costs {' or '.join(parts)}."] if parts else []
@@ -74,7 +74,7 @@ def by_tokens(meaning: Meaning) -> list[str]:
     said = [f"By the provider's token prices{read} a request costs {money(tokens.per_request)}."]
     parts = []
     if tokens.per_1k_good is not None:
-        parts.append(f"{money(tokens.per_1k_good)} for 1,000 requests that keep the promise")
+        parts.append(f"{money(tokens.per_1k_good)} for 1,000 requests that meet the objectives")
     if tokens.per_m_output is not None:
         parts.append(f"{money(tokens.per_m_output)} for a million tokens out, those in included")
     if parts:

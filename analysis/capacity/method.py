@@ -23,7 +23,7 @@ UNSTABLE = (
 )
 LATENCY = (
     "Latency counts from the moment at which a request was due, not from when it could be sent, so that waiting for a "
-    "slow server is not left out; failed and unanswered requests count as having broken every promise."
+    "slow server is not left out; failed and unanswered requests count as missing every objective."
 )
 CHANCE = (
     "Neighbouring requests are alike, so n of them are worth fewer independent ones (n_eff); every interval "
@@ -60,20 +60,20 @@ def of_search(about: Mapping[str, Any]) -> list[str]:
     return [
         (
             "First one request at a time tells how long an answer takes alone (base). Then the load is raised in steps "
-            f"until it breaks a promise (ramp), by {search.LEAP:g} times while the server is not strained at all, by "
-            f"{search.GROWTH:g} times from then on. Then the gap between the highest load that held and the lowest "
+            f"until it misses an objective (ramp), by {search.LEAP:g} times while the server is not strained at all, "
+            f"by {search.GROWTH:g} times from then on. Then the gap between the highest load that held and the lowest "
             "that did not is halved on the log scale (bisect). Fresh runs on both sides make sure (confirm): up to "
             f"{search.CONFIRM_LO} below and {search.CONFIRM_HI} above{enough}.{limit}"
         ),
         _rest(about),
         (
-            "Each probe passes where a share of requests as high as promised is certain, fails where a lower one is, "
-            "each with 95 % confidence; else it is undecided, and extended by more runs where that would probably "
-            "decide it. A probe whose promise can't be kept any more ends early, which changes no decision."
+            "Each probe passes where a share of requests as high as the objective asks is certain, fails where a "
+            "lower one is, each with 95 % confidence; else it is undecided, and extended by more runs where that would "
+            "probably decide it. A probe that can no longer meet its objective ends early, which changes no decision."
         ),
         (
             "The capacity is not the last probe that passed: it is where a curve through all probes crosses the "
-            "promise, logit(share) = logit(promised) - b ln(load / capacity), by maximum likelihood, near probes "
+            "objective, logit(share) = logit(its share) - b ln(load / capacity), by maximum likelihood, near probes "
             "counting for more. Its interval is the wider of the profile likelihood's and the jackknife's over probes."
         ),
         CHANCE,

@@ -40,8 +40,8 @@ def paragraph(answer: Answer, said: Mapping[str, Told]) -> Paragraph | None:
     """
     held, failed = edge(answer)
     sentences = [
-        *_told(failed, said, "the lowest load that broke the promise"),
-        *_told(held, said, "the highest load that kept it" if failed else "the highest load that kept the promise"),
+        *_told(failed, said, "the lowest load that missed the objective"),
+        *_told(held, said, "the highest load that met it" if failed else "the highest load that met the objective"),
     ]
     return Paragraph("The server's own view", tuple(sentences)) if sentences else None
 

@@ -49,7 +49,7 @@ def limiting(answer: Answer) -> str | None:
     load that has any.
 
     Returns:
-        None where nothing was promised of requests.
+        None where it had no objective of requests.
     """
     shared = [(probe.load, term) for probe in answer.probes for term in probe.terms if _slack(term) is not None]
     if any(term.text == answer.limited_by for _, term in shared):
@@ -117,7 +117,7 @@ def line(probe: Probe) -> str:
     told = f"probe {probe.step.number} {probe.step.kind} {at(probe)}"
     word = probe.decision if probe.state == "steady" else probe.state
     worst = [] if probe.state != "steady" else deciding(probe)
-    said = "; ".join(map(kept, worst)) or probe.why or "nothing was promised"
+    said = "; ".join(map(kept, worst)) or probe.why or "it had no objective"
     parts = [f"{told}: {word}: {said}"]
     parts += [f"n_eff {n_eff(worst[0])}"] if worst and worst[0].n_eff else []
     one = of(probe, None)

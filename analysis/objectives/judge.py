@@ -161,9 +161,9 @@ def _of_requests(term: Objective, kept: _Kept, of: Mask, ok: Mask, confidence: f
     verdict = stats.attains(share * worth, worth, term.p, confidence)
     reason = ""
     if verdict == "missed":
-        reason = f"{_percent(share)} of {n:,} kept it, {_percent(term.p)} are needed" + _failed(n - int(answered.sum()))
+        reason = f"{_percent(share)} of {n:,} met it, {_percent(term.p)} are needed" + _failed(n - int(answered.sum()))
     elif verdict == "undecided":
-        reason = f"{_percent(share)} of {n:,} kept it" + _would_decide(share, term.p, n / worth, confidence)
+        reason = f"{_percent(share)} of {n:,} met it" + _would_decide(share, term.p, n / worth, confidence)
     value, value_lo, value_hi = _percentile(term, kept.amount[of], answered)
     return Outcome(
         term.text, term.metric, share, term.p, value, lo, hi, n, verdict, reason, value_lo, value_hi, worth
