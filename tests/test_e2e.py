@@ -240,7 +240,12 @@ def test_a_reader_that_goes_away_costs_nothing_on_disk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "code"),
-    [("profiles | head -1; exit ${PIPESTATUS[0]}", 0), ("profiles > /dev/full", 3), ("profiles >&-", 0)],
+    [
+        ("profiles | head -1; exit ${PIPESTATUS[0]}", 0),
+        ("profiles no-such-verb 2>&1 | true; exit ${PIPESTATUS[0]}", 2),
+        ("profiles > /dev/full", 3),
+        ("profiles >&-", 0),
+    ],
 )
 def test_output_that_nobody_takes_is_no_traceback(tmp_path: Path, command: str, code: int) -> None:
     done = subprocess.run(

@@ -217,3 +217,13 @@ def test_a_reader_that_goes_is_no_failure(tmp_path: Path) -> None:
     os.close(writing)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_rows_that_nobody_reads_are_no_fault(tmp_path: Path) -> None:
+    """`export | head -1`: 5,000 rows are more than the 64 kB that a pipe holds."""
+    run = synthetic.write(tmp_path / "r", synthetic.Recipe(n=5_000))
+    command = f"{sys.executable} -m loadtests.cli export {run} --to csv --out - | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("run_id,")

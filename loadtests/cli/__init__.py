@@ -16,6 +16,7 @@ from typing import Any, Final
 import click
 
 from loadtests import __version__
+from loadtests.cli.heard import listen
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
     "run": ("loadtests.cli.run", "Offer load, record every request, and judge the run. The main job."),
@@ -69,7 +70,7 @@ _MISTAKES: Final = (
 
 
 class UnheardError(Exception):
-    """Nobody takes what is printed: the reader has gone, or its disk is full."""
+    """What is printed cannot be kept: the disk behind standard output is full."""
 
 
 class Verbs(click.Group):
@@ -80,17 +81,11 @@ class Verbs(click.Group):
         Call the verb, and tell what goes wrong with printing from what else may.
 
         Raises:
-            UnheardError: Click and rich would end the process with 1 here, which is a verdict of ours.
+            UnheardError: Click would end the process with 1 here, which is a verdict of ours.
         """
         try:
             code = super().invoke(ctx)
             sys.stdout.flush()
-        except BrokenPipeError:
-            raise UnheardError from None
-        except SystemExit as error:
-            if error.code == 1:  # rich's word for a broken pipe; no verb ends that way
-                raise UnheardError from None
-            raise
         except OSError as error:
             if error.errno == errno.ENOSPC and error.filename is None:
                 raise UnheardError("standard output cannot be written: no space left on its device") from None
@@ -148,6 +143,7 @@ def group() -> None:
 def main() -> None:
     """Entry of the console script: a user's mistake is one line and exit code 2, our own flaws raise."""
     _guard()
+    listen()
     if sys.stdout is None:  # closed by whoever called
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as the process lives
     try:
@@ -161,8 +157,6 @@ def main() -> None:
     except UnheardError as error:
         # What is on disk is written before anything is printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not str(error):
-            sys.exit(0)
         sys.stderr.write(f"firsttoken: {error}\n")
         sys.exit(3)
     except click.ClickException as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import click
 
 from loadtests.cli.drafts import drafts
+from loadtests.cli.heard import is_unheard
 from loadtests.cli.output import dump
 from loadtests.cli.stored import RUN, url_of
 
@@ -136,6 +137,8 @@ def _written(files: Sequence[Path], names: Sequence[str], kind: str, target: Pat
         write = (rowtext.csv if kind == "csv" else rowtext.jsonl)(sink, names)
         for batch in _batches(files, names):
             write(batch)
+            if target is None and is_unheard():
+                break
             if progress is not None and task is not None:
                 progress.advance(task, batch.num_rows)
     return total
