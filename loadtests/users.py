@@ -88,7 +88,7 @@ class ChatUser(User):
 
     def complete(
         self,
-        messages: Sequence[dict[str, Any]] | None = None,
+        messages: str | Sequence[dict[str, Any]] | None = None,
         *,
         stream: bool | None = None,
         output_tokens: int | None = None,
@@ -99,7 +99,7 @@ class ChatUser(User):
         Closed loop: send one chat completion and wait for its answer.
 
         Args:
-            messages: What to ask; None: the workload's next request.
+            messages: What to ask, a text being one message of the user; None: the workload's next request.
             stream: Overrides the class and the workload.
             output_tokens: The cap to send, instead of the run's or the workload's.
             name: What the record's `workload` column and Locust's tables call it; with messages, "task" unless said.
@@ -112,6 +112,8 @@ class ChatUser(User):
             StopUser: The run offers no more load.
         """
         stream = self.stream if stream is None else stream
+        if isinstance(messages, str):
+            messages = [{"role": "user", "content": messages}]
         while (taken := take(self.engine, self.index)) is not None:
             slot, seq = taken
             if messages is None:
@@ -164,7 +166,8 @@ def _as_wanted(
 ) -> workload.Request:
     """The request with what the caller wants changed."""
     for taken in sorted(OWNED.keys() & fields):
-        raise TypeError(f"complete() takes no {taken}=: it comes from {OWNED[taken]}")
+        why = "give output_tokens=" if OWNED[taken] == "--output-tokens" else f"it comes from {OWNED[taken]}"
+        raise TypeError(f"complete() takes no {taken}=: {why}")
     changes: dict[str, Any] = {}
     if name != request.workload:
         changes["workload"] = name

@@ -35,7 +35,7 @@ class Asker(ChatUser):
 
     @task
     def ask(self):
-        self.complete([{"role": "user", "content": "Name three rivers."}], output_tokens=8, name="rivers")
+        self.complete("Name three rivers.", output_tokens=8, name="rivers")
 """
 
 
