@@ -167,6 +167,25 @@ def test_other_prompts_say_nothing_of_how_tokens_are_counted(near: Sheet) -> Non
     assert fairness.biases({"a": near, "b": other}) == []
 
 
+def test_a_longer_run_of_the_same_seed_sent_other_prompts(tmp_path: Path) -> None:
+    """The hash is of the first prompts alone; those of 60 and 160 requests are not the same set, and mean nothing."""
+
+    def growing(row: Record, _: np.random.Generator) -> None:
+        row.input_tokens = 100 + row.seq
+
+    told = {"hashes": {"prompts": "the first 100"}}
+    short, long, again = (
+        one(synthetic.write(tmp_path / name, synthetic.Recipe(n=n, change=growing, manifest=told)))
+        for name, n in (("short", 60), ("long", 160), ("again", 160))
+    )
+    more = replace(again, fresh=1.1 * again.fresh)
+
+    assert not [words for words in fairness.biases({"short": short, "long": long}) if "same prompts" in words]
+    assert [words for words in fairness.biases({"long": long, "more": more}) if "same prompts" in words]
+    failing = replace(more, ok=more.ok - 10, failed=10)
+    assert not [words for words in fairness.biases({"long": long, "failing": failing}) if "same prompts" in words]
+
+
 def test_where_nobody_knows_the_url_nobody_knows_of_tls(near: Sheet) -> None:
     """As of imported runs: the line is only there for the side that tells."""
     bare = replace(near, schemes=Counter([""]), tls=Counter(), tls_s=np.empty(0))

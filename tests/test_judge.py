@@ -105,10 +105,10 @@ def test_one_run_a_side_is_never_a_verdict() -> None:
     """
     The interval is that of the two runs: of logs (ln 0.22 - ln 0.18) / 2 = 0.1 each, together sqrt(2) times that.
 
-    Without an interval in a run there is none of the two.
+    Without an interval in a run there is none of the two; what a run has too few requests for is not compared.
     """
     a, b = Number(0.2, 100, 0.18, 0.22), Number(0.4, 100, 0.36, 0.44)
-    line, bare = one([a], [b]), one([a], [Number(0.4, 20, supported=False)])
+    line, bare = one([a], [b]), one([a], [Number(0.4, 20)])
     half = math.sqrt(2) * math.log(0.22 / 0.18) / 2
     at = math.log(0.4 / 0.2)
 
@@ -117,6 +117,27 @@ def test_one_run_a_side_is_never_a_verdict() -> None:
     assert (line.p, line.runs_needed, line.detectable) == (None, None, None)
     assert (bare.verdict, bare.lo, bare.hi) == ("inconclusive", None, None)
     assert bare.effect == pytest.approx(2)
+
+
+def test_what_one_run_has_too_few_requests_for_is_not_compared() -> None:
+    """59 requests are the least for a p95: 0.95^59 is below 5 %. Of several runs a side the means are compared."""
+    few, other, many = Number(0.3, 49, supported=False), Number(0.4, 58, supported=False), Number(0.4, 116)
+    line, both = one([few], [many], TTFT95), one([few], [other], TTFT95)
+    several = one([few] * 2, [many] * 2, TTFT95)
+
+    assert (line.a, line.b, line.effect, line.verdict) == (None, 0.4, None, "inconclusive")
+    assert line.reason == "too few requests for p95: A has 49 of 59"
+    assert (both.a, both.b, both.verdict) == (None, None, "inconclusive")
+    assert both.reason == "too few requests for p95: A has 49 of 59 and B has 58 of 59"
+    assert (several.a, several.b, several.effect) == pytest.approx((0.3, 0.4, 4 / 3))
+
+
+def test_of_one_point_there_are_no_points() -> None:
+    """The error rate's margin is 1 point, and 10 where somebody says so."""
+    shares = [0.0, 0.02, 0.04, 0.01, 0.05], [0.01, 0.05, 0.0, 0.03, 0.02]
+
+    assert one(*shares, ERRORS).reason.endswith(" to tell 1 point")
+    assert one(*shares, ERRORS, margins={"error_rate": 0.02}).reason.endswith(" 2 points")
 
 
 def test_one_run_against_ten_past_ones_has_an_interval_and_is_no_regression() -> None:

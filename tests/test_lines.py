@@ -147,8 +147,12 @@ def test_blocks_that_no_other_blocks_stand_against_are_no_pair() -> None:
 def test_of_one_run_a_value_of_too_few_requests_is_not_told() -> None:
     loose: Values = {TTFT: [0.2], TTFT95: [Number(0.5, 12, supported=False)]}
     line = versus(arm(loose, None), arm(loose, None)).lines[1]
+    blocks = versus(arm(loose, [0.4] * 6), arm(loose, [0.4] * 6)).lines[1]
 
     assert (line.reason, line.a, line.b) == (NO_PAIR, None, None)
+    assert (blocks.reason, blocks.a, blocks.effect) == (
+        "too few requests for p95: A has 12 of 59 and B has 12 of 59", None, None,
+    )  # fmt: skip
 
 
 def test_what_neither_side_has_is_no_line() -> None:

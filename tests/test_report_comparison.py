@@ -18,10 +18,12 @@ from analysis.charts import arms
 from analysis.compare.rules import Rules
 from analysis.digest import Number
 from analysis.files import write_judgement
-from analysis.report import comparison
+from analysis.places import RUN, Place
+from analysis.report import comparison, standings
 from analysis.report.gathered import gather, reported
 from analysis.rundir import RunError
 from analysis.summary import judge
+from analysis.units import NONE
 from analysis.verify.page import meta
 
 if TYPE_CHECKING:
@@ -293,6 +295,63 @@ def test_no_p_is_nothing(tmp_path: Path) -> None:
 
     assert '<td class="n">&lt; 0.0001</td>' in html
     assert "p &lt; 0.0001" in html
+
+
+def test_markdown_tells_how_sides_are_ranked_in_the_words_of_the_page(made: Made) -> None:
+    page, plain = text_of(made.html), made.markdown.replace("\\", "")
+
+    for words in (standings.PLACES, standings.RANKED):
+        assert words in re.sub(r"\s+", " ", page)
+        assert words in plain
+
+
+LENGTH = Place("mean_output_tokens", None, RUN, "usage", "")
+
+
+def of_lengths(tmp_path: Path, *lengths: float) -> Made:
+    """Sides of five valid runs each, alike in TTFT, whose answers are so long on average."""
+    digests = [
+        manyruns.run(100 * k + at, {manyruns.TTFT95: 0.1 + at / 1e4, LENGTH: length + at / 10}, arm="abc"[k])
+        for k, length in enumerate(lengths)
+        for at in range(5)
+    ]
+    folder = manyruns.keep(tmp_path / "kept", digests)
+    return comparison.made(gather([folder]), Rules(across=frozenset({"seed"})), {})
+
+
+def test_sides_that_did_other_work_are_no_valid_comparison(tmp_path: Path) -> None:
+    """Every run is valid; `compare` says INVALID, and so do page, markdown and charts, with the reason."""
+    made, three = of_lengths(tmp_path / "2", 50, 30), of_lengths(tmp_path / "3", 50, 30, 31)
+    head = text_of(made.html.partition("<h2>")[0])
+
+    assert ": invalid</title>" in made.html
+    assert "a and b fail the check output length of the sides: 50.2 against 30.2 tokens. The sides did not " in head
+    assert "\n**INVALID** · " in made.markdown
+    assert "a and b fail the check output length of the sides: 50.2 against 30.2 tokens. " in made.markdown
+    assert "a and b, and 1 more pair, fail the check output length" in three.markdown
+    assert "**VALID**" in of_lengths(tmp_path / "same", 50, 50).markdown
+
+
+def test_sides_that_stand_in_no_pair_are_not_just_valid(tmp_path: Path) -> None:
+    digests = [manyruns.run(at, {manyruns.TTFT95: 0.1}, arm=arm) for at, arm in enumerate("ab")]
+    made = comparison.made(gather([manyruns.keep(tmp_path / "kept", digests)]), Rules(), {})
+
+    for told in (made.markdown, text_of(made.html)):
+        assert "No two sides can be compared: see Not compared, and why." in told
+
+
+def test_of_one_run_a_rough_percentile_has_its_mark_and_its_interval(tmp_path: Path) -> None:
+    """From 130 requests on a p95 is firm; below, its interval may have no upper end."""
+    numbers = {"a": Number(0.31, 116, 0.27, None), "b": Number(0.33, 300, 0.3, 0.36), "c": Number(0.32, 100, 0.3, 0.34)}
+    digests = [manyruns.run(at, {manyruns.TTFT95: one}, arm=arm) for at, (arm, one) in enumerate(numbers.items())]
+    made = comparison.made(gather([manyruns.keep(tmp_path / "kept", digests)]), Rules(across=frozenset({"seed"})), {})
+
+    plain = made.markdown.replace("\\", "").replace(NONE, " to ")
+    for cell in ("| a | 310~ [270 to ∞]", "| b | 330 [300 to 360]", "| c | 320~ [300 to 340]"):
+        assert cell in plain
+    assert "~ rests on a few extreme values." in made.markdown
+    assert "310~" in made.html
+    assert "~ rests" in made.html
 
 
 def test_prices_without_a_day_are_of_no_day(made: Made) -> None:

@@ -17,7 +17,7 @@ from analysis.metrics import BY_NAME
 from analysis.places import RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -101,7 +101,11 @@ def _line(sides: Sides, left: Place | None, right: Place | None, primary: bool) 
     metric = BY_NAME[place.metric]
     scale: Any = "difference" if is_share(place) else "ratio"
     values = _values(sides, left, right)
-    means = (_mean(values[0], scale, sides.a, left), _mean(values[1], scale, sides.b, right))
+    lacking = _lacking(sides, left, right)
+    means = (
+        None if "A" in lacking else _mean(values[0], scale, sides.a, left),
+        None if "B" in lacking else _mean(values[1], scale, sides.b, right),
+    )
     blank = Line(
         place, metric.label, metric.unit, primary, scale, *means,
         values[0].size, values[1].size, _requests(sides.a, left), _requests(sides.b, right), "not_compared",
@@ -109,6 +113,8 @@ def _line(sides: Sides, left: Place | None, right: Place | None, primary: bool) 
     )  # fmt: skip
     if reason := _not_compared(sides, left, right):
         return replace(blank, reason=reason)
+    if lacking:
+        return replace(blank, reason=_too_few(place, lacking), verdict="inconclusive" if primary else "not_compared")
     if _is_gone(sides, place, values):
         return replace(blank, effect=0.0, reason="nothing is left of it", verdict="regression", worse=True)
     if scale == "ratio" and values[0].size and not values[0].any() and not (sign(place) > 0 and values[1].any()):
@@ -150,6 +156,22 @@ def _mean(values: NDArray[np.float64], scale: str, side: Sequence[Digest], place
         return None
     logs = scale == "ratio" and bool(np.all(values > 0))
     return float(np.exp(np.log(values).mean())) if logs else float(values.mean())
+
+
+def _lacking(sides: Sides, left: Place | None, right: Place | None) -> dict[str, int]:
+    """Of one run a side: whose run has too few requests for the number to be told by itself, and how many it has."""
+    if len(sides.a) != 1 or len(sides.b) != 1:
+        return {}
+    both = (("A", sides.a[0], left), ("B", sides.b[0], right))
+    found = {name: run.numbers[place] for name, run, place in both if place and place in run.numbers}
+    return {name: number.n for name, number in found.items() if not number.supported}
+
+
+def _too_few(place: Place, lacking: Mapping[str, int]) -> str:
+    """`too few requests for p95: A has 49 of 59`."""
+    needed = stats.least_count(float(place.what.removeprefix("p")) / 100)
+    told = " and ".join(f"{name} has {n:,} of {needed:,}" for name, n in lacking.items())
+    return f"too few requests for {place.what}: {told}"
 
 
 def _not_compared(sides: Sides, left: Place | None, right: Place | None) -> str:

@@ -26,6 +26,8 @@ POINTS: Final = 0.10
 """Difference in a share of answers."""
 CACHE: Final = 0.02
 """Difference in the share of cached prompt tokens; check 17 of a comparison."""
+ANSWERED: Final = 0.99
+"""Share of the prompts sent whose answers stand for all of them."""
 FAR_S: Final = 0.005
 """Difference in the round trip from which on the distance is reported."""
 
@@ -96,8 +98,9 @@ def _tokens(sheets: Sides) -> Iterator[str]:
 
 
 def _same_prompts(one: Sheet, other: Sheet) -> bool:
-    """Where that is known: imported runs don't tell what they sent."""
-    return one.prompts == other.prompts and "" not in one.prompts
+    """Whether both counted the same set; not where nobody knows (imported runs), or where many were not answered."""
+    all_of_them = all(side.ok >= ANSWERED * side.sent for side in (one, other))
+    return all_of_them and one.prompts == other.prompts and "" not in one.prompts
 
 
 def _models(sheets: Sides) -> Iterator[str]:

@@ -52,7 +52,7 @@ class Sheet:
         speeds: Characters per second of each streamed answer once it flows, ascending.
         ended: Finish reasons of full answers; `cut` of them at the cap.
         cold: Requests that met a session which had to start first.
-        prompts: The prompt sets that were sent, by their hash and seed; empty names where nobody knows.
+        prompts: The prompt sets that were sent, by their hash, seed and number; empty names where nobody knows.
         prices: Each price list: `input / output USD per M tokens of DATE`; empty where there is none.
         currencies: Of these price lists.
     """
@@ -153,7 +153,7 @@ def _named(run: Run, full: pd.DataFrame) -> dict[str, Counter[str]]:
         "tls": _unread(run, "tls_version"), "ended": _words(full, "finish_reason"),
         "counted": _words(full, "tokens_from"), "prices": Counter([_prices(prices)]),
         "currencies": Counter([str(prices.get("currency", "USD"))] if _prices(prices) else []),
-        "prompts": Counter([_prompts(run.manifest)]),
+        "prompts": Counter([_prompts(run)]),
     }  # fmt: skip
 
 
@@ -174,9 +174,11 @@ def _unread(run: Run, column: str) -> Counter[str]:
     return Counter({str(word): int(n) for word, n in mine.value_counts().items() if n})
 
 
-def _prompts(manifest: dict[str, Any]) -> str:
-    known = (manifest.get("hashes") or {}).get("prompts")
-    return "" if known is None else f"{known} {manifest.get('seed')}"
+def _prompts(run: Run) -> str:
+    """The hash is that of the first prompts, however many there are: of longer runs the first ones are the same."""
+    known = (run.manifest.get("hashes") or {}).get("prompts")
+    sent = int((~np.isnan(numbers(run.requests, "sent_ns"))).sum())
+    return "" if known is None else f"{known} {run.manifest.get('seed')} {sent}"
 
 
 def _prices(told: dict[str, Any]) -> str:

@@ -15,22 +15,24 @@ from analysis.charts import arms, forest, worth
 from analysis.charts.worth import Worth
 from analysis.compare.left_out import left_out
 from analysis.compare.ranking import COST, rank
-from analysis.compare.sentences import interval, leaders, places, told
+from analysis.compare.sentences import leaders
 from analysis.objectives import parse
 from analysis.report import page
 from analysis.report.made import Made
 from analysis.report.pairs import shown_pair
 from analysis.report.run import fairness_of, method
+from analysis.report.standings import PLACES, RANKED, ROUGH, shown_order
 from analysis.report.told import markdown
-from analysis.units import NONE, SHOWN_UNIT, digits, shown
+from analysis.units import NONE, digits
 from analysis.validity import worst_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from analysis.charts import Chart
+    from analysis.checks.rule import Check
     from analysis.compare.rules import Rules
-    from analysis.compare.standing import Order, Ranking, Standing
+    from analysis.compare.standing import Ranking
     from analysis.report.gathered import Gathered, Side
 
 BESIDE: Final = ", together with "
@@ -52,7 +54,7 @@ def made(gathered: Gathered, rules: Rules, options: Mapping[str, Any]) -> Made:
     """
     many = len(gathered.sides) > FULL
     ranking = rank(gathered.digests, replace(rules, only_primary=many or rules.only_primary))
-    footer = _footer(gathered)
+    footer = _footer(gathered, ranking)
     drawn = tuple(_charts(gathered, ranking, footer))
     shown_all = _shown(gathered, ranking, str(options.get("title") or "")) | {"across": sorted(rules.across)}
     if options.get("objectives"):  # as texts: a file of them may be gone tomorrow
@@ -61,7 +63,7 @@ def made(gathered: Gathered, rules: Rules, options: Mapping[str, Any]) -> Made:
     return Made(html, drawn, markdown(shown_all))
 
 
-def _footer(gathered: Gathered) -> str:
+def _footer(gathered: Gathered, ranking: Ranking) -> str:
     """The small print of every chart: n, runs, load, clock, validity."""
     n = sum(one.n for side in gathered.sides for one in side.seen.ttft) or None
     runs = sum(len(side.digests) for side in gathered.sides)
@@ -69,7 +71,7 @@ def _footer(gathered: Gathered) -> str:
     counted = f"n = {n:,} streamed answers · " if n else ""
     told_of = f"{counted}{_count(runs, 'run')} of {_count(len(gathered.sides), 'side')} · {gathered.name}"
     load = _about(gathered, "load")
-    return f"{told_of} · each run's own window · {load} · {', '.join(clocks)} clock · {_worst(gathered)}"
+    return f"{told_of} · each run's own window · {load} · {', '.join(clocks)} clock · {_worst(gathered, ranking)}"
 
 
 def _common(gathered: Gathered, name: str) -> str | None:
@@ -87,8 +89,30 @@ def _about(gathered: Gathered, *names: str) -> str:
     )
 
 
-def _worst(gathered: Gathered) -> str:
-    return worst_word(one.verdict for side in gathered.sides for one in side.digests)
+def _worst(gathered: Gathered, ranking: Ranking) -> str:
+    """The verdict of the page: the worst of all runs, and of the sides against each other."""
+    runs = [one.verdict for side in gathered.sides for one in side.digests]
+    return worst_word([*runs, *("invalid" for _ in _broken(ranking))])
+
+
+def _broken(ranking: Ranking) -> Iterator[tuple[str, str, Check]]:
+    """The failed checks of two sides against each other."""
+    for (a, b), comparison in ranking.comparisons.items():
+        yield from ((a, b, check) for check in comparison.checks if check.status == "invalid")
+
+
+def _apart(ranking: Ranking) -> list[str]:
+    """Why the sides cannot all be compared: a sentence for each check that pairs of them failed, with the first's."""
+    if ranking.refused and not ranking.comparisons:
+        return ["No two sides can be compared: see Not compared, and why."]
+    found: dict[str, list[tuple[str, str, Check]]] = {}
+    for one in _broken(ranking):
+        found.setdefault(one[2].name, []).append(one)
+    told = []
+    for (a, b, check), *more in found.values():
+        pairs = f"{a} and {b}" + (f", and {_count(len(more), 'more pair')}," if more else "")
+        told.append(f"{pairs} fail the check {check.name}: {check.value}. {check.why} What it distorts is not ranked.")
+    return told
 
 
 def _count(n: int, word: str) -> str:
@@ -136,17 +160,22 @@ def _shown(gathered: Gathered, ranking: Ranking, title: str) -> dict[str, Any]:
     several = len(gathered.sides) > 1
     few, head = len(ranking.names) <= FULL, ranking.names[0]
     wanted = [(names, one) for names, one in ranking.comparisons.items() if few or names[0] == head]
+    orders = [shown_order(order, gathered.sides) for order in ranking.orders]
     version = gathered.manifest.get("versions", {}).get("firsttoken") or first.settings.get("versions.firsttoken", "")
     return {
         "title": title or gathered.name,
         "name": gathered.name,
-        "verdict": _worst(gathered),
+        "verdict": _worst(gathered, ranking),
+        "apart": _apart(ranking),
         "several": several,
         "about": _about(gathered, *OWN),
         "sides": [_side(side, ranking, gathered) for side in gathered.sides],
         "around": _around(gathered),
+        "rough": ROUGH if any("~" in cell["value"] for order in orders for cell in order["cells"].values()) else "",
+        "places": PLACES,
+        "ranked": RANKED,
         "leaders": leaders(ranking.orders) if several else [],
-        "orders": [_order(order, gathered) for order in ranking.orders],
+        "orders": orders,
         "left": left_out(ranking) if several else [],
         "pairs": [shown_pair(names, one) for names, one in wanted],
         "untold": len(ranking.comparisons) - len(wanted),
@@ -203,32 +232,6 @@ def _side(side: Side, ranking: Ranking, gathered: Gathered) -> dict[str, Any]:
         "unfinished": unfinished,
         "unranked": ranking.unranked.get(side.name, ""),
     }
-
-
-def _order(order: Order, gathered: Gathered) -> dict[str, Any]:
-    """A metric: its column of the table, and its sentences."""
-    unit = order.metric.unit
-    return {
-        "label": order.label,
-        "unit": SHOWN_UNIT[unit],
-        "better": order.metric.better,
-        "words": places(order),
-        "sentences": told(order),
-        "cells": {side.name: _cell(order.of(side.name), order, len(side.digests)) for side in gathered.sides},
-    }
-
-
-def _cell(one: Standing | None, order: Order, runs: int) -> dict[str, str]:
-    """A side's number, its interval, its place, and what has to be said of what it is of."""
-    if one is None:
-        return {"value": NONE, "around": "", "place": "", "of": ""}
-    unit = order.metric.unit
-    around = "" if one.lo is None or one.hi is None else f"{shown(one.lo, unit)}{NONE}{shown(one.hi, unit)}"
-    ranked = len(order.standings) > 1 and not order.reason and one.first
-    value = shown(one.value, unit) if one.supported else NONE
-    some = f"{one.runs} of {runs} runs" if one.runs < runs else ""
-    of = ", ".join(part for part in (one.of, some) if part)
-    return {"value": value, "around": around, "place": interval(one) if ranked else "", "of": of}
 
 
 def _runs(gathered: Gathered) -> Iterator[dict[str, str]]:

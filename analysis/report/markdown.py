@@ -80,7 +80,7 @@ def fairness(sheet: dict[str, Any]) -> Iterator[str]:
 
 def of_loads(title: str, shown: dict[str, Any]) -> str:
     """A sweep or a search: what was found, the tables, what limits it, how to reproduce it."""
-    lines = [f"# {text(title)}"]
+    lines = [f"# {text(title)}", *(["", f"**{text(shown['so_far'])}**"] if shown["so_far"] else [])]
     for answer in shown["answers"]:
         lines += ["", f"**{text(answer['stamp'])}** {text(answer['headline'])}", ""]
         lines += [f"- **{text(one['about'])}.** {text(one['text'])}" for one in answer["paragraphs"]]

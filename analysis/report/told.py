@@ -17,6 +17,7 @@ def markdown(page: dict[str, Any]) -> str:
 
 def _head(page: dict[str, Any]) -> Iterator[str]:
     yield from (f"# {text(page['title'])}", "", f"**{page['verdict'].upper()}** · {text(page['about'])}", "")
+    yield from (line for sentence in page["apart"] for line in (text(sentence), ""))
     for side in page["sides"]:
         yield f"- {text(side['name'])}: {side['verdict']}, {side['runs']}, {text(side['asked'])}"
         yield from (f"  - unfinished: {text(one)}" for one in side["unfinished"])
@@ -37,8 +38,9 @@ def _ranking(page: dict[str, Any]) -> Iterator[str]:
         cells = [order["cells"][side["name"]] for order in page["orders"]]
         rows.append([side["name"], *(_cell(cell) for cell in cells)])
     yield from table(names, rows)
-    places = "; # is the place, a range where sides share places" if page["several"] else ""
-    yield from ("", f"In brackets: the 95 % interval {page['around']}{places}.", "")
+    places = f"; # is the place, a range where sides share places. {text(page['places'])}" if page["several"] else "."
+    rough = f" {page['rough']}" if page["rough"] else ""
+    yield from ("", f"In brackets: the 95 % interval {page['around']}{places}{rough}", "")
     for order in page["orders"] if page["several"] else ():
         yield f"- **{text(order['label'])}**: {text(order['words'])}"
         yield from (f"  - {text(sentence)}" for sentence in order["sentences"])
@@ -55,4 +57,6 @@ def _rest(page: dict[str, Any]) -> Iterator[str]:
         yield from ("", "## Not compared, and why", "")
         yield from (f"- {text(left.what)}: {text(left.why)}" for left in page["left"])
     yield from fairness(page["fairness"])
+    if page["several"]:
+        yield from ("", "## How sides are ranked", "", text(page["ranked"]))
     yield from ("", "## How to reproduce", "", "```sh", *(page["commands"] or ["not recorded"]), "```")
