@@ -256,3 +256,38 @@ def test_the_verb_on_run_directories_refuses_unlike_ones_in_a_line(tmp_path: Pat
         CliRunner().invoke(group, ["aa", str(tmp_path), "--across", "host, load"], standalone_mode=False).return_value
         == 4
     )
+
+
+# Arms.
+
+
+def two_servers(count: int = 6) -> list[Digest]:
+    """Rounds of two arms of which one is 30 % slower; runs of each differ by 2 %."""
+    return [run(at, {TTFT: x * (1, 1.3)[at % 2]}, arm=("main", "pr")[at % 2]) for at, x in enumerate(noisy(2 * count))]
+
+
+def test_of_several_arms_runs_differ_by_what_they_do_within_each() -> None:
+    """Logs of -a, a around 0 and ln 1.3: squares 4 a^2 over 4 - 2 degrees of freedom, chi^2_p(2) = -2 ln(1 - p)."""
+    a = 0.01
+    logs = [(-a, "x"), (np.log(1.3) - a, "y"), (a, "x"), (np.log(1.3) + a, "y")]
+    found = spread.spread([run(at, {TTFT: np.exp(x)}, arm=arm) for at, (x, arm) in enumerate(logs)], TTFT)
+
+    assert found is not None
+    assert (found.runs, found.arms) == (4, 2)
+    assert found.sd == pytest.approx(a * np.sqrt(2))
+    assert [found.lo, found.hi] == pytest.approx([2 * a / np.sqrt(-2 * np.log(p)) for p in (0.025, 0.975)])
+    assert spread.spread([run(0, {TTFT: 1.0}, arm="x"), run(1, {TTFT: 2.0}, arm="y")], TTFT) is None
+
+
+def test_runs_of_several_arms_are_refused_and_one_can_be_picked(tmp_path: Path) -> None:
+    folder = str(manyruns.keep(tmp_path / "runs", two_servers()))
+    done = CliRunner().invoke(group, ["aa", folder], standalone_mode=False)
+    wrong = CliRunner().invoke(group, ["aa", folder, "--arm", "rp"], standalone_mode=False)
+    one = json.loads(CliRunner().invoke(group, ["aa", folder, "--arm", "pr", "--json"], standalone_mode=False).output)
+
+    assert isinstance(done.exception, RunError)
+    assert str(done.exception).startswith("the runs have the arms main, pr, and")
+    assert str(done.exception).endswith("; name one with --arm")
+    assert str(wrong.exception) == '--arm "rp": isn\'t one of [main, pr]'
+    assert one["runs"] == 6
+    assert one["lines"][0]["sd"] < 0.04

@@ -16,7 +16,7 @@ from manyruns import ARRIVALS, ERRORS, LATENCY, TTFT, TTFT95, run
 
 from analysis import stats
 from analysis.digest import Number
-from analysis.replicates import noise, planning
+from analysis.replicates import noise, planning, sameness
 from analysis.replicates.noise import Noise
 from analysis.rundir import RunError
 from loadtests.cli import group
@@ -219,6 +219,7 @@ def test_only_percentiles_can_be_assumed() -> None:
 # The verb.
 
 GIVEN = ("--sd", "3%", "--spread", "0.5", "--requests", "1000")
+ARM = ("--arm", "pr")
 
 
 def plan(*words: str) -> Any:
@@ -255,6 +256,35 @@ def test_the_verb_learns_from_what_a_repository_keeps(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_the_verb_learns_within_each_arm_and_says_so(tmp_path: Path) -> None:
+    """Logs 0.02 about each arm's mean, 30 % apart: squares 12 x 0.0004 over 12 - 2 degrees of freedom."""
+    logs = [(math.log(1.3) * (at % 2) + 0.02 * (-1) ** (at // 2), ("main", "pr")[at % 2]) for at in range(12)]
+    runs = [run(at, {TTFT: math.exp(x)}, arm=arm) for at, (x, arm) in enumerate(logs)]
+    folder = str(manyruns.keep(tmp_path / "runs", runs))
+    done, paired, alone = (plan("--effect", "5%", folder, "--json", *more) for more in ((), ("--paired",), ARM))
+    need = json.loads(done.stdout)["needs"][0]
+
+    assert (need["learned_from"], need["sd"]) == (12, pytest.approx(math.sqrt(12 * 0.0004 / 10)))
+    assert "note: the runs have the arms main, pr: how far runs differ is learned within each" in done.stderr
+    assert json.loads(paired.stdout)["needs"][0]["sd"] == pytest.approx(need["sd"])
+    assert json.loads(alone.stdout)["needs"][0]["sd"] == pytest.approx(math.sqrt(6 * 0.0004 / 5))
+    assert alone.stderr == ""
+    few = plan("--effect", "5%", str(manyruns.keep(tmp_path / "few", runs[:3])))
+    assert "3 runs of 2 arms to learn from, 4 are the least" in str(few.exception)
+
+
+@pytest.mark.parametrize(
+    ("settings", "alike"), [({"model": "b", "profile.path": "b"}, True), ({"plan.rate": 9}, False)]
+)
+def test_arms_may_differ_in_what_is_served_alone(settings: dict[str, Any], *, alike: bool) -> None:
+    runs = [run(0, {}, arm="x"), run(1, {}, arm="y", settings=settings)]
+    if alike:
+        sameness.check_arms(runs)
+        return
+    with pytest.raises(RunError, match=r"the arms x and y were not run alike: plan\.rate: 8\.0 → 9; name"):
+        sameness.check_arms(runs)
+
+
 def test_the_verb_learns_from_run_directories(tmp_path: Path) -> None:
     done = plan("--effect", "10%", "--metric", "ttft_p50", str(manyruns.write(tmp_path, [0.2, 0.21, 0.19])), "--json")
     need = json.loads(done.output)["needs"][0]
@@ -277,6 +307,7 @@ def test_the_verb_learns_from_run_directories(tmp_path: Path) -> None:
         (("--effect", "5%", "--metric", "tfft_p50", *GIVEN), 'did you mean "ttft_p50"?'),
         (("--effect", "5%", "results", *GIVEN), "leave out these, or the runs"),
         (("--effect", "5%", "results", "--dependence", "2"), "leave out these, or the runs"),
+        (("--effect", "5%", "--arm", "pr", *GIVEN), "--arm says which of the runs to learn from: name RUNs"),
         (("--power", "90%"), "Missing option '--effect'"),
     ],
 )

@@ -217,8 +217,7 @@ def _more_splits(found: Calibration) -> str:
 def _too_often(found: Calibration) -> str:
     drifting = [line.place.words for line in found.lines if line.drift is not None and line.drift.certain]
     why = f"{', '.join(drifting)} drifts over the runs: let the server settle, and interleave" if drifting else (
-        "runs in a row may be alike (caches, neighbours): interleave with --arm, rest between them with --rest, "
-        "or give --splits more"
+        "runs in a row may be alike (caches, neighbours): rest between them with --rest, or give --splits more"
     )  # fmt: skip
     return f"the upper end of the rate, {100 * found.hi:.1f} %, is not below {200 * found.alpha:g} %: {why}"
 
@@ -253,7 +252,7 @@ def _lines(ordered: Sequence[Digest], asked: Asked, size: int, blamed: Sequence[
     drifting = drifts(ordered, [one.place for one in spreads])
     level = asked.alpha / max(1, len(asked.names))
     return tuple(
-        Line(*one, _detectable(one, size, level), sum(one.place in places for places in blamed), drift)
+        Line(*one[:-1], _detectable(one, size, level), sum(one.place in places for places in blamed), drift)
         for one, drift in zip(spreads, drifting, strict=True)
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from analysis import stats
 from analysis.places import RUN, Place
-from analysis.replicates import spread
+from analysis.replicates import sameness, spread
 from analysis.rundir import RunError
 
 if TYPE_CHECKING:
@@ -118,23 +118,27 @@ def _certain_p(name: str) -> float:
 
 def learned(digests: Sequence[Digest], names: Sequence[str], *, asked: bool = False) -> list[Noise]:
     """
-    The noise of numbers, from runs of one and the same thing.
+    The noise of numbers, from runs of one and the same thing, or of arms that each are: then within each arm.
 
     A number that does not vary (an error rate of 0 in all runs) says nothing about its noise and is left out, unless
     somebody asked for it.
 
     Raises:
-        RunError: Fewer than 3 runs, a number no run has, or one that was asked for and is not known well enough.
+        RunError: Fewer runs than 2 more than arms, a number no run has, or one that was asked for and is not known well
+            enough.
     """
-    if len(digests) < 3:
+    arms = max(1, len(sameness.arms(digests)))
+    if len(digests) < arms + 2:
         fix = "`firsttoken run --repeats 10 ...` makes some, or give --sd, --spread and --requests"
-        raise RunError(f"{len(digests)} run{'s' * (len(digests) != 1)} to learn from, 3 are the least: {fix}")
+        of_arms = f" of {arms} arms" if arms > 1 else ""
+        told = f"{len(digests)} run{'s' * (len(digests) != 1)}{of_arms} to learn from, {arms + 2} are the least"
+        raise RunError(f"{told}: {fix}")
     found = []
     for place in spread.pick(digests, names, asked=asked):
         noise = _learned(digests, place)
         if noise is None and asked:
             raise RunError(
-                f"{place.words}: fewer than 3 of the {len(digests)} runs have it, or all have the same value"
+                f"{place.words}: fewer than {arms + 2} of the {len(digests)} runs have it, or all have the same value"
             )
         found += [] if noise is None else [noise]
     if not found:
@@ -144,7 +148,7 @@ def learned(digests: Sequence[Digest], names: Sequence[str], *, asked: bool = Fa
 
 def _learned(digests: Sequence[Digest], place: Place) -> Noise | None:
     own = spread.spread(digests, place, SD_CONFIDENCE)
-    if own is None or own.runs < 3:
+    if own is None or own.runs < own.arms + 2:
         return None
     numbers = [one.numbers[place] for one in digests if place in one.numbers]
     errors = np.array([_error(number, own.scale) for number in numbers])

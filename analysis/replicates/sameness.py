@@ -2,7 +2,7 @@
 Which runs are of one and the same thing: the same provider, model, load, workload, promises and kind of machine.
 
 Stricter than what a comparison asks of two sides: there the provider and the model may differ, here they may not.
-Seeds, labels, the names of machines and arms may.
+Seeds, labels and the names of machines may. Arms are told apart: of several, things are learned within each.
 """
 
 from __future__ import annotations
@@ -67,6 +67,56 @@ def differing(a: Settings, b: Settings) -> tuple[str, ...]:
 def _short(value: Any) -> str:
     text = "not set" if value is None else str(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def arms(digests: Sequence[Digest]) -> tuple[str, ...]:
+    """The names of the runs' arms, in the order of the runs."""
+    return tuple(dict.fromkeys(one.facts.arm for one in digests))
+
+
+def of_arm(digests: Sequence[Digest], arm: str | None) -> list[Digest]:
+    """
+    The runs of one arm; all of them where none is named.
+
+    Raises:
+        RunError: No run is of that arm.
+    """
+    if arm is not None and arm not in arms(digests):
+        raise RunError(f'--arm "{arm}": isn\'t one of [{", ".join(arms(digests))}]')
+    return [one for one in digests if arm in {None, one.facts.arm}]
+
+
+def refuse_arms(digests: Sequence[Digest]) -> None:
+    """
+    See that all runs are of one arm.
+
+    Raises:
+        RunError: They are of several.
+    """
+    if len(names := arms(digests)) > 1:
+        told = f"the runs have the arms {', '.join(names)}, and runs of several arms are not runs of the same thing"
+        raise RunError(f"{told}; name one with --arm")
+
+
+def check_arms(digests: Sequence[Digest]) -> None:
+    """
+    See that the runs of each arm are of one and the same thing, and that arms differ in what is served alone.
+
+    Raises:
+        RunError: They are not.
+    """
+    first = [one for one in digests if one.facts.arm == digests[0].facts.arm] if digests else []
+    for name in arms(digests):
+        runs = [one for one in digests if one.facts.arm == name]
+        check(runs)
+        if found := differing(_asked(first[0]), _asked(runs[0])):
+            told = f"the arms {first[0].facts.arm} and {name} were not run alike: {'; '.join(found[:2])}"
+            raise RunError(f"{told}; name one with --arm")
+
+
+def _asked(one: Digest) -> Settings:
+    """Of the settings those of a run whatever serves it: load, workload, objectives, machine."""
+    return {name: value for name, value in thing(one).items() if not name.startswith((*SERVED, "profile"))}
 
 
 def check(digests: Sequence[Digest], across: Collection[str] = ()) -> None:

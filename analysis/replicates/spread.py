@@ -6,12 +6,13 @@ Stands between digests and `aa`, `planning` and `history`: from here on there ar
 
 from __future__ import annotations
 
+import math
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
+from scipy import special
 
-from analysis import stats
 from analysis.compare.rules import bare, is_share
 from analysis.metrics import BY_NAME
 from analysis.places import RUN
@@ -41,8 +42,10 @@ class Spread(NamedTuple):
     Attributes:
         runs: How many have it.
         mean: Geometric on the ratio scale; base units.
-        sd: Standard deviation from run to run: of logs on the ratio scale (0.03 is 3 %), else base units.
+        sd: Standard deviation from run to run: of logs on the ratio scale (0.03 is 3 %), else base units. Of several
+            arms, each run's distance is that from its own arm's mean, with runs - arms degrees of freedom.
         lo, hi: Its interval (chi-square: runs independent and normal on that scale).
+        arms: Of how many arms these runs are.
     """
 
     place: Place
@@ -52,6 +55,7 @@ class Spread(NamedTuple):
     sd: float
     lo: float
     hi: float
+    arms: int = 1
 
 
 def unit_of(place: Place) -> Unit:
@@ -118,16 +122,19 @@ def unscaled(value: float, scale: Scale) -> float:
 
 
 def spread(digests: Sequence[Digest], place: Place, confidence: float = CONFIDENCE) -> Spread | None:
-    """How far runs lie apart in one number; None where fewer than 2 have it."""
+    """How far runs of the same arm lie apart in one number; None where no arm has it in 2 runs."""
     scale = scale_of(place)
-    known = scaled(values(digests, place), scale)
-    known = known[~np.isnan(known)]
-    if known.size < 2:
+    plain = scaled(values(digests, place), scale)
+    arms = np.array([one.facts.arm for one in digests])[~np.isnan(plain)]
+    known = plain[~np.isnan(plain)]
+    names = np.unique(arms)
+    df = known.size - names.size
+    if df < 1:
         return None
-    ends = stats.sd_interval(known, confidence)
-    assert ends is not None
+    squares = sum(float(known[arms == name].var()) * int((arms == name).sum()) for name in names)
     mean = unscaled(float(known.mean()), scale)
-    return Spread(place, scale, known.size, mean, float(known.std(ddof=1)), *ends)
+    lo, hi = (math.sqrt(squares / special.chdtri(df, tail)) for tail in ((1 - confidence) / 2, (1 + confidence) / 2))
+    return Spread(place, scale, known.size, mean, math.sqrt(squares / df), lo, hi, names.size)
 
 
 def sound(digests: Sequence[Digest]) -> tuple[list[Digest], tuple[str, ...]]:

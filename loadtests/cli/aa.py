@@ -25,6 +25,8 @@ Examples:
       halve these 20 runs 100 times, let the gate compare the halves, count its regressions
   firsttoken aa results/20261123-*-nightly --splits 1000 --sizes 5
       as a gate of 5 runs a side would meet them
+  firsttoken aa results/latest --arm main
+      of a campaign of several arms, the runs of one
   firsttoken aa baseline/ --json
       from the quantiles.parquet files that a repository keeps"""
 
@@ -50,10 +52,11 @@ Examples:
 @click.option(
     "--across", multiple=True, metavar="WORDS", help="Settings that may differ between the runs, as in `compare`."
 )
+@click.option("--arm", metavar="NAME", help="Arm to take, if the runs have several.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, one object.")
 def aa(
     runs: tuple[Path, ...], *, metrics: tuple[str, ...], splits: int, seed: int, sizes: int | None, alpha: float,
-    across: tuple[str, ...], as_json: bool,
+    across: tuple[str, ...], arm: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Measure the gate's own false-positive rate on runs of one and the same thing (default: results/latest).
 
@@ -73,9 +76,10 @@ def aa(
     from analysis.replicates.spread import pick
     from loadtests.units import not_one_of
 
-    digests = digests_of(runs or (Path("results/latest"),))
+    digests = sameness.of_arm(digests_of(runs or (Path("results/latest"),)), arm)
     meant = frozenset(word.strip() for text in across for word in text.split(",") if word.strip())
     metrics = tuple(dict.fromkeys(metrics))
+    sameness.refuse_arms(digests)
     sameness.check(digests, meant)
     for name in metrics:
         if name not in words():

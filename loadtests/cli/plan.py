@@ -60,6 +60,7 @@ Examples:
     "--dependence", type=click.FloatRange(1), metavar="F",
     help="Without runs: requests per independent one, n / n_eff (default: 1).",
 )  # fmt: skip
+@click.option("--arm", metavar="NAME", help="Arm to learn from (default: how far runs differ within each arm).")
 @click.option("--paired", is_flag=True, help="The sides are paired: arms of one campaign, round by round.")
 @click.option(
     "--correlation", type=click.FloatRange(-1, 1, max_open=True), metavar="F",
@@ -69,23 +70,26 @@ Examples:
 def plan(
     runs: tuple[Path, ...], *, effects: tuple[tuple[str, float], ...], metrics: tuple[str, ...], power: float,
     alpha: float, family: int, sd: float | None, spread: float | None, requests: int | None, dependence: float | None,
-    paired: bool, correlation: float | None, as_json: bool,
+    arm: str | None, paired: bool, correlation: float | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Say how many runs a side, of how many requests, would find an effect.
 
     How far runs of the same thing differ is learned from RUN (runs, campaigns, folders of runs or of quantiles.parquet
-    files, all of one thing), or given by --sd, --spread and --requests. Power is exact, at the level that Holm's
-    correction leaves. A gate needs at least 5 runs a side to fail.
+    files, all of one thing), or given by --sd, --spread and --requests. Of several arms it is learned within each: what
+    the arms differ by is an effect and no noise. Power is exact, at the level that Holm's correction leaves. A gate
+    needs at least 5 runs a side to fail.
     """
     from analysis.replicates import planning
 
     if correlation is not None and not paired:
         raise click.UsageError("--correlation says how alike the two runs of a pair are: add --paired")
+    if arm is not None and not runs:
+        raise click.UsageError("--arm says which of the runs to learn from: name RUNs")
     named = dict(effects)
     metrics = tuple(dict.fromkeys(metrics)) or (() if "" in named else tuple(named))
     rho = (0.5 if correlation is None else correlation) if paired else None
     guess = Guess(sd, spread, requests, dependence)
-    noises, length = _learned(runs, metrics, guess) if runs else _given(metrics or GUESSED, guess)
+    noises, length = _learned(runs, arm, metrics, guess) if runs else _given(metrics or GUESSED, guess)
     design = planning.Design(_effects(named, noises), power, alpha, family, rho)
     found = planning.plan(design, noises, *length)
     if as_json:
@@ -105,7 +109,7 @@ class Guess(NamedTuple):
 
 
 def _learned(
-    runs: tuple[Path, ...], metrics: tuple[str, ...], guess: Guess
+    runs: tuple[Path, ...], arm: str | None, metrics: tuple[str, ...], guess: Guess
 ) -> tuple[list[Noise], tuple[float, float | None]]:
     """The noise of runs on disk; arrivals and seconds of one of them."""
     from analysis.compare.rules import PRIMARY
@@ -116,10 +120,13 @@ def _learned(
         raise click.UsageError(
             "--sd, --spread, --requests and --dependence are for planning without runs: leave out these, or the runs"
         )
-    digests, invalid = sound(digests_of(runs))
-    sameness.check(digests)
+    digests, invalid = sound(sameness.of_arm(digests_of(runs), arm))
+    sameness.check_arms(digests)
     if invalid:
         click.echo(f"left out, not valid: {', '.join(invalid)}", err=True)
+    if len(names := sameness.arms(digests)) > 1:
+        how = "how far runs differ is learned within each, and pooled; --arm NAME learns from one alone"
+        click.echo(f"note: the runs have the arms {', '.join(names)}: {how}", err=True)
     noises = noise.learned(digests, metrics or PRIMARY, asked=bool(metrics))
     return noises, noise.run_length(digests) or (noises[0].requests, None)
 
