@@ -36,6 +36,13 @@ def claim(parts: Path) -> TextIO:
     return lock
 
 
+def share(parts: Path) -> TextIO:
+    """Hold the parts of a run as its workers do, so that nobody claims them; close the file to let go."""
+    lock = (parts / LOCK).open("a")
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
 def read_part(path: Path) -> pa.Table:
     """
     Every whole batch of a part; a cut tail is dropped. An empty or unreadable file gives no rows.

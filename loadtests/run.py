@@ -19,6 +19,7 @@ from loadtests.fleet import READY_S, Fleet, FleetError, Here, total
 from loadtests.guard import guard
 from loadtests.ledger import Ledger
 from loadtests.mock import process as mock_process
+from loadtests.parts import share
 from loadtests.rundir import NoRoomError, RunError, Setup, create, describe, inputs_of, note, point_latest
 from loadtests.sink import DISK_FULL, DiskFullError
 from loadtests.stop import Stop
@@ -89,6 +90,7 @@ def execute(setup: Setup, view: View, interrupts: Interrupts) -> Result:
 def _start(setup: Setup, path: Path, stack: ExitStack, interrupts: Interrupts, view: View) -> Fleet:
     """Provider, manifest, workers, and the moment of the start; where that fails, nothing is left behind."""
     try:
+        stack.enter_context(share(path / record.PARTS))  # before run.json, without which nobody can repair it
         profiles = [_provider(setup, place, path, stack) for place in range(len(setup.profiles))]
         about = describe(setup, path, profiles)
         manifest.write(path, about)

@@ -152,6 +152,7 @@ def test_as_plain_values_every_key_is_there(fast: Answer) -> None:
     assert list(plain) == [
         "kind",
         "campaign",
+        "is_over",
         "objectives",
         "answers",
         "meanings",

@@ -11,6 +11,7 @@ import pytest
 import synthetic
 from click.testing import CliRunner
 
+from loadtests.campaign.file import hold, let_go
 from loadtests.cli import found
 from loadtests.cli.capacity import capacity
 from loadtests.cli.report import report
@@ -55,7 +56,7 @@ def test_a_search_is_told_with_what_was_asked_of_it_then(searched: Path) -> None
     """8/s was kept and nothing broke: 20 / (8 x 0.75) = 3.3, so 4 machines and one that may fail, or fewer."""
     text = " ".join(invoke(summary, str(searched)).stdout.split())
 
-    assert text.startswith("The server carries at least 8 requests a second; the peak takes at most 5 machines.")
+    assert "The server carries at least 8 requests a second; the peak takes at most 5 machines." in text
     assert "At 2.50 USD an hour" in text
     assert "3 ramp 8/s" in text
 
@@ -78,6 +79,52 @@ def test_its_report_is_one_page_of_all_runs(searched: Path) -> None:
 def test_a_run_of_it_is_still_a_run(searched: Path) -> None:
     assert "ttft" in invoke(summary, str(searched / "02")).stdout.lower()
     assert len(json.loads(invoke(summary, str(searched), "--all", "--json").stdout)) == 3
+
+
+# One that is not over.
+
+
+def state_so_far(folder: Path, *verbs: Any) -> set[str]:
+    """The first line of each."""
+    return {invoke(verb, str(folder)).stdout.splitlines()[0] for verb in verbs}
+
+
+@pytest.mark.parametrize(("kind", "name"), [("capacity", "search"), ("sweep", "sweep")])
+def test_one_that_is_not_over_is_told_as_its_state_so_far(tmp_path: Path, kind: str, name: str) -> None:
+    path = write(tmp_path / "one", kind, ["firsttoken", kind])
+    verbs = (summary, capacity) if kind == "capacity" else (summary,)
+    stopped = f"The {name} one was stopped before its end, and this is its state so far; "
+    assert state_so_far(path, *verbs) == {f"{stopped}`firsttoken {kind} --resume {path}` continues it."}
+
+    held = hold(path)
+    assert state_so_far(path, *verbs) == {f"The {name} one is still on; this is its state so far."}
+    let_go(held)
+
+    assert json.loads(invoke(summary, str(path), "--json").stdout)["is_over"] is False
+    invoke(report, str(path), "--markdown")
+    words = f"This {name} is not over, and this is its state so far; where it was stopped, `firsttoken {kind} --resume"
+    assert words in (path / "report.html").read_text()
+    assert words.replace("`", "\\`") in (path / "report.md").read_text()
+
+
+def test_one_that_is_over_says_nothing_of_that(tmp_path: Path) -> None:
+    path = write(tmp_path / "one", "capacity", ["firsttoken", "capacity"])
+    about = json.loads((path / "campaign.json").read_text())
+    (path / "campaign.json").write_text(json.dumps(about | {"runs": about["runs"][:-1]}))
+
+    assert "so far" not in invoke(summary, str(path)).stdout
+    assert json.loads(invoke(summary, str(path), "--json").stdout)["is_over"] is True
+    assert "so far" not in (path / json.loads(invoke(report, str(path), "--json").stdout)["report"]).read_text()
+
+
+def test_why_there_is_no_capacity_is_said_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "one", "capacity", ["firsttoken", "capacity"])
+    about = json.loads((path / "campaign.json").read_text())
+    (path / "campaign.json").write_text(json.dumps(about | {"runs": about["runs"][:1]}))
+
+    assert invoke(summary, str(path)).stdout.count("could not be determined") == 1
+    invoke(report, str(path), "--markdown")
+    assert (path / "report.html").read_text().count("could not be determined") == 1
 
 
 def test_a_sweep_is_told_as_its_loads(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def _shown(told: Told, meanings: Sequence[Meaning]) -> dict[str, Any]:
     versions = manifest.get("versions") or {}
     return {
         "name": told.path.name,
+        "so_far": _so_far(told),
         "answers": [answered.answered(one, told) for one in meanings],
         "arms": [] if told.answers else [_arm(name, told) for name in told.curves],
         "beside": _beside(meanings),
@@ -103,6 +104,14 @@ def _shown(told: Told, meanings: Sequence[Meaning]) -> dict[str, Any]:
         "command": shlex.join(argv) or "not recorded",
         "manifest": json.dumps(about, indent=1, ensure_ascii=False),
     }
+
+
+def _so_far(told: Told) -> str:
+    """That it is not over; from its file alone, so that the page is the same wherever it is drawn."""
+    if told.is_over:
+        return ""
+    verb = f"`firsttoken {told.kind} --resume {told.path.name}`"
+    return f"This {told.name} is not over, and this is its state so far; where it was stopped, {verb} continues it."
 
 
 def _json(path: Path) -> dict[str, Any]:

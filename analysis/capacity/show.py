@@ -125,9 +125,10 @@ def render_answer(meaning: Meaning, told: Told, console: Console) -> None:
     if meaning.answer.hi and not meaning.answer.is_confirmed:
         console.print(Text("Not confirmed: fresh runs on both sides are missing or disagree.", style="bold yellow"))
     console.print()
-    for about, sentences in paragraphs_of(meaning, told):
-        _paragraph(about, sentences, console)
-    console.print()
+    if paragraphs := paragraphs_of(meaning, told):
+        for about, sentences in paragraphs:
+            _paragraph(about, sentences, console)
+        console.print()
     console.print(_probes(meaning.answer, wide=console.width >= WIDE))
     if (text := tried.limiting(meaning.answer)) is not None:
         console.print(Text(f"kept: share of the requests that met {text}; gap: by how much Little's law", style="dim"))
@@ -135,10 +136,11 @@ def render_answer(meaning: Meaning, told: Told, console: Console) -> None:
 
 
 def paragraphs_of(meaning: Meaning, told: Told) -> tuple[Paragraph, ...]:
-    """What an answer means, and what its server says of the edge, right behind the capacity."""
+    """What an answer means beside its headline, and what its server says of the edge, right behind the capacity."""
     first, *others = words.paragraphs(meaning)
+    more = [] if first.sentences == (words.headline(meaning),) else [first]
     own = paragraph(meaning.answer, told.said)
-    return (first, *([own] if own else []), *others)
+    return (*more, *([own] if own else []), *others)
 
 
 def both(answers: Sequence[Answer]) -> list[Reconciled]:
@@ -196,6 +198,7 @@ def plain(told: Told, meanings: Sequence[Meaning] = ()) -> dict[str, Any]:
     return {
         "kind": told.kind,
         "campaign": str(told.path),
+        "is_over": told.is_over,
         "objectives": list(told.objectives),
         "answers": [answer.to_json() for answer in told.answers],
         "meanings": [one.to_json() for one in known],

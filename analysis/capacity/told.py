@@ -58,6 +58,16 @@ class Told:
     said: Mapping[str, server.Told]
     manifest: campaign.Campaign
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all runs that were planned are done; else what it tells is its state so far."""
+        return all(run.get("state") == "done" for run in self.manifest.runs)
+
+    @property
+    def name(self) -> str:
+        """What it is called in sentences."""
+        return "search" if self.kind == "capacity" else "sweep"
+
 
 def is_told(path: Path) -> bool:
     """Whether a sweep or a search lies there."""

@@ -37,6 +37,27 @@ def told_of(path: Path, objectives: Objectives | None = None) -> Told | None:
     return told.read(path, objectives) if over else None
 
 
+def so_far(told: Told) -> str:
+    """That it is on in another process, or was stopped, in a sentence; empty where it is over."""
+    from loadtests.cli.state import is_held
+
+    name, url = f"The {told.name} {told.path.name}", url_of(told.path)
+    if is_held(told.path):
+        return f"{name} is still on; this is its state so far."
+    if told.is_over:
+        return ""
+    if url is not None:
+        return f"{name} is not over; this is its state so far."
+    go_on = f"`firsttoken {told.kind} --resume {told.path}` continues it"
+    return f"{name} was stopped before its end, and this is its state so far; {go_on}."
+
+
+def say_so_far(told: Told) -> None:
+    """The same on a line of its own, before what it says."""
+    if words := so_far(told):
+        click.echo(f"{words}\n")
+
+
 def meanings_of(told: Told) -> list[Meaning]:
     """What its answers mean, for what was asked when it was played."""
     from analysis.capacity.told import meanings
@@ -56,6 +77,7 @@ def summed(paths: list[Path], promised: Objectives | None, by: tuple[str, ...], 
             if as_json:
                 values.append(show.plain(told, meanings_of(told)))
             else:
+                say_so_far(told)
                 show.render(told, console_of(), meanings_of(told))
             continue
         judged = judging.judged_of(path, objectives=promised, by=by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from loadtests.cli.judged import judged_of, write_all
 from loadtests.cli.stored import RUN, put, url_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from loadtests.finish import Finished
 
 EXAMPLES = """\b
@@ -30,8 +33,33 @@ def repair(run: Path, parts: tuple[Path, ...], out: str | None) -> int:
 
     Makes requests.parquet from the parts, adds a row for every arrival that nobody recorded (`unsent`, or `lost` if a
     worker had picked it up), and says what it found. PARTS are what workers on other machines have kept: their
-    directories, or files of parts. Repairing a finished run changes nothing.
+    directories, or files of parts. Repairing a finished run changes nothing, and what is still on is left alone.
     """
+    with _held(run):
+        code = _repaired(run, parts)
+    if not code and out is not None:
+        click.echo(f"put into the store: {put(run.resolve(), out)}")
+    return code
+
+
+@contextmanager
+def _held(run: Path) -> Iterator[None]:
+    """The campaign that is there, or that a run lies in, held; one that is on plays its runs and is left alone."""
+    from analysis.campaign import is_campaign
+    from loadtests.campaign.file import hold, let_go
+
+    folder = run.resolve()
+    found = next((place for place in (folder, folder.parent) if is_campaign(place)), None)
+    lock = None if found is None else hold(found)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            let_go(lock)
+
+
+def _repaired(run: Path, parts: tuple[Path, ...]) -> int:
+    """Finish a run, or all of a campaign that have begun, and say what was found; the exit code."""
     from analysis.campaign import members
     from loadtests import manifest
     from loadtests.finish import finish, undelivered
@@ -49,8 +77,6 @@ def repair(run: Path, parts: tuple[Path, ...], out: str | None) -> int:
         click.echo(_line(url_of(one) or str(one), found))
         if more := undelivered(manifest.read(one), one):
             click.echo(f"note: {more}", err=True)
-    if out is not None:
-        click.echo(f"put into the store: {put(run.resolve(), out)}")
     return 0
 
 

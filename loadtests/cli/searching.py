@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadtests.cli.after import gone_since
-from loadtests.cli.found import draw, searched_code
+from loadtests.cli.found import draw, say_so_far, searched_code
 from loadtests.cli.judged import judged_of
 from loadtests.cli.output import console_of, dump, fail
 from loadtests.cli.output import plain as one_or_all
@@ -160,6 +160,8 @@ def tell(paths: Sequence[Path], objectives: Sequence[str], wanted: Wanted, *, as
     every = [told.read(path, others) for path in paths]
     if sweeps := [str(one.path) for one in every if not one.answers]:
         raise click.UsageError(f"{sweeps[0]}: a sweep, which finds no capacity; `firsttoken summary` tells it")
+    for one in [] if as_json else every:
+        say_so_far(one)
     _show([(one, told.meanings(one, wanted)) for one in every], as_json=as_json)
     return searched_code([answer for one in every for answer in one.answers])
 
