@@ -55,5 +55,17 @@ def of(run: Run) -> Accounting:
     )  # fmt: skip
 
 
+def why_no_cost(run: Run) -> str | None:
+    """Why a run of a profile with prices has no cost; None where it has one, no prices, or no answer to pay for."""
+    prices = (run.manifest.get("profile") or {}).get("prices") or {}
+    ok = is_ok(run.requests)
+    if not prices or not ok.any() or (~np.isnan(numbers(run.requests, "cost_usd"))).any():
+        return None
+    if (currency := prices.get("currency", "USD")) != "USD":
+        return f"the prices are in {currency}, and costs are told in USD only"
+    counted = ~np.isnan(numbers(run.requests, "input_tokens"))
+    return None if counted.any() else "the provider reports no usage"
+
+
 def _total(values: np.ndarray) -> int | None:
     return int(np.nansum(values)) if (~np.isnan(values)).any() else None

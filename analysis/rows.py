@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import groups, sources, stats
+from analysis import accounting, groups, sources, stats
 from analysis.metrics import METRICS
 from analysis.places import RUN, Place, percentile
 
@@ -221,7 +221,9 @@ def _rates(metric: Metric, measured: Measured, intervals: bool) -> Iterator[Rate
     every = measured.run.requests
     parts = sources.parts(measured.run, every) if metric.of_tokens else {}
     if not parts:
-        yield _rate(metric, metric.of_run(measured), None, 0, intervals)
+        told = _rate(metric, metric.of_run(measured), None, 0, intervals)
+        why = accounting.why_no_cost(measured.run) if metric.unit == "USD" and told.value is None else None
+        yield replace(told, reason=why or told.reason)
     for name, mine in parts.items():
         part = measured if len(parts) < 2 else _only(measured, mine)
         cut = int((sources.partial(every) & mine).sum())

@@ -128,7 +128,7 @@ def load(
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise RunError(f"{path}: no such run directory")
+        raise RunError(f"{path}: no such run directory; `firsttoken runs` lists what is in results")
     folder = folder.resolve()
     if (folder / "campaign.json").is_file():
         raise RunError(f"{path}: a campaign, not a run; one of its runs is {path}/01")

@@ -105,7 +105,7 @@ def _told(rate: Rate, summary: Summary, notes: list[str]) -> str:
     """A figure of the run with its interval: `7.98 [7.1-8.9] requests/s`."""
     mark = footnote(summary.source_of(rate), notes)
     if rate.value is None:
-        return f"{NONE} {rate.label}{mark}"
+        return f"{NONE} {rate.label}{mark or footnote(rate.reason or '', notes)}"
     unit = {"1/s": "", "share": " %", "tokens": " tokens", "USD": " USD", "s": " ms"}[rate.unit]
     around = ""
     if rate.lo is not None and rate.hi is not None and (rate.value or rate.metric == "error_rate"):

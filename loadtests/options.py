@@ -57,6 +57,8 @@ def warnings_of(profiles: Sequence[Profile], plan: Plan, here: int | None = None
         except ProfileError as error:
             raise ProfileError(of_arm + _placed(plan, extra, str(error))) from None
         notes += [of_arm + _placed(plan, extra, note) for note in found]
+        if (note := unpriced(profile)) is not None:
+            notes.append(of_arm + note)
         if profile.proxy is not None:
             notes.append(
                 f"{of_arm}requests go through the proxy {profile.proxy}; times are this process's own (user clock)"
@@ -67,6 +69,16 @@ def warnings_of(profiles: Sequence[Profile], plan: Plan, here: int | None = None
                 " clock)"
             )
     return notes
+
+
+def unpriced(profile: Profile) -> str | None:
+    """Why runs of a profile with prices have no cost: they are in another currency than costs are told in."""
+    if profile.prices is None or profile.prices.currency == "USD":
+        return None
+    return (
+        f"prices of {profile.name} are in {profile.prices.currency}; cost_usd stays empty, costs are told in USD only;"
+        " give prices in USD"
+    )
 
 
 def _placed(plan: Plan, extra: Mapping[str, Any], text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from loadtests.contradictions import OptionError
 from loadtests.defaults import beyond_defaults
 from loadtests.options import warnings_of
 from loadtests.plan import Plan
+from loadtests.profiles.tables import Prices
 from loadtests.schedule import ScheduleError
 from loadtests.workload import WorkloadError
 
@@ -116,6 +118,16 @@ def test_a_cap_that_a_provider_ignores_is_noted() -> None:
     notes = warnings_of([profile], planned(profile))
 
     assert any("cut" in note and "cap" in note for note in notes)
+
+
+def test_prices_in_another_currency_are_noted_before_the_run() -> None:
+    prices = Prices(input_per_million=1.0, output_per_million=2.0, date=dt.date(2026, 11, 1), currency="EUR")
+    euro = MOCK.model_copy(update={"prices": prices})
+    usd = MOCK.model_copy(update={"prices": prices.model_copy(update={"currency": "USD"})})
+    told = "prices of mock are in EUR; cost_usd stays empty, costs are told in USD only; give prices in USD"
+
+    assert told in warnings_of([euro], planned(euro))
+    assert not any("prices" in note for one in (usd, MOCK) for note in warnings_of([one], planned(one)))
 
 
 def test_answers_may_be_as_long_as_the_workload_says() -> None:

@@ -106,6 +106,19 @@ def test_a_sound_file_is_fine_and_what_to_know_is_told(tmp_path: Path) -> None:
     assert json.loads(run("check", str(path), "--json").output)["mistakes"] == []
 
 
+def test_prices_in_another_currency_are_told_to_give_no_cost(tmp_path: Path) -> None:
+    path = tmp_path / "euro.toml"
+    prices = 'input_per_million = 1\noutput_per_million = 2\ndate = 2026-11-01\ncurrency = "EUR"\n'
+    path.write_text(f'name = "euro"\ntitle = "Euro"\nbase_url = "https://h/v1"\n[prices]\n{prices}')
+
+    assert "  prices of euro are in EUR; cost_usd stays empty" in run("check", str(path)).stdout
+    assert json.loads(run("check", str(path), "--json").output)["warnings"][-1].startswith("prices of euro are in EUR")
+    assert said(str(path), "Limits")["prices"].endswith("; no cost is told: costs are in USD only")
+    path.write_text(path.read_text().replace("EUR", "USD"))
+    assert "in USD" not in run("check", str(path)).stdout
+    assert said(str(path), "Limits")["prices"].endswith("read on 2026-11-01")
+
+
 def test_every_mistake_has_its_line_and_the_code_is_2(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('name = "mine"\ntitle = ""\nbase_url = "h"\n[auth]\nenviroment = "M"\n')

@@ -10,7 +10,7 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import measured, objectives, rows, rundir, stats
+from analysis import accounting, measured, objectives, rows, rundir, stats
 from analysis.groups import Group
 from analysis.metrics import BY_NAME
 from analysis.places import RUN, Place
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from analysis.measured import Measured
     from loadtests import record
+
+
+PRICES = {"input_per_million": 1.0, "date": "2026-11-01"}
 
 
 def seen(path: Path, recipe: synthetic.Recipe | None = None) -> Measured:
@@ -179,3 +182,34 @@ def test_tokens_of_two_sources_are_two_figures(tmp_path: Path) -> None:
 
     assert list(found) == ["estimate", "usage"]
     assert (found["usage"] or 0) / (found["estimate"] or 1) == pytest.approx(4, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("prices", "counted", "told"),
+    [
+        ({"currency": "EUR"}, True, "the prices are in EUR, and costs are told in USD only"),
+        ({"currency": "USD"}, False, "the provider reports no usage"),
+        ({}, False, "the provider reports no usage"),
+        ({}, True, "nothing to count it by"),
+    ],
+)
+def test_a_run_with_prices_says_why_it_has_no_cost(
+    tmp_path: Path, prices: dict[str, str], *, counted: bool, told: str
+) -> None:
+    def count(row: record.Record, _: np.random.Generator) -> None:
+        row.input_tokens = 100 if counted else None
+
+    manifest = {"profile": {"name": "mock", "prices": PRICES | prices}}
+    found = rows.rates_of(seen(tmp_path, synthetic.Recipe(n=20, change=count, manifest=manifest)))
+    why = {one.metric: one.reason for one in found if one.unit == "USD"}
+
+    assert why == {"cost_per_1k_good": told, "cost_per_m_output": told}
+
+
+def test_a_cost_that_is_known_has_no_reason_for_none(tmp_path: Path) -> None:
+    def pay(row: record.Record, _: np.random.Generator) -> None:
+        row.input_tokens, row.cost_usd = 100, 0.002
+
+    manifest = {"profile": {"name": "mock", "prices": PRICES}}
+    one = seen(tmp_path, synthetic.Recipe(n=20, change=pay, manifest=manifest))
+    assert accounting.why_no_cost(one.run) is None

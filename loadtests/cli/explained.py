@@ -252,6 +252,7 @@ def _limits(profile: Profile) -> Iterator[tuple[str, str]]:
             (
                 f"{prices.input_per_million:g} in, {prices.output_per_million:g} out"
                 f" {prices.currency} per million tokens, read on {prices.date}"
+                f"{'' if prices.currency == 'USD' else '; no cost is told: costs are in USD only'}"
             ),
         )
 

@@ -143,10 +143,11 @@ Examples:
 def check(file: str, *, as_json: bool) -> int:
     """Check a profile file of your own: a line for each mistake and exit code 2, else what to know about it."""
     from loadtests.cli.output import dump
+    from loadtests.options import unpriced
     from loadtests.profiles import mistakes, warnings
 
     profile, found = mistakes(file)
-    doubts = warnings(profile, os.environ) if profile else []
+    doubts = [*warnings(profile, os.environ), *filter(None, [unpriced(profile)])] if profile else []
     if as_json:
         dump({"file": file, "mistakes": found, "warnings": doubts})
         return 2 if found else 0

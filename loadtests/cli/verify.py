@@ -69,7 +69,7 @@ def _folders(path: Path) -> list[Path]:
     from loadtests.record import REPORT
 
     if not path.is_dir():
-        raise RunError(f"{path}: no such run directory")
+        raise RunError(f"{path}: no such run directory; `firsttoken runs` lists what is in results")
     found = run_folders(path) or [path]
     return [*found, path] if is_campaign(path) and (path / REPORT).is_file() else found
 

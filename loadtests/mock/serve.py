@@ -71,8 +71,8 @@ def serve(settings: Settings, on_ready: Callable[[int, str], None]) -> None:
         on_ready: Called with the port and the scheme of its addresses once it listens.
 
     Raises:
-        OSError: The address can't be listened on, a log not written, or stdin not waited for.
-        ValueError: The files for TLS are no certificate with its key.
+        OSError: A log can't be written, or stdin not waited for.
+        ValueError: The address can't be listened on, or the files for TLS are no certificate with its key.
     """
     _allow_all_descriptors()
     cert, key = settings.tls_cert, settings.tls_key
@@ -96,7 +96,12 @@ def _listener(settings: Settings) -> socket.socket:
         family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as error:
         raise ValueError(f"--host: {settings.host!r} has no address ({error.strerror})") from None
-    listener = socket.create_server(address[:2], family=family, backlog=4096)
+    try:
+        listener = socket.create_server(address[:2], family=family, backlog=4096)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        fix = "give another --port, or 0 for any free one"
+        raise ValueError(f"{settings.host}:{settings.port}: {why}; {fix}") from None
     listener.setblocking(False)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Linux: its connections inherit it
     return listener
