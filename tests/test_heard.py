@@ -37,12 +37,11 @@ def test_a_full_disk_is_told() -> None:
         full.write(b"x")
 
 
-@pytest.mark.parametrize("pipe", ["| true", "2>&1 | true", "| head -1"])
+@pytest.mark.parametrize("pipe", ["2>&1 | true", "| head -1"])
 def test_the_exit_code_is_the_verdict_whoever_listens(tmp_path: Path, pipe: str) -> None:
     """A missed objective is 1; bash's own word for the first command of the pipe is looked at."""
     run = synthetic.write(tmp_path / "r")
     verb = f"{sys.executable} -m loadtests.cli summary {run} --objective 'ttft_p50<1ms'"
-    alone = subprocess.run(["bash", "-c", verb], capture_output=True, check=False, timeout=60)
     done = subprocess.run(
         ["bash", "-c", f"{verb} {pipe}; exit ${{PIPESTATUS[0]}}"],
         capture_output=True,
@@ -51,5 +50,5 @@ def test_the_exit_code_is_the_verdict_whoever_listens(tmp_path: Path, pipe: str)
         timeout=60,
     )
 
-    assert done.returncode == alone.returncode != 0
+    assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
