@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.rundir import numbers, seconds, truths, where
+from analysis.rundir import flagged, numbers, seconds, truths, where
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,16 @@ def is_stream(rows: pd.DataFrame) -> NDArray[np.bool_]:
 def is_ok(rows: pd.DataFrame) -> NDArray[np.bool_]:
     """Where the request was answered in full."""
     return where(rows, "outcome", "ok")
+
+
+def is_cut(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Where the answer ended at a length limit, the provider's or the client's."""
+    return where(rows, "finish_reason", "length", "max_tokens") | flagged(rows, "cut_at_cap")
+
+
+def is_explained(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Where it is known why the answer ended: the provider said so, or the client ended it."""
+    return is_cut(rows) | rows["finish_reason"].notna().to_numpy(dtype=bool)
 
 
 def ttfa_s(rows: pd.DataFrame) -> Array:

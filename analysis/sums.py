@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from analysis import objectives, series
-from analysis.derived import is_ok, is_stream
-from analysis.rundir import flagged, is_later_turn, numbers, seconds, some, where
+from analysis.derived import is_cut, is_explained, is_ok, is_stream
+from analysis.rundir import is_later_turn, numbers, seconds, some, where
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,9 +121,7 @@ def stalled_share(measured: Measured) -> Sums | None:
 
 def length_share(measured: Measured) -> Sums | None:
     """Answers that ended at a length limit, the provider's or the client's, over those of which is known why."""
-    ours = flagged(measured.rows, "cut_at_cap")
-    told = is_ok(measured.rows) & (ours | measured.rows["finish_reason"].notna().to_numpy(dtype=bool))
-    return _share(ours | where(measured.rows, "finish_reason", "length", "max_tokens"), told)
+    return _share(is_cut(measured.rows), is_ok(measured.rows) & is_explained(measured.rows))
 
 
 def cached_share(measured: Measured) -> Sums | None:

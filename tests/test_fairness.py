@@ -203,3 +203,16 @@ def test_sides_that_ran_one_after_another_are_told_once_each(near: Sheet) -> Non
         "All runs of a began before the first of b, c: changes over time are part of the difference.",
         "All runs of b began before the first of c: changes over time are part of the difference.",
     ]
+
+
+def test_answers_that_the_client_cut_say_why_they_ended(tmp_path: Path) -> None:
+    """Of 4 answers one stopped, one was cut by the client, one ended for length, one is silent."""
+    ends: list[dict[str, Any]] = [{"finish_reason": "stop"}, {"flags": ["cut_at_cap"]}, {"finish_reason": "length"}, {}]
+
+    def change(row: Record, _: np.random.Generator) -> None:
+        row.finish_reason, row.flags = ends[row.seq % 4].get("finish_reason"), ends[row.seq % 4].get("flags")
+
+    sheet = one(synthetic.write(tmp_path / "r", synthetic.Recipe(n=40, change=change)))
+
+    assert (sheet.cut, sheet.explained) == (20, 30)
+    assert sheet.cut_share == pytest.approx(2 / 3)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pyarrow.parquet as pq
 
-from analysis.derived import is_ok, output_chars_per_s
+from analysis.derived import is_cut, is_explained, is_ok, output_chars_per_s
 from analysis.rundir import flagged, numbers, where
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 MOST: Final = 2000
 """Values of a run that are kept of a sample: of more so many, evenly spaced by rank."""
-CUT: Final = ("length", "max_tokens")
-"""Finish reasons of an answer that ended at the cap."""
 TOO_MANY: Final = 429
 PRICES: Final = {
     "input_per_million": "in", "cached_input_per_million": "cached in", "output_per_million": "out",
@@ -50,7 +48,7 @@ class Sheet:
         cached_tokens, input_tokens: Sums over the answers that tell both.
         reasoning_tokens, output_tokens: Sums over the answers that tell how much was reasoning.
         speeds: Characters per second of each streamed answer once it flows, ascending.
-        ended: Finish reasons of full answers; `cut` of them at the cap.
+        ended: Finish reasons of full answers; of the `explained` answers `cut` ended at the cap.
         cold: Requests that met a session which had to start first.
         prompts: The prompt sets that were sent, by their hash, seed and number; empty names where nobody knows.
         prices: Each price list: `input / output USD per M tokens of DATE`; empty where there is none.
@@ -79,6 +77,7 @@ class Sheet:
     placed: int
     cold: int
     cut: int
+    explained: int
     connects: int
     handshakes: int
     answers: int
@@ -102,7 +101,7 @@ class Sheet:
     @property
     def cut_share(self) -> float | None:
         """Of the answers that say why they ended, or were ended at the cap by the client; None where none does."""
-        return self.share(self.cut, max(self.ended.total(), self.cut))
+        return self.share(self.cut, self.explained)
 
     @property
     def mean_made(self) -> float | None:
@@ -131,7 +130,7 @@ def of(run: Run) -> Sheet:
         throttled=int((numbers(rows, "status") == TOO_MANY).sum()),
         reused=int(np.nansum(reused)), placed=int((~np.isnan(reused)).sum()),
         cold=int(flagged(rows, "cold_session").sum()),
-        cut=int((where(full, "finish_reason", *CUT) | flagged(full, "cut_at_cap")).sum()),
+        cut=int(is_cut(full).sum()), explained=int(is_explained(full).sum()),
         connects=_known(connect_s), handshakes=_known(tls_s), answers=_known(made), tokens=float(np.nansum(made)),
         cached_tokens=float(cached[tells].sum()), input_tokens=float(fresh[tells].sum()),
         reasoning_tokens=float(thought[reasons].sum()), output_tokens=float(made[reasons].sum()),
