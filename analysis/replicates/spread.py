@@ -6,13 +6,12 @@ Stands between digests and `aa`, `planning` and `history`: from here on there ar
 
 from __future__ import annotations
 
-import math
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
-from scipy import special
 
+from analysis import stats
 from analysis.compare.rules import bare, is_share
 from analysis.metrics import BY_NAME
 from analysis.places import RUN
@@ -128,13 +127,12 @@ def spread(digests: Sequence[Digest], place: Place, confidence: float = CONFIDEN
     arms = np.array([one.facts.arm for one in digests])[~np.isnan(plain)]
     known = plain[~np.isnan(plain)]
     names = np.unique(arms)
-    df = known.size - names.size
-    if df < 1:
+    apart = known - sum(np.where(arms == name, known[arms == name].mean(), 0.0) for name in names)
+    ends = stats.sd_interval(apart, confidence, names.size)
+    if ends is None:
         return None
-    squares = sum(float(known[arms == name].var()) * int((arms == name).sum()) for name in names)
     mean = unscaled(float(known.mean()), scale)
-    lo, hi = (math.sqrt(squares / special.chdtri(df, tail)) for tail in ((1 - confidence) / 2, (1 + confidence) / 2))
-    return Spread(place, scale, known.size, mean, math.sqrt(squares / df), lo, hi, names.size)
+    return Spread(place, scale, known.size, mean, float(apart.std(ddof=names.size)), *ends, names.size)
 
 
 def sound(digests: Sequence[Digest]) -> tuple[list[Digest], tuple[str, ...]]:

@@ -95,16 +95,18 @@ def requests_needed(p: float, spread: float, half: float, confidence: float = CO
     return math.ceil((z * quantile_factor(p) * spread / half) ** 2)
 
 
-def sd_interval(values: NDArray[np.float64], confidence: float = 0.8) -> tuple[float, float] | None:
+def sd_interval(values: NDArray[np.float64], confidence: float = 0.8, groups: int = 1) -> tuple[float, float] | None:
     """
     The interval of a standard deviation, from (n - 1) s^2 / sigma^2 ~ chi^2(n - 1); None with fewer than 2 values.
 
+    Of several groups the values are distances from each one's own mean, with n - groups degrees of freedom.
+
     80 % by default: a planner wants the pessimistic end, and of few runs a wider one says nothing any more.
     """
-    df = values.size - 1
+    df = values.size - groups
     if df < 1:
         return None
-    squares, tail = float(values.var(ddof=1)) * df, (1 - confidence) / 2
+    squares, tail = float(values.var()) * values.size, (1 - confidence) / 2
     low, high = (float(special.chdtri(df, level)) for level in (tail, 1 - tail))
     return math.sqrt(squares / low), math.sqrt(squares / high)
 
