@@ -99,6 +99,12 @@ class Line:
     better: bool = False
     tokens_b: str | None = None
 
+    @property
+    def margin_words(self) -> str:
+        """What difference is still no matter: `5 %`, `1 point`."""
+        size = f"{100 * self.margin:.3g}"
+        return f"{size} point{'' if size == '1' else 's'}" if self.scale == "difference" else f"{size} %"
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

@@ -154,16 +154,9 @@ def _lacking(line: Line, sides: Sides) -> str:
     if line.runs_needed is None:
         return "too noisy to tell"
     unit = sides.design.of if sides.design.is_paired else "runs"
-    size = _margin(line)
     if line.runs_needed <= min(line.runs_a, line.runs_b):
-        return f"too near the margin of {size} for these {unit}"
-    return f"needs about {line.runs_needed:,} {unit} a side to tell {size}"
-
-
-def _margin(line: Line) -> str:
-    """What difference is still no matter, in words: `5 %`, `1 point`."""
-    size = f"{100 * line.margin:.3g}"
-    return f"{size} point{'' if size == '1' else 's'}" if line.scale == "difference" else f"{size} %"
+        return f"too near the margin of {line.margin_words} for these {unit}"
+    return f"needs about {line.runs_needed:,} {unit} a side to tell {line.margin_words}"
 
 
 def _notes(sides: Sides, lines: Sequence[Line]) -> Iterable[str]:

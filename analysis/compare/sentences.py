@@ -86,11 +86,11 @@ def of_pair(pair: Pair, label: str) -> str:
         return _apart(pair, label)
     line = pair.line
     if pair.relation == "alike":
-        return f"{pair.a} and {pair.b}: {label} within {_margin(line)} of each other {_bounds(pair)}"
+        return f"{pair.a} and {pair.b}: {label} within {line.margin_words} of each other {_bounds(pair)}"
     n, of = min(line.runs_a, line.runs_b), pair.design if pair.design == "blocks" else "runs"
     more = ""
     if line.runs_needed is not None and line.runs_needed > n:
-        more = f" (about {line.runs_needed:,} would detect {_margin(line)})"
+        more = f" (about {line.runs_needed:,} would detect {line.margin_words})"
     return f"{pair.a} and {pair.b}: {label} not distinguishable with {n} {of} a side{more}"
 
 
@@ -143,11 +143,6 @@ def _bounds(pair: Pair) -> str:
     is_ratio = line.scale == "ratio"
     low, high = (100 * (end - 1 if is_ratio else end) for end in (line.lo, line.hi))
     return f"[{low:+.1f}, {high:+.1f} {'%' if is_ratio else 'points'}]"
-
-
-def _margin(line: Line) -> str:
-    size = f"{100 * line.margin:.3g}"
-    return f"{size} point{'' if size == '1' else 's'}" if line.scale == "difference" else f"{size} %"
 
 
 def _p(p: float | None) -> str:
