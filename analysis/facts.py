@@ -72,12 +72,12 @@ def of(run: Run) -> Facts:
         workload=load.workload(run.plan),
         unfinished=run.unfinished,
         answered=tuple(sorted(str(word) for word in run.requests["model_answered"].dropna().unique())[:8]),
-        labels=_labels(manifest),
+        labels=labels_of(manifest),
         settings=_settings(run),
     )
 
 
-def _labels(manifest: dict[str, Any]) -> dict[str, str]:
+def labels_of(manifest: dict[str, Any]) -> dict[str, str]:
     """The labels; none where something else stands there, since they are people's and no number rests on them."""
     told = manifest.get("labels")
     return {str(key): str(value) for key, value in told.items()} if isinstance(told, dict) else {}
@@ -165,7 +165,7 @@ asked for figures on the way.
 
 def _settings(run: Run) -> dict[str, Any]:
     kept = {key: run.manifest[key] for key in KEPT if key in run.manifest}
-    kept |= {"plan": run.plan, "labels": _labels(run.manifest)}
+    kept |= {"plan": run.plan, "labels": labels_of(run.manifest)}
     if definitions := kept["plan"].get("definitions"):
         kept["plan"]["definitions"] = {str(one.get("name")): one for one in definitions}
     profile = kept.get("profile") or {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from analysis import arms, digest, groups, objectives, rundir
 from analysis.campaign import is_campaign, members, runs_of
 from analysis.compare.sides import run_folders
+from analysis.facts import labels_of
 from analysis.rows import rows_of
 from analysis.rundir import RunError
 from analysis.runs import frames
@@ -80,7 +81,7 @@ class LoadedRun:
     @property
     def labels(self) -> dict[str, str]:
         """What it was labelled with: `run --label KEY=VALUE`, `runs label`."""
-        return {str(key): str(value) for key, value in (self.manifest.get("labels") or {}).items()}
+        return labels_of(self.manifest)
 
     @cached_property
     def requests(self) -> pd.DataFrame:
