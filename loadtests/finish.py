@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import pyarrow as pa
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["ASK_AGAIN_S", "DONE", "Finished", "draft", "finish"]
 
 ASK_AGAIN_S: Final = 0.05
-"""Whoever asks if a run is on holds its parts for an instant; so long a finisher waits for that to be over."""
+"""Whoever asks if a run is on holds its parts for an instant; so long a finisher waits before it asks again."""
+
+ASK_TIMES: Final = 20
 
 INCOMPLETE: Final = "incomplete"
 DONE: Final = ".parts"
@@ -77,12 +80,12 @@ def _refuse_parts(run_dir: Path, about: dict[str, Any]) -> None:
 
 
 def _claimed(parts: Path) -> TextIO:
-    """The parts, also where somebody asked in this very instant whether the run is on."""
-    try:
-        return claim(parts)
-    except RunIsOnError:
+    """The parts, also where somebody asks in this very instant whether the run is on, and is slow to let go."""
+    for _ in range(ASK_TIMES - 1):
+        with suppress(RunIsOnError):
+            return claim(parts)
         time.sleep(ASK_AGAIN_S)
-        return claim(parts)
+    return claim(parts)
 
 
 def _finish(run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, Any] | None) -> Finished:
