@@ -86,7 +86,10 @@ def read(path: Path) -> list[Digest]:
     """
     try:
         table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+    except pa.ArrowInvalid:
+        fix = "give a run's directory, or its quantiles.parquet, which `firsttoken report RUN` makes anew from the rows"
+        raise RunError(f"{path}: cannot be read as parquet; {fix}") from None
+    except OSError as error:
         raise RunError(f"{path}: cannot be read as parquet ({str(error).splitlines()[0]})") from None
     words = table.schema.metadata or {}
     version = words.get(b"schema_version", b"").decode()
