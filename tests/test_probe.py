@@ -195,6 +195,28 @@ def test_a_mistake_that_is_accepted_contradicts_its_rule() -> None:
 
 
 @pytest.mark.parametrize(
+    ("required", "status", "claim", "verdict"),
+    [
+        (True, 401, "auth.required", "ticked"),
+        (True, 200, "auth.required", "contradicted"),
+        (True, 503, "auth.required", "not_seen"),
+        (False, 401, "a wrong key", "noted"),  # no rule of the profile: what came is told
+        (False, 200, "a wrong key", "noted"),
+    ],
+)
+def test_a_wrong_key_is_held_against_what_the_profile_requires(
+    required: bool, status: int, claim: str, verdict: str
+) -> None:
+    profile = a_profile(auth={"required": required, "env": "A_KEY"})
+    body = whole() if status == 200 else b'{"error":{"message":"no"}}'
+
+    found, _ = judged(profile, [heard(profile, "wrong key", body, status)], claim)
+
+    assert found.verdict == verdict
+    assert found.seen == {200: "ok", 401: "auth: HTTP 401: no"}.get(status, found.seen)
+
+
+@pytest.mark.parametrize(
     ("body", "places"),
     [
         (

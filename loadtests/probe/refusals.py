@@ -48,13 +48,15 @@ def _rule(e: Evidence, claim: str) -> Any:
 
 
 def wrong_key(e: Evidence) -> Iterator[Finding]:
-    """A key that is none is refused."""
+    """A key that is none is refused; of a profile that requires none, what came is told."""
     seen = e.seen.get(KEYLESS)
-    if seen is not None:
-        refused = seen.status in (401, 403)
-        required = e.profile.auth.required
-        judged = contradicted if seen.good and required else ticked if refused and required else not_seen
-        yield judged("auth.required", "a wrong key is refused", seen.said)
+    if seen is None:
+        return
+    if not e.profile.auth.required:
+        yield noted("a wrong key", seen.said)
+        return
+    judged = contradicted if seen.good else ticked if seen.status in (401, 403) else not_seen
+    yield judged("auth.required", "a wrong key is refused", seen.said)
 
 
 def shapes(e: Evidence) -> Iterator[Finding]:
