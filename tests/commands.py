@@ -86,6 +86,12 @@ def about(cwd: Path, run: Path | None = None) -> dict[str, Any]:
     return found
 
 
+def code_of(*runs: Path) -> int:
+    """What a verb that judges these runs ends with: 0, or 3 where this machine was too busy for one of them."""
+    verdicts = [orjson.loads((run / record.VALIDITY).read_bytes())["verdict"] for run in runs]
+    return 3 if "invalid" in verdicts else 0
+
+
 def told(done: subprocess.CompletedProcess[str]) -> Any:
     """What a verb with --json said."""
     return orjson.loads(done.stdout)
@@ -117,7 +123,7 @@ def in_turn(
     """Run commands that send nothing one after the other in one process, each as `firsttoken` would."""
     done = subprocess.run(
         [sys.executable, "-c", IN_TURN], cwd=cwd, env={**ENV, **(env or {})}, capture_output=True, text=True,
-        check=True, timeout=120, input=orjson.dumps(lines).decode(),
+        check=True, timeout=400, input=orjson.dumps(lines).decode(),
     )  # fmt: skip
     ends = orjson.loads(done.stdout)
     return [subprocess.CompletedProcess(words, *end) for words, end in zip(lines, ends, strict=True)]

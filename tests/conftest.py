@@ -76,7 +76,10 @@ def read_request(sock: socket.socket) -> bytes:
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
     while len(body) < length:
-        body += sock.recv(65536)
+        piece = sock.recv(65536)
+        if not piece:
+            return b""
+        body += piece
     return head + b"\r\n\r\n" + body
 
 
@@ -113,7 +116,7 @@ class Server:
 
     def _run(self, sock: socket.socket) -> None:
         try:
-            sock.settimeout(10)
+            sock.settimeout(60)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)
@@ -123,6 +126,12 @@ class Server:
             self.errors.append(error)  # a client that goes away is what some tests are about
         finally:
             sock.close()
+
+    def wait(self) -> None:
+        """Until every handler so far has ended, and has closed its connection."""
+        for thread in list(self._threads):
+            thread.join(60)
+            assert not thread.is_alive()
 
     def close(self) -> None:
         """Accept no more, end what is still talked about and wait for the handlers."""
@@ -135,6 +144,27 @@ class Server:
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Let the other greenlets work until this holds."""
+    import gevent  # noqa: PLC0415  most tests need no event loop
+
+    with gevent.Timeout(60):
+        while not holds():
+            gevent.sleep(0.005)
+
+
+def attempts(tmp_path: Path) -> Iterator[Path]:
+    """
+    Folders for up to three attempts.
+
+    For what needs a moment at which this machine does not stand still; a flaw of ours shows in each of them.
+    """
+    for number in range(3):
+        folder = tmp_path / f"attempt-{number}"
+        folder.mkdir()
+        yield folder
 
 
 @pytest.fixture

@@ -215,7 +215,7 @@ class Site:
             popen.stdin.close()
 
 
-def until(happens: Callable[[], Any], within_s: float = 30.0) -> Any:
+def until(happens: Callable[[], Any], within_s: float = 60.0) -> Any:
     """Wait for something that is true, and return it."""
     last_ns = clock.monotonic_ns() + int(within_s * 1e9)
     while not (found := happens()):

@@ -121,7 +121,7 @@ def test_who_waits_is_woken_by_the_next_slot_and_by_the_end(number: int) -> None
     gevent.sleep(0)
     assert not waiting.dead
     made.go(number, S)
-    gevent.joinall([waiting], timeout=1)
+    gevent.joinall([waiting], timeout=60)
     assert waiting.dead
     again = gevent.spawn(made.wait)  # for what comes after that
     gevent.sleep(0.01)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,13 +72,19 @@ def expected_code(cwd: Path) -> int:
     return 3 if orjson.loads((latest(cwd) / record.VALIDITY).read_bytes())["verdict"] == "invalid" else 0
 
 
-def until(true: Any, seconds: float = 20.0) -> None:
+def until(true: Any, seconds: float = 60.0) -> None:
     """Wait for something to become true."""
     for _ in range(int(seconds / 0.05)):
         if true():
             return
         time.sleep(0.05)
     raise AssertionError("it did not happen")
+
+
+def until_rows(cwd: Path, count: int) -> None:
+    """Wait until the first worker of a run has so many rows on disk."""
+    part = cwd / "results" / "latest" / "parts" / "requests-0.arrows"
+    until(lambda: part.exists() and read_part(part).num_rows >= count)
 
 
 @pytest.fixture(scope="module")
@@ -196,11 +203,12 @@ def test_the_same_seed_asks_the_same_of_the_provider(demo: Any, tmp_path: Path) 
     assert about(tmp_path)["hashes"]["prompts"] == about(folder)["hashes"]["prompts"]
 
 
-def test_summary_and_compare_read_what_is_on_disk(judged: Any) -> None:
+def test_summary_and_compare_read_what_is_on_disk(demo: Any, judged: Any) -> None:
+    folder, _ = demo
     summary, table = judged
 
     assert orjson.loads(summary.stdout)
-    assert table.returncode == 0
+    assert summary.returncode == table.returncode == expected_code(folder), table.stderr
     assert "TTFT" in table.stdout
 
 
@@ -230,7 +238,7 @@ def test_a_reader_that_goes_away_costs_nothing_on_disk(tmp_path: Path) -> None:
     """`firsttoken run | head -1`: what is on disk is written before anything is printed."""
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", f"{sys.executable} -m loadtests.cli run --duration 2s | head -1"],
-        cwd=tmp_path, env=ENV, capture_output=True, text=True, check=False, timeout=60,
+        cwd=tmp_path, env=ENV, capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
 
     assert "Traceback" not in done.stderr
@@ -367,17 +375,16 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(mistaken: Any, words: tuple
 
 
 def left_alone(folder: Path) -> tuple[int, str]:
-    """Its provider is killed 1.5 s after the run has begun."""
+    """Its provider is killed when the first answers are on disk, in the run's second second; it lasts five."""
     mock = process.start(["--ttft", "0.05", "--output-tokens", "16"])
     running = start(
         "run", "--profile", "vllm", "--model", "m", "--base-url", mock.base_url, "--no-report", "--rate", "20",
-        "--duration", "3s", "--arrivals", "constant", "--accept-errors", cwd=folder,
+        "--duration", "5s", "--arrivals", "constant", "--accept-errors", cwd=folder,
     )  # fmt: skip
-    until((folder / "results" / "latest" / "parts" / "requests-0.arrows").exists)
-    time.sleep(1.5)
+    until_rows(folder, 5)
     mock.popen.kill()
     mock.stop()
-    _, stderr = running.communicate(timeout=60)
+    _, stderr = running.communicate(timeout=120)
     return running.returncode, stderr
 
 
@@ -388,7 +395,7 @@ def test_a_provider_that_dies_is_rows_and_exit_code_3(ended: Any) -> None:
     assert code == 3, stderr
     assert "provider gone" in stderr
     found = rows(folder)
-    assert len(found) == 60
+    assert len(found) == 100
     assert {row["outcome"] for row in found} == {"ok", "error"}
     assert {row["error_kind"] for row in found} <= {None, "connect", "reset", "truncated"}
     assert found[0]["outcome"] == "ok"
@@ -402,13 +409,17 @@ def interrupted(folder: Path, times: int = 1) -> tuple[int, str, str]:
             "run", "--profile", "vllm", "--model", "m", "--base-url", mock.base_url, "--no-report", "--rate", "10",
             "--duration", "20s", "--arrivals", "constant", cwd=folder,
         )  # fmt: skip
-        until((folder / "results" / "latest" / "parts" / "requests-0.arrows").exists)
-        time.sleep(2.5)
-        for _ in range(times):
+        until_rows(folder, 5)
+        heard = ""
+        for again in range(times):
+            if again:  # two signals that nobody has looked at yet are one
+                assert running.stderr is not None
+                while "stopping" not in heard:
+                    heard += (line := running.stderr.readline())
+                    assert line, heard
             running.send_signal(signal.SIGINT)
-            time.sleep(0.3)
-        stdout, stderr = running.communicate(timeout=60)
-    return running.returncode, stdout, stderr
+        stdout, stderr = running.communicate(timeout=120)
+    return running.returncode, stdout, heard + stderr
 
 
 def interrupted_twice(folder: Path) -> tuple[int, str, str]:
@@ -455,7 +466,7 @@ def test_ctrl_c_at_any_moment_of_the_start_ends_the_run(tmp_path: Path) -> None:
         running.send_signal(signal.SIGINT)
 
     for running in runs:
-        stdout, stderr = running.communicate(timeout=30)
+        stdout, stderr = running.communicate(timeout=120)
         # -2: Python itself was still starting
         assert running.returncode in {130, 1, -signal.SIGINT}, (stdout, stderr)
     assert not list(tmp_path.rglob("parts"))
@@ -470,7 +481,10 @@ def test_a_429_pauses_closed_loop_users_too(serve: Any, tmp_path: Path) -> None:
             sock.sendall(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}")
 
     run_against(serve(handler).port, "--concurrency", "1", "--duration", "2500ms", cwd=tmp_path)
-    assert 2 <= len(rows(tmp_path)) <= 3
+    found = rows(tmp_path)
+    assert len(found) <= 3
+    assert len(found) >= 2 or found[0]["end_ns"] > 1e9  # so late an answer leaves no time for another, after its pause
+    assert all(later["sent_ns"] > row["end_ns"] + 0.99e9 for row, later in pairwise(found))
 
 
 @pytest.mark.slow
@@ -478,13 +492,12 @@ def test_a_dead_provider_is_not_hammered_by_a_closed_loop(tmp_path: Path) -> Non
     mock = process.start(["--ttft", "0.05", "--output-tokens", "16"])
     running = start(
         "run", "--profile", "vllm", "--model", "m", "--base-url", mock.base_url, "--no-report", "--concurrency", "2",
-        "--duration", "4s", cwd=tmp_path,
+        "--duration", "20s", cwd=tmp_path,
     )  # fmt: skip
-    until((tmp_path / "results" / "latest" / "parts" / "requests-0.arrows").exists)
-    time.sleep(1.0)
+    until_rows(tmp_path, 2)
     mock.popen.kill()
     mock.stop()
-    _, stderr = running.communicate(timeout=60)
+    _, stderr = running.communicate(timeout=120)
 
     assert running.returncode == 3
     assert "provider gone" in stderr
@@ -494,13 +507,12 @@ def test_a_dead_provider_is_not_hammered_by_a_closed_loop(tmp_path: Path) -> Non
 
 def killed(folder: Path) -> list[subprocess.CompletedProcess[str]]:
     """All its processes at once; then it is looked at, repaired twice, and looked at again."""
-    part = folder / "results" / "latest" / "parts" / "requests-0.arrows"
     with process.start(["--ttft", "0.05", "--output-tokens", "16"]) as mock:
         running = start(
             "run", "--profile", "vllm", "--model", "m", "--base-url", mock.base_url, "--rate", "20",
             "--duration", "20s", "--arrivals", "constant", cwd=folder,
         )  # fmt: skip
-        until(lambda: read_part(part).num_rows >= 20)
+        until_rows(folder, 20)
         children = subprocess.run(["pgrep", "-P", str(running.pid)], capture_output=True, text=True, check=True).stdout
         running.kill()
         for child in children.split():
@@ -533,6 +545,16 @@ def test_a_stalled_server_shows_in_latency_from_the_schedule_and_not_in_later_se
     The server takes no connection's request for its first second, then answers at once. 10/s for 2 s: arrival i of the
     first second waits 1 - i/10 s, so those ten wait 1.0, 0.9 ... 0.1 s.
     """
+    for _ in range(3):  # a burst of other work is no flaw: it has to hold for one of them
+        begun, latency = stalled(serve, tmp_path)
+        assert min(late - due for late, due in zip(latency, begun, strict=False)) > -0.005
+        if latency[:10] == pytest.approx(begun, abs=0.09) and max(latency[11:]) < 0.3:
+            return
+    raise AssertionError(latency)
+
+
+def stalled(serve: Any, folder: Path) -> tuple[list[float], list[float]]:
+    """Such a run: what the first ten waited at least, and the latencies of all."""
     answer = chunked(b'data: {"model":"m","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n')
     began: list[float] = []
 
@@ -545,12 +567,10 @@ def test_a_stalled_server_shows_in_latency_from_the_schedule_and_not_in_later_se
                 b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" + answer
             )
 
-    done = run_against(serve(handler).port, "--rate", "10", "--arrivals", "constant", "--duration", "2s", cwd=tmp_path)
+    done = run_against(serve(handler).port, "--rate", "10", "--arrivals", "constant", "--duration", "2s", cwd=folder)
 
-    assert done.returncode == expected_code(tmp_path), done.stderr
-    latency = [row["latency_s"] for row in rows(tmp_path)]
-    assert latency[:10] == pytest.approx([1 - i / 10 for i in range(10)], abs=0.09)
-    assert max(latency[11:]) < 0.3
+    assert done.returncode == expected_code(folder), done.stderr
+    return [1 - i / 10 for i in range(10)], [row["latency_s"] for row in rows(folder)]
 
 
 def two_arms(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -624,11 +644,15 @@ def test_stages_of_concurrency_have_their_users_and_their_end(tmp_path: Path) ->
         "[[stage]]\nduration = '1s'\nconcurrency = 4\n[[stage]]\nduration = '1s'\nconcurrency = 1\n"
     )
     with process.start(["--ttft", "0.05", "--output-tokens", "2"]) as mock:
-        done = run_against(mock.port, "--stages", "s.toml", "--workers", "2", "--no-report", cwd=tmp_path)
+        for _ in range(3):  # a worker that gets no core for most of the first second asks nothing in it
+            done = run_against(mock.port, "--stages", "s.toml", "--workers", "2", "--no-report", cwd=tmp_path)
+            assert done.returncode in (0, 3), done.stderr
+            found = rows(tmp_path)
+            first = {row["user"] for row in found if row["scheduled_ns"] < 0.8e9}
+            if len(first) == 4:
+                break
 
-    assert done.returncode in (0, 3), done.stderr
-    found = rows(tmp_path)
-    assert {row["user"] for row in found if row["scheduled_ns"] < 0.8e9} == {0, 1, 2, 3}
+    assert first == {0, 1, 2, 3}
     assert len({row["user"] for row in found if row["scheduled_ns"] > 1.3e9}) == 1
     assert max(row["scheduled_ns"] for row in found) < 2.1e9
     assert not list(latest(tmp_path).glob("worker-*.log"))

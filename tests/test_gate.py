@@ -272,21 +272,27 @@ def test_a_slower_server_is_stopped_at_the_gate(tmp_path: Path) -> None:
     """
     Two real servers by turns, five rounds, TTFT exactly 100 and 130 ms: + 30 %.
 
-    Where this machine was too busy for valid runs the gate says so; the numbers are there all the same.
+    Where this machine was too busy for valid runs the gate says so; the numbers are there all the same. Only a run that
+    was held up for half of its two seconds has another median: then all is done again.
     """
+    ab = "results/latest"
+    both = ["gate", "--baseline", ab, "--baseline-arm", "old", "--candidate", ab, "--candidate-arm", "new"]
     with exact(0.1, tokens=8, gap_s=0.01) as old, exact(0.13, tokens=8, gap_s=0.01) as new:
         arms = [f"name={name},base_url={one.base_url}" for name, one in (("old", old), ("new", new))]
         words = ["run", "--profile", "vllm", "--model", "m", "--arm", arms[0], "--arm", arms[1], "--no-report"]
-        load = ["--rate", "20", "--duration", "2s", "--repeats", "5", "--rest", "0", "--out", "ab"]
-        assert firsttoken(*words, *load, cwd=tmp_path).returncode in {0, 3}
-    both = ["gate", "--baseline", "ab", "--baseline-arm", "old", "--candidate", "ab", "--candidate-arm", "new"]
-
-    done = firsttoken(*both, "--objectives", "ttft_p50<1s", cwd=tmp_path)
+        load = ["--rate", "20", "--duration", "2s", "--repeats", "5", "--rest", "0"]
+        for attempt in range(3):
+            (home := tmp_path / str(attempt)).mkdir()
+            assert firsttoken(*words, *load, cwd=home).returncode in {0, 3}
+            done = firsttoken(*both, "--objectives", "ttft_p50<1s", cwd=home)
+            assert done.returncode in {1, 3, 4}, done.stderr
+            found = told(home, "gate")
+            line = next(line for line in found["comparison"]["lines"] if line["name"] == "ttft_p50")
+            if line["verdict"] == "regression" and line["effect"] == pytest.approx(1.3, rel=0.02):
+                break
 
     assert done.returncode in {1, 3}, done.stderr
-    found = told(tmp_path, "gate")
     assert found["comparison"]["design"] == "rounds"
-    line = next(line for line in found["comparison"]["lines"] if line["name"] == "ttft_p50")
     assert (line["verdict"], line["runs_a"]) == ("regression", 5)
     assert line["effect"] == pytest.approx(1.3, rel=0.02)
     assert [one["verdict"] for one in found["objectives"]] == ["met"]

@@ -90,7 +90,7 @@ class Scene:
         self.remotes.append(Remote(self.port))
         return self.remotes[-1]
 
-    def until(self, *conditions: Callable[[], bool], seconds: float = 8.0) -> None:
+    def until(self, *conditions: Callable[[], bool], seconds: float = 60.0) -> None:
         """Let all do what they do until all of this holds."""
         end_ns = clock.monotonic_ns() + int(seconds * S)
         while not all(condition() for condition in conditions):
@@ -201,9 +201,12 @@ def test_what_both_say_is_heard_once_and_in_order_also_where_some_of_it_gets_los
     for number in range(2):
         scene.hub.tell(member, {"do": "x", "number": number})
     one.connection.wait(1.0)
-    thrown = []
-    while one.connection._socket.poll(50):
-        thrown.append(one.connection._socket.recv_multipart())
+    thrown: list[list[bytes]] = []
+    for _ in range(1000):
+        if one.connection._socket.poll(50):
+            thrown.append(one.connection._socket.recv_multipart())
+        elif any(b'"number":1' in frames[0] for frames in thrown):
+            break
     assert any(b'"number":1' in frames[0] for frames in thrown)
     scene.hub.tell(member, {"do": "x", "number": 2})
     one.connection.tell({"kind": "said", "said": {"kind": "ready"}})
@@ -308,7 +311,7 @@ def test_no_message_can_end_a_master(
                 remote.connection._socket.send_multipart(frames)
             remote.connection.send({"kind": "time", "asked_ns": 1})
         took = [False, False]
-        end_ns = clock.monotonic_ns() + 8 * S
+        end_ns = clock.monotonic_ns() + 60 * S
         while not all(took):
             assert clock.monotonic_ns() < end_ns
             scene.hub.listen(0.002)

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -22,7 +22,7 @@ import pytest
 from commands import about, in_turn
 from machines import COMMAND, Process, Site, sleep_until, until
 
-from loadtests import record
+from loadtests import clock, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +42,8 @@ SHAPES: Final = {
     "turns": ("--rate", "40", "--duration", "3s", *ARMS),
     "users": ("--concurrency", "6", "--duration", "6s"),
 }
+LATE_S: Final = 2.0
+"""By so much others' work may hold this machine up, and with it what is flushed and who hears of a kill."""
 VICTIMS: Final = ("load", "agent", "master", "all", "two")
 
 
@@ -97,6 +99,7 @@ def killed(folder: Path, kill: Kill) -> None:
         run, started_ns = site.begun()
         sleep_until(started_ns + int(kill.at_s * 1e9))
         strike(site, kill, master, workers)
+        kill = replace(kill, at_s=(clock.realtime_ns() - started_ns) / 1e9)  # where this machine was held up, later
         for process in (master, *workers):
             process.code()
             assert "Traceback" not in process.words, process.words
@@ -154,7 +157,7 @@ def account(found: pa.Table, run: Path, kill: Kill) -> None:
     if kill.shape in ("open", "long"):
         pairs = zip(found["scheduled_ns"].to_pylist(), outcomes, strict=True)
         lost_s = [at_ns / 1e9 for at_ns, outcome in pairs if outcome == "lost"]
-        assert all(kill.at_s - 2.5 < at_s < kill.at_s + 1 for at_s in lost_s), lost_s
+        assert all(kill.at_s - 2.5 - LATE_S < at_s < kill.at_s + 1 + LATE_S for at_s in lost_s), lost_s
 
 
 def planned(run: Path, kill: Kill) -> set[tuple[str, int]]:
@@ -221,7 +224,7 @@ def judged(run: Path) -> list[dict[str, Any]]:
 
 def firsttoken(*words: str) -> subprocess.CompletedProcess[str]:
     """A verb that sends nothing; it has no traceback, whatever it meets."""
-    said = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, timeout=120)
+    said = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, timeout=300)
     assert "Traceback" not in said.stderr + said.stdout, said.stderr
     return said
 

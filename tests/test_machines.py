@@ -65,9 +65,10 @@ def test_the_masters_clock_is_known_on_every_machine(tmp_path: Path) -> None:
         assert master.code() in (0, 3), master.words
     clocks = [one["clock"] for one in about(tmp_path)["workers"]]
     found = rows(tmp_path)
-    lag_ms = (found["sent_ns"] - found["scheduled_ns"]).to_numpy(dtype=float) / 1e6
+    lag_ms = (found["sent_ns"] - found["scheduled_ns"]) / 1e6
 
     assert len(clocks) == 4
     assert all(abs(one["offset_ns"]) <= one["error_ns"] < 20e6 for one in clocks)
     assert found["scheduled_ns"].tolist() == [i * 25_000_000 for i in range(120)]
-    assert np.median(lag_ms) < 5
+    # A clock that is off makes every request late; of three seconds other work may have two.
+    assert (lag_ms.groupby(found["worker"]).quantile(0.2) < 5).all()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import orjson
 import pytest
+from conftest import attempts
 
 from loadtests import clock
 from loadtests.mock.condition import Conditions, Drift, Freezes
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXACT = ("--ttft-sigma", "0", "--gap-sigma", "0", "--prefill", "0")
+WAITING = b"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
 MS = 1_000_000
 S = 1_000 * MS
 
@@ -32,7 +34,7 @@ def ask(port: int, stream: bool, tokens: int = 4) -> bytes:
         {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream, "max_tokens": tokens}
     )
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-    with closing(socket.create_connection(("127.0.0.1", port), 10)) as sock:
+    with closing(socket.create_connection(("127.0.0.1", port), 60)) as sock:
         sock.sendall(head.encode() + body)
         return b"".join(iter(lambda: sock.recv(65536), b""))
 
@@ -56,10 +58,13 @@ def played(tmp_path: Path, *options: str, at_s: tuple[float, ...], stream: bool 
 
 def test_a_whole_answer_after_exactly_half_a_second(tmp_path: Path) -> None:
     """To within a millisecond; the best of three, as another process may have the core when it is due."""
-    truths = played(tmp_path, "--ttft", "0.5", "--gap", "0", at_s=(0.0, 0.01, 0.02))
+    for folder in attempts(tmp_path):
+        truths = played(folder, "--ttft", "0.5", "--gap", "0", at_s=(0.0, 0.01, 0.02))
 
-    late_ms = [(truth.chunk_ns[0] - truth.read_ns) / MS - 500 for truth in truths]
-    assert min(late_ms) >= 0
+        late_ms = [(truth.chunk_ns[0] - truth.read_ns) / MS - 500 for truth in truths]
+        assert min(late_ms) >= 0
+        if min(late_ms) < 1:
+            break
     assert min(late_ms) < 1
 
 
@@ -68,46 +73,55 @@ def test_a_whole_answer_after_exactly_half_a_second(tmp_path: Path) -> None:
 
 def test_nothing_is_written_in_a_freeze_and_all_of_it_after_that_in_order(tmp_path: Path) -> None:
     """Two streams of four chunks 100 ms apart; about half of them are due from 280 to 650 ms."""
-    truths = played(
-        tmp_path, "--ttft", "0.1", "--gap", "0.1", "--freeze", "0.28:0.37", at_s=(0.0, 0.05), stream=True
-    )  # fmt: skip
+    for folder in attempts(tmp_path):  # a busy machine may ask or write late
+        truths = played(
+            folder, "--ttft", "0.1", "--gap", "0.1", "--freeze", "0.28:0.37", at_s=(0.0, 0.05), stream=True
+        )  # fmt: skip
 
-    zero = truths[0].read_ns
-    written = [
-        (truth.read_ns - zero + 100 * MS * place, at_ns - zero)
-        for truth in truths
-        for place, at_ns in enumerate(truth.chunk_ns, 1)
-    ]
-    assert len(written) == 8
-    assert not [at for _, at in written if 280 * MS < at < 650 * MS]
-    frozen = [at for due, at in sorted(written) if 280 * MS < due < 650 * MS]
+        zero = truths[0].read_ns
+        written = [
+            (truth.read_ns - zero + 100 * MS * place, at_ns - zero)
+            for truth in truths
+            for place, at_ns in enumerate(truth.chunk_ns, 1)
+        ]
+        assert len(written) == 8
+        assert not [at for _, at in written if 280 * MS < at < 650 * MS]
+        frozen = [at for due, at in sorted(written) if 280 * MS < due < 650 * MS]
+        assert len(frozen) >= 2
+        assert frozen == sorted(frozen)
+        assert frozen[0] >= 650 * MS
+        assert all(at >= due for due, at in written)
+        soonest_ns = min(at - due for due, at in written if due < 280 * MS)
+        if len(frozen) >= 4 and frozen[0] < 900 * MS and soonest_ns < 5 * MS:
+            break
     assert len(frozen) >= 4
-    assert frozen == sorted(frozen)
-    assert 650 * MS <= frozen[0] < 900 * MS
-    assert all(at >= due for due, at in written)
-    assert min(at - due for due, at in written if due < 280 * MS) < 5 * MS
+    assert frozen[0] < 900 * MS
+    assert soonest_ns < 5 * MS
 
 
 def test_what_is_no_answer_waits_for_the_end_of_a_freeze_too(tmp_path: Path) -> None:
     """A client that asks for leave to send its body, 100 ms into a freeze of 400 ms from the first request on."""
-    log = tmp_path / "log"
-    with (
-        start((*EXACT, "--ttft", "0", "--gap", "0", "--freeze", "0:0.4"), log) as mock,
-        closing(socket.create_connection(("127.0.0.1", mock.port), 10)) as sock,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        first = pool.submit(ask, mock.port, stream=False)
-        time.sleep(0.1)
-        body = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
-        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
-        sock.sendall(head % len(body))
-        assert sock.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        leave_ns = clock.realtime_ns()
-        sock.sendall(body)
-        assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
-        assert first.result().startswith(b"HTTP/1.1 200 OK")
+    for folder in attempts(tmp_path):  # on a busy machine the first may be read behind the other
+        log = folder / "log"
+        with (
+            start((*EXACT, "--ttft", "0", "--gap", "0", "--freeze", "0:0.4"), log) as mock,
+            closing(socket.create_connection(("127.0.0.1", mock.port), 60)) as sock,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            first = pool.submit(ask, mock.port, stream=False)
+            time.sleep(0.1)
+            body = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
+            sent_ns = clock.realtime_ns()
+            sock.sendall(WAITING % len(body))
+            assert sock.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            leave_ns = clock.realtime_ns()
+            sock.sendall(body)
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
+            assert first.result().startswith(b"HTTP/1.1 200 OK")
 
-    truth = read(log)[1]
+        truth = read(log)[1]
+        if truth.read_ns < sent_ns:
+            break
     assert truth.chunk_ns[0] - truth.read_ns >= 400 * MS
     assert leave_ns - truth.read_ns >= 400 * MS
 
@@ -129,18 +143,21 @@ def test_freezes_count_from_the_first_request_and_those_that_overlap_are_one() -
 
 def test_times_grow_from_the_common_zero(tmp_path: Path) -> None:
     """By half in a minute: two minutes after the zero all takes twice as long, 100 ms for 50 and 20 for 10."""
-    zero = clock.realtime_ns() / 1e9 - 120
-    (truth,) = played(
-        tmp_path, "--ttft", "0.05", "--gap", "0.01", "--drift", "0.5", "--drift-from", f"{zero}", at_s=(0.0,),
-        stream=True,
-    )  # fmt: skip
+    for folder in attempts(tmp_path):
+        zero = clock.realtime_ns() / 1e9 - 120
+        (truth,) = played(
+            folder, "--ttft", "0.05", "--gap", "0.01", "--drift", "0.5", "--drift-from", f"{zero}", at_s=(0.0,),
+            stream=True,
+        )  # fmt: skip
 
-    factor = 1 + 0.5 * (truth.read_ns / 1e9 - zero) / 60
+        factor = 1 + 0.5 * (truth.read_ns / 1e9 - zero) / 60
+        expected = [factor * (50 + 10 * i) * MS for i in range(4)]
+        late = np.array(truth.chunk_ns) - truth.read_ns - np.array(expected)
+        assert min(late) > -1000
+        if min(late) < 2 * MS and factor < 2.05:  # the others may have waited for the core
+            break
+    assert min(late) < 2 * MS
     assert factor == pytest.approx(2, abs=0.05)
-    expected = [factor * (50 + 10 * i) * MS for i in range(4)]
-    late = np.array(truth.chunk_ns) - truth.read_ns - np.array(expected)
-    assert min(late) > -1000
-    assert min(late) < 2 * MS  # the others may have waited for the core
 
 
 def test_a_drift_has_not_begun_before_its_zero() -> None:
@@ -155,19 +172,23 @@ def test_a_drift_has_not_begun_before_its_zero() -> None:
 
 def test_so_many_are_served_at_a_time_and_others_wait_in_order(tmp_path: Path) -> None:
     """Six requests at once of 100 ms each, two at a time: they take 100, 100, 200, 200, 300 and 300 ms from read."""
-    truths = played(
-        tmp_path, "--ttft", "0.1", "--gap", "0", "--slots", "2", at_s=(0.0, 0.005, 0.01, 0.015, 0.02, 0.025)
-    )  # fmt: skip
+    for folder in attempts(tmp_path):  # a busy machine may ask or answer late
+        truths = played(
+            folder, "--ttft", "0.1", "--gap", "0", "--slots", "2", at_s=(0.0, 0.005, 0.01, 0.015, 0.02, 0.025)
+        )  # fmt: skip
 
-    zero = truths[0].read_ns
-    ends = [(truth.chunk_ns[0] - zero) / MS for truth in truths]
-    assert ends == sorted(ends)
-    reads = [truth.read_ns for truth in truths]
-    assert reads == sorted(reads)
-    assert reads[-1] < truths[0].chunk_ns[0]  # all were read before one was answered
-    assert ends[1] >= 100
-    for earlier, later in zip(ends[:-2], ends[2:], strict=True):
-        assert later >= earlier + 100
+        zero = truths[0].read_ns
+        ends = [(truth.chunk_ns[0] - zero) / MS for truth in truths]
+        assert ends == sorted(ends)
+        reads = [truth.read_ns for truth in truths]
+        assert reads == sorted(reads)
+        assert ends[1] >= 100
+        for earlier, later in zip(ends[:-2], ends[2:], strict=True):
+            assert later >= earlier + 100
+        waited = reads[-1] < truths[0].chunk_ns[0]
+        if waited and ends[-1] < 700:
+            break
+    assert waited  # all were read before one was answered
     assert ends[-1] < 700
 
 
@@ -177,13 +198,14 @@ def test_a_client_that_leaves_gives_its_place_and_its_slot_to_the_next(tmp_path:
     with start((*EXACT, "--ttft", "1", "--gap", "0", "--slots", "1"), log) as mock:
         body = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
         data = b"POST /v1/chat/completions HTTP/1.1\r\nHost: m\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-        socks = [socket.create_connection(("127.0.0.1", mock.port), 10) for _ in range(3)]
+        socks = [socket.create_connection(("127.0.0.1", mock.port), 60) for _ in range(3)]
         for sock in socks:
             sock.sendall(data)
-            time.sleep(0.05)
-        socks[1].close()
-        time.sleep(0.05)
-        socks[0].close()
+            time.sleep(0.01)
+        for leaving in (socks[1], socks[0]):
+            leaving.shutdown(socket.SHUT_WR)
+            assert leaving.recv(1) == b""  # it has noticed
+            leaving.close()
         assert socks[2].recv(65536).startswith(b"HTTP/1.1 200 OK")
         socks[2].close()
 

@@ -22,7 +22,7 @@ PROMPT = 40
 
 def figures(mock: MockProcess, key: str = "") -> dict[str, float]:
     """What it says now, by name and labels."""
-    with closing(http.client.HTTPConnection("127.0.0.1", mock.port, timeout=5)) as there:
+    with closing(http.client.HTTPConnection("127.0.0.1", mock.port, timeout=60)) as there:
         there.request("GET", "/metrics", headers={"Authorization": key} if key else {})
         answer = there.getresponse()
         assert answer.status == 200
@@ -32,7 +32,7 @@ def figures(mock: MockProcess, key: str = "") -> dict[str, float]:
 
 def ask(mock: MockProcess, tokens: int, *, stream: bool) -> http.client.HTTPConnection:
     """A request on a connection of its own."""
-    there = http.client.HTTPConnection("127.0.0.1", mock.port, timeout=10)
+    there = http.client.HTTPConnection("127.0.0.1", mock.port, timeout=60)
     messages = [{"role": "user", "content": "x" * PROMPT}]
     body = {"model": "m", "messages": messages, "stream": stream, "max_tokens": tokens}
     there.request("POST", "/v1/chat/completions", orjson.dumps(body))
@@ -77,7 +77,7 @@ def test_tokens_are_counted_as_they_go_out_and_requests_as_they_end() -> None:
 
 
 def test_a_client_that_closes_is_told_so_and_pipelined_requests_are_answered_in_order() -> None:
-    with start(EXACT) as mock, closing(http.client.HTTPConnection("127.0.0.1", mock.port, timeout=5)) as there:
+    with start(EXACT) as mock, closing(http.client.HTTPConnection("127.0.0.1", mock.port, timeout=60)) as there:
         there.request("GET", "/metrics", headers={"Connection": "close"})
         answer = there.getresponse()
 

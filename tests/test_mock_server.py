@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 FAST = ("--ttft", "0.01", "--gap", "0.001", "--prefill", "0", "--output-tokens", "8", "--gap-sigma", "0")
-SLOW = ("--ttft", "0.01", "--ttft-sigma", "0", "--gap", "0.02", "--gap-sigma", "0", "--output-tokens", "200")
+SLOW = ("--ttft", "0.01", "--ttft-sigma", "0", "--gap", "0.02", "--gap-sigma", "0", "--output-tokens", "2000")
 PATH = "/v1/chat/completions"
-LIMIT_S = 5.0
+LIMIT_S = 60.0
 
 
 def request_bytes(body: Any, *headers: str, path: str = PATH, method: str = "POST", version: str = "1.1") -> bytes:
@@ -125,11 +125,11 @@ def exchange(mock: MockProcess, data: bytes) -> _Response:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    for _ in range(200):
+    for _ in range(6000):
         if holds():
             return
         time.sleep(0.01)
-    raise AssertionError("did not come to hold within 2 s")
+    raise AssertionError("did not come to hold within 60 s")
 
 
 @pytest.fixture(scope="module")
@@ -487,9 +487,12 @@ def test_a_whole_answer_is_broken_off_in_its_body(fault: str, kind: type) -> Non
 def test_stall_goes_silent_and_stays(stream: bool, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with start((*FAST, "--error-rate", "1", "--fault", "stall"), log) as mock, connected(mock) as sock:
-        sock.settimeout(0.2)
         sock.sendall(request_bytes(ask(stream=stream, max_tokens=4)))
-        received = drain(sock)
+        received = b""
+        while b"\r\n\r\n" not in received or received.count(b'"content":') < (3 if stream else 0):
+            received += sock.recv(65536)
+        sock.settimeout(0.2)
+        received += drain(sock)
         mock.stop()
 
     assert received.startswith(b"HTTP/1.1 200 OK")
@@ -596,7 +599,7 @@ def test_a_client_that_leaves_in_mid_stream_is_logged_with_what_it_was_sent(tmp_
         left = read(log)[1]
 
     assert left.finish == "disconnected"
-    assert 1 <= len(left.chunk_ns) < 100
+    assert 1 <= len(left.chunk_ns) < 500
 
 
 def test_a_stream_that_our_end_cuts_off_is_logged(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import attempts
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -118,20 +119,23 @@ def test_chunks_are_logged_and_sent_one_by_one(
     files: tuple[Path, Path], trusting: ssl.SSLContext, tmp_path: Path
 ) -> None:
     """Chunks 20 ms apart: each is a record that comes alone, after the moment that the log has for it."""
-    log = tmp_path / "log"
     even = ("--prepared", "--ttft", "0.02", "--ttft-sigma", "0", "--gap", "0.02", "--gap-sigma", "0")
-    came_ns = []
-    with start((*even, "--output-tokens", "4", *options(files)), log) as mock, connected(mock, trusting) as sock:
-        sock.sendall(request_bytes(ask()))
-        for _ in range(4):
-            assert sock.recv(65536).count(b'"content":" ') <= 1
-            came_ns.append(time.time_ns())
-        mock.stop()
-    truth = read(log)[1]
+    for folder in attempts(tmp_path):  # on a busy machine one may be written late, and the next right behind it
+        log, came_ns = folder / "log", []
+        with start((*even, "--output-tokens", "4", *options(files)), log) as mock, connected(mock, trusting) as sock:
+            sock.sendall(request_bytes(ask()))
+            for _ in range(4):
+                assert sock.recv(65536).count(b'"content":" ') <= 1
+                came_ns.append(time.time_ns())
+            mock.stop()
+        truth = read(log)[1]
 
-    assert len(truth.chunk_ns) == 4
-    assert all(wrote < came for wrote, came in zip(truth.chunk_ns, came_ns, strict=True))
-    assert all(after - before > 10_000_000 for before, after in pairwise(truth.chunk_ns))
+        assert len(truth.chunk_ns) == 4
+        assert all(wrote < came for wrote, came in zip(truth.chunk_ns, came_ns, strict=True))
+        apart_ns = min(after - before for before, after in pairwise(truth.chunk_ns))
+        if apart_ns > 10_000_000:
+            break
+    assert apart_ns > 10_000_000
 
 
 def test_a_client_that_reads_late_gets_every_byte(files: tuple[Path, Path], trusting: ssl.SSLContext) -> None:

@@ -118,7 +118,7 @@ def test_a_profile_with_wrong_claims_is_contradicted_and_mended(generic: process
 def command(*args: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "loadtests.cli", "probe", *args], capture_output=True, text=True, check=False,
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(HOME), **environ}, timeout=30,
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(HOME), **environ}, timeout=300,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
 

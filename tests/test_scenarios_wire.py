@@ -75,10 +75,10 @@ class Client:
         """The record of a request for a scenario, or for the usual answer where it has no name."""
         name, stream = case
         is_silent = name in SCENARIOS and (SCENARIOS[name].error_kind or "").startswith("timeout")
-        patience_s = 0.8 if is_silent else 10.0
+        patience_s = 0.8 if is_silent else 60.0
         profile = profile_of(case).with_overrides(
             base_url=f"{self._base_url}?scenario={name}" if name else self._base_url,
-            timeouts={"connect": 10.0, "first_byte": patience_s, "silence": patience_s, "total": 30.0},
+            timeouts={"connect": 60.0, "first_byte": patience_s, "silence": patience_s, "total": 90.0},
             proxy=self._proxy,
         )  # fmt: skip
         kept: list[Record] = []
@@ -134,7 +134,7 @@ def test_every_scenario_is_its_truth_on_every_transport_and_disturbs_no_other(
     others = gevent.spawn(lambda: healthy.extend(client.ask(("", True)) for _ in iter(lambda: finished, [True])))
     records = dict(zip(CASES, gevent.pool.Pool(AT_ONCE).imap(client.ask, CASES), strict=True))
     finished.append(True)
-    others.get(timeout=5)
+    others.get(timeout=60)
 
     found = {case: made for case, record in records.items() if (made := difference(case, record))}
     assert found == OTHERWISE[transport]

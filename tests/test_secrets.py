@@ -221,8 +221,8 @@ def test_a_crash_of_a_users_task_shows_no_key_in_locusts_web_ui(serve: Any, tmp_
     shown = {}
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
-            for _ in range(100):
-                with contextlib.suppress(httpx.ConnectError):
+            for _ in range(900):
+                with contextlib.suppress(httpx.TransportError):
                     if client.get("/exceptions").json()["exceptions"]:
                         break
                 time.sleep(0.1)

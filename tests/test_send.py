@@ -7,13 +7,14 @@ import gzip
 import socket
 import ssl
 import struct
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import gevent
 import orjson
 import pytest
-from conftest import chunked, read_request
+from conftest import chunked, read_request, until
 
 from loadtests import profiles
 from loadtests.bodies import Bodies
@@ -40,7 +41,7 @@ WHOLE = (
     b'{"id":"c-2","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},'
     b'"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2}}'
 )
-PATIENCE = {"connect": 2.0, "first_byte": 2.0, "silence": 2.0, "total": 4.0}
+PATIENCE = {"connect": 30.0, "first_byte": 30.0, "silence": 30.0, "total": 60.0}
 
 
 def plain(body: bytes, status: bytes = b"200 OK", kind: bytes = b"application/json", *more: bytes) -> bytes:
@@ -94,9 +95,12 @@ def writing(*pieces: bytes, pause_s: float = 0.0, reset: bool = False) -> Callab
 def test_a_stream_is_a_record_with_every_stamp_in_order(ask: Any) -> None:
     events = [ROLE, HELLO, WORLD, STOP + USAGE + DONE]
     chunks = [b"%x\r\n%b\r\n" % (len(event), event) for event in events]
-    row = ask(writing(STREAM, *chunks, b"0\r\n\r\n", pause_s=0.01))
+    for _ in range(3):  # on a busy machine two may be read at once
+        row = ask(writing(STREAM, *chunks, b"0\r\n\r\n", pause_s=0.01))
+        assert row.outcome == "ok"
+        if min(row.first_token_ns - row.first_event_ns, row.last_token_ns - row.first_token_ns) > 5_000_000:
+            break
 
-    assert row.outcome == "ok"
     stamps = [row.scheduled_ns, row.started_ns, row.sent_ns, row.headers_ns, row.first_event_ns, row.first_token_ns,
               row.last_token_ns, row.end_ns]  # fmt: skip
     assert stamps == sorted(stamps)
@@ -254,9 +258,11 @@ def test_tokens_in_one_read_are_counted_as_shared(ask: Any) -> None:
 def test_a_server_that_never_reads_is_a_timeout_and_not_a_reset(ask: Any) -> None:
     def handler(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        time.sleep(1.0)
+        over.wait(30)
 
+    over = threading.Event()
     row = ask(handler, patience={"total": 0.4}, content="x" * (16 << 20))
+    over.set()
     assert (row.outcome, row.error_kind) == ("error", "timeout_total")
 
 
@@ -288,21 +294,36 @@ def test_a_key_never_reaches_the_record(ask: Any) -> None:
      ({"total": 0.1}, STREAM, "timeout_total")],
 )  # fmt: skip
 def test_a_timeout_is_a_row(ask: Any, patience: dict[str, float], written: bytes, kind: str) -> None:
-    row = ask(writing(written, pause_s=0.5), patience=patience)
+    def handler(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(written)
+        sock.recv(1)  # until the client leaves
+
+    row = ask(handler, patience=patience)
 
     assert (row.outcome, row.error_kind) == ("error", kind)
     assert row.sent_ns is not None
 
 
 def test_a_killed_request_is_a_cancelled_row_with_what_it_reached(receiver: Receiver, serve: Any) -> None:
-    server = serve(writing(STREAM + b"%x\r\n%b\r\n" % (len(HELLO), HELLO), pause_s=0.6))
+    wrote = threading.Event()
+
+    def handler(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(STREAM + b"%x\r\n%b\r\n" % (len(HELLO), HELLO))
+        wrote.set()
+        sock.recv(1)  # until the client leaves
+
+    server = serve(handler)
     profile = profiles.load("vllm").with_overrides(base_url=f"http://127.0.0.1:{server.port}/v1")
     kept: list[Record] = []
     sender = Sender(Target(profile, "m"), receiver, key=None, worker=0, keep=kept.append)
     sender.cancel_flag = "run_end"
     request = Request(7, "chat", ({"role": "user", "content": "Hi"},), True, 16, 99, 2)
     task = gevent.spawn(sender.send, sender.prepare(request, receiver.now_ns()))
-    gevent.sleep(0.2)
+    until(wrote.is_set)
+    for _ in range(10):
+        gevent.sleep(0.01)
     task.kill()
     sender.close()
 
@@ -347,7 +368,7 @@ def endless(sent: list[int]) -> Callable[[socket.socket], None]:
     def handler(sock: socket.socket) -> None:
         read_request(sock)
         sock.sendall(STREAM)
-        for number in range(400):
+        for number in range(4000):
             sock.sendall(b"%x\r\n%b\r\n" % (len(HELLO), HELLO))
             sent.append(number)
             time.sleep(0.005)
@@ -383,7 +404,7 @@ def test_a_stream_is_cut_at_the_cap_where_the_provider_takes_none(
         assert row.conn_reused is False
         assert row.end_ns == row.last_token_ns
     assert server.connections == 2
-    assert len(sent) < 2 * 60  # the server learnt of it at once
+    assert len(sent) < 2 * 1000  # of 4,000 each: the server learnt of it at once, or as soon as this machine let it
 
 
 def test_a_plain_answer_cannot_be_cut_and_its_row_says_no_cap(receiver: Receiver, serve: Any) -> None:

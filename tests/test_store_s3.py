@@ -73,13 +73,16 @@ def server() -> Iterator[Store]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     store = Store(port)
-    for _ in range(300):
+    for _ in range(900):
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
             break
         except OSError:
             assert process.poll() is None
             time.sleep(0.1)
+    else:
+        process.kill()
+        raise AssertionError("the server did not come up")
     yield store
     process.kill()
     process.wait()
@@ -104,22 +107,29 @@ def firsttoken(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
-def until_objects(store: Store, prefix: str, pattern: str) -> list[str]:
-    """Wait until one of the objects is called like this."""
-    for _ in range(400):
+def until_objects(store: Store, prefix: str, pattern: str, process: subprocess.Popen[str]) -> list[str]:
+    """Wait until one of the objects is called like this; none where the process ended without one."""
+    for _ in range(900):
+        is_over = process.poll() is not None
         found = store.names(prefix)
         if any(re.fullmatch(pattern, name) for name in found):
             return found
+        if is_over:
+            return []
         time.sleep(0.1)
     raise AssertionError(found)
 
 
 def test_a_run_is_in_the_store_while_it_is_on_and_whole_when_it_is_over(store: Store, tmp_path: Path) -> None:
     """8/s for 12 s, one worker: two or three objects of its rows, 5 s apart, then the files of a run and no parts."""
-    process = begin(["run", "--duration", "12s", "--keep-bodies", "1", "--out", store.url("a")], tmp_path)
-    during = until_objects(store, "a", rf"{RUN}/parts/requests-0/000002\.arrows")
-    out, err = process.communicate(timeout=100)
-    assert process.returncode in (0, 3), err
+    for _ in range(3):  # on a busy machine, a beat may be so late that the run is over before its second object
+        store.anew()
+        process = begin(["run", "--duration", "12s", "--keep-bodies", "1", "--out", store.url("a")], tmp_path)
+        during = until_objects(store, "a", rf"{RUN}/parts/requests-0/000002\.arrows", process)
+        out, err = process.communicate(timeout=200)
+        assert process.returncode in (0, 3), err
+        if during:
+            break
 
     run = store.ask("GET", "/bucket/a/latest").strip()
     assert re.fullmatch(RUN, run)
@@ -138,17 +148,20 @@ def test_a_run_is_in_the_store_while_it_is_on_and_whole_when_it_is_over(store: S
         orjson.loads(told.stdout)["counts"]["recorded"]
         == orjson.loads(store.ask("GET", f"/bucket/a/{run}/run.json"))["planned"]
     )
+    verdict = orjson.loads(told.stdout)["validity"]["verdict"]
+    code = 3 if verdict == "invalid" else 0  # this machine was too busy, which is no flaw
+    assert told.returncode == process.returncode == code, told.stderr + err
     drawn = firsttoken("report", store.url(f"a/{run}"), cwd=tmp_path)
     assert drawn.stdout.strip() == store.url(f"a/{run}/report.html"), drawn.stderr
     assert set(store.names("a")) == after
     beside = firsttoken("compare", store.url(f"a/{run}"), store.url("a/latest"), cwd=tmp_path)
-    assert beside.returncode == 0, beside.stderr
+    assert beside.returncode == code, beside.stderr
 
 
 def test_a_run_of_which_everything_was_killed_is_repaired_out_of_the_store(store: Store, tmp_path: Path) -> None:
     process = begin(["run", "--duration", "60s", "--workers", "2", "--out", store.url("a")], tmp_path)
-    until_objects(store, "a", rf"{RUN}/parts/requests-1/000001\.arrows")
-    until_objects(store, "a", "latest")
+    assert until_objects(store, "a", rf"{RUN}/parts/requests-1/000001\.arrows", process)
+    assert until_objects(store, "a", "latest", process)
     everyone = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
     for one in everyone:
         one.send_signal(signal.SIGSTOP)
@@ -174,9 +187,9 @@ def test_a_run_of_which_everything_was_killed_is_repaired_out_of_the_store(store
 def test_a_store_that_fails_costs_no_row_and_is_told_how_to_get_them(store: Store, tmp_path: Path) -> None:
     """The bucket is gone when the run is half over, and back when somebody does what the message says."""
     process = begin(["run", "--duration", "10s", "--no-report", "--out", store.url("a")], tmp_path)
-    until_objects(store, "a", "latest")
+    assert until_objects(store, "a", "latest", process)
     store.ask("POST", "/moto-api/reset")
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=200)
 
     assert process.returncode == 3
     said = re.search(r"does not exist; the run is kept in (\S+): `firsttoken (.*)` puts it there\n", err)
