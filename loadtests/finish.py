@@ -31,8 +31,6 @@ __all__ = ["ASK_AGAIN_S", "DONE", "Finished", "draft", "finish"]
 ASK_AGAIN_S: Final = 0.05
 """Whoever asks if a run is on holds its parts for an instant; so long a finisher waits before it asks again."""
 
-ASK_TIMES: Final = 20
-
 INCOMPLETE: Final = "incomplete"
 DONE: Final = ".parts"
 """What the parts are called while they are deleted."""
@@ -41,7 +39,9 @@ DONE: Final = ".parts"
 # The end of a run.
 
 
-def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, more: Sequence[Path] = ()) -> Finished:
+def finish(
+    run_dir: Path, *, stop: dict[str, Any] | None = None, more: Sequence[Path] = (), wait_s: float = ASK_AGAIN_S
+) -> Finished:
     """
     Make requests.parquet, client.parquet and server.parquet from the parts and mark the run as ended.
 
@@ -51,6 +51,7 @@ def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, more: Sequence[
         run_dir: A run directory with parts.
         stop: Why the run ended before its plan did; None where it didn't, or where nobody knows.
         more: Parts that other machines have kept.
+        wait_s: How long whoever holds the parts may still take; more for who knows that no worker does.
 
     Raises:
         ManifestError: No run directory.
@@ -67,7 +68,11 @@ def finish(run_dir: Path, *, stop: dict[str, Any] | None = None, more: Sequence[
         counts = _counted(run_dir)
         check_held(run_dir, more)
         return counts
-    with _claimed(parts):
+    try:
+        held = _claimed(parts, wait_s)
+    except FileNotFoundError:  # whoever held them has finished it
+        return _counted(run_dir)
+    with held:
         merge(run_dir, more)
         return _finish(run_dir, parts, about, stop)
 
@@ -79,9 +84,9 @@ def _refuse_parts(run_dir: Path, about: dict[str, Any]) -> None:
         raise MergeError(f"{run_dir}: {mine}; finish that one with them: `firsttoken repair RUN {run_dir}`")
 
 
-def _claimed(parts: Path) -> TextIO:
-    """The parts, also where somebody asks in this very instant whether the run is on, and is slow to let go."""
-    for _ in range(ASK_TIMES - 1):
+def _claimed(parts: Path, wait_s: float) -> TextIO:
+    """The parts, also where somebody asks in this very instant whether the run is on."""
+    for _ in range(round(wait_s / ASK_AGAIN_S)):
         with suppress(RunIsOnError):
             return claim(parts)
         time.sleep(ASK_AGAIN_S)

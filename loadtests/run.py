@@ -183,7 +183,8 @@ def _conclude(path: Path, fleet: Fleet, interrupts: Interrupts) -> Result:
         # Ctrl-C when all had been offered and was being waited for has stopped nothing.
         over = planned is not None and issued >= planned and not total(fleet.members, "cancelled")
         cut = None if stop is None or (stop.word == "interrupt" and over) else stop
-        finished = finish(path, stop={"reason": cut.word, "text": cut.text} if cut else None)
+        why = {"reason": cut.word, "text": cut.text} if cut else None
+        finished = finish(path, stop=why, wait_s=2.0)
     except DiskFullError as error:
         safe = f"what was recorded is safe in {path / record.PARTS}"
         stop = Stop("disk_full", f"{error.strerror}; {safe}: make room, then `firsttoken repair {path}`")

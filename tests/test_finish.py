@@ -21,6 +21,7 @@ from loadtests.sink import Sink
 from loadtests.slots import slots
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -216,23 +217,48 @@ def test_parts_that_were_half_deleted_are_no_parts(tmp_path: Path) -> None:
     assert not (path / DONE).exists()
 
 
-def test_whoever_asks_if_a_run_is_on_keeps_nobody_from_finishing_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Gone while we wait for the third time: who asks may be kept from the processor while it holds the lock."""
-    path = run_dir(tmp_path, TEN, {0: list(range(10))}, {0: 10})
-    asking = claim(path / record.PARTS)
-    waited: list[float] = []
+@pytest.fixture
+def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Path, list[float]]]]:
+    """A run whose parts somebody holds until they have been waited for so often, and what happens then."""
+    path, waited = run_dir(tmp_path, TEN, {0: list(range(10))}, {0: 10}), []
+    with claim(path / record.PARTS) as asking:
 
-    def sleep(seconds: float) -> None:
-        waited.append(seconds)
-        if len(waited) == 3:
-            asking.close()
+        def make(times: int, then: Callable[[Path], Any] = lambda _: None) -> tuple[Path, list[float]]:
+            def sleep(seconds: float) -> None:
+                waited.append(seconds)
+                if len(waited) == times:
+                    asking.close()
+                    then(path)
 
-    monkeypatch.setattr("loadtests.finish.time.sleep", sleep)
+            monkeypatch.setattr("loadtests.finish.time.sleep", sleep)
+            return path, waited
 
-    assert finish(path).rows == 10
-    assert waited == [ASK_AGAIN_S] * 3
+        yield make
+
+
+@pytest.mark.parametrize(("times", "wait_s"), [(1, ASK_AGAIN_S), (3, 1.0)])
+def test_whoever_asks_if_a_run_is_on_keeps_nobody_from_finishing_it(held: Any, times: int, wait_s: float) -> None:
+    path, waited = held(times)
+
+    assert finish(path, wait_s=wait_s).rows == 10
+    assert waited == [ASK_AGAIN_S] * times
+
+
+def test_a_run_that_stays_on_is_not_finished(held: Any) -> None:
+    """Half a second is ten times to ask again."""
+    path, waited = held(11)
+
+    with pytest.raises(RunIsOnError, match="the run is on"):
+        finish(path, wait_s=0.5)
+    assert len(waited) == 10
+
+
+def test_what_somebody_else_has_finished_meanwhile_is_told_as_it_is(held: Any) -> None:
+    """Its parts are gone when it is asked for again."""
+    path, _ = held(2, then=finish)
+
+    assert finish(path, wait_s=1.0) == Finished(10, 10, 0, 0)
+    assert not (path / record.PARTS).exists()
 
 
 # Rows that are there twice.
