@@ -64,14 +64,11 @@ def finish(
     _refuse_parts(run_dir, about)
     parts = run_dir / record.PARTS
     shutil.rmtree(run_dir / DONE, ignore_errors=True)  # where deleting them was cut short
-    if not parts.is_dir():
+    held = _claimed(parts, wait_s)
+    if held is None:
         counts = _counted(run_dir)
         check_held(run_dir, more)
         return counts
-    try:
-        held = _claimed(parts, wait_s)
-    except FileNotFoundError:  # whoever held them has finished it
-        return _counted(run_dir)
     with held:
         merge(run_dir, more)
         return _finish(run_dir, parts, about, stop)
@@ -84,13 +81,16 @@ def _refuse_parts(run_dir: Path, about: dict[str, Any]) -> None:
         raise MergeError(f"{run_dir}: {mine}; finish that one with them: `firsttoken repair RUN {run_dir}`")
 
 
-def _claimed(parts: Path, wait_s: float) -> TextIO:
-    """The parts, also where somebody asks in this very instant whether the run is on."""
-    for _ in range(round(wait_s / ASK_AGAIN_S)):
-        with suppress(RunIsOnError):
-            return claim(parts)
-        time.sleep(ASK_AGAIN_S)
-    return claim(parts)
+def _claimed(parts: Path, wait_s: float) -> TextIO | None:
+    """The parts, also where somebody asks in this very instant whether the run is on; None where they are no more."""
+    try:
+        for _ in range(round(wait_s / ASK_AGAIN_S)):
+            with suppress(RunIsOnError):
+                return claim(parts)
+            time.sleep(ASK_AGAIN_S)
+        return claim(parts)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _finish(run_dir: Path, parts: Path, about: dict[str, Any], stop: dict[str, Any] | None) -> Finished:

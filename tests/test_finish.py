@@ -13,6 +13,7 @@ import pytest
 
 from loadtests import manifest, profiles, record
 from loadtests.finish import ASK_AGAIN_S, DONE, Finished, finish
+from loadtests.merge import MergeError
 from loadtests.parts import RunIsOnError, claim
 from loadtests.plan import BEYOND, Arm, Plan
 from loadtests.record import Record
@@ -259,6 +260,14 @@ def test_what_somebody_else_has_finished_meanwhile_is_told_as_it_is(held: Any) -
 
     assert finish(path, wait_s=1.0) == Finished(10, 10, 0, 0)
     assert not (path / record.PARTS).exists()
+
+
+def test_what_is_to_be_added_is_asked_for_then_too(held: Any, tmp_path: Path) -> None:
+    path, _ = held(2, then=finish)
+    (tmp_path / "others").mkdir()
+
+    with pytest.raises(MergeError, match="no parts of a run"):
+        finish(path, more=[tmp_path / "others"], wait_s=1.0)
 
 
 # Rows that are there twice.
